@@ -1,5 +1,5 @@
-import { jsonRequest, send } from "./http";
-import { ApiProblem, problemFromResponse } from "./problem";
+import { callJson } from "./http";
+import { ApiProblem } from "./problem";
 import type { PaidPlan, PlanInfo, Redirect, Session } from "./types";
 
 /** Settings of the auth and billing API's client. */
@@ -60,10 +60,7 @@ export interface Api {
 export function createApi({ apiUrl, getIdToken, timeoutMs = 15_000 }: ApiOptions): Api {
   async function call<T>(method: "GET" | "POST", path: string, token: string | undefined, body?: object): Promise<T> {
     const authorization = token && `Bearer ${token}`;
-    const response = await send({ ...jsonRequest(method, { url: apiUrl, authorization }, path, body), timeoutMs });
-    if (!response.ok) throw problemFromResponse(`${method} ${path}`, response);
-    if (response.body === undefined) throw new ApiProblem("internal", `${method} ${path} did not answer JSON.`);
-    return response.body as T;
+    return (await callJson(method, { url: apiUrl, authorization }, path, { body, timeoutMs })) as T;
   }
 
   async function callSignedIn<T>(method: "GET" | "POST", path: string, body?: object): Promise<T> {

@@ -1,9 +1,9 @@
 /** Converts bytes to base64url without padding (RFC 4648, 5). */
 export function base64url(bytes: Uint8Array): string {
   return btoa(String.fromCharCode(...bytes))
-    .replace(/\+/g, "-")
-    .replace(/\//g, "_")
-    .replace(/=+$/, "");
+    .replaceAll("+", "-")
+    .replaceAll("/", "_")
+    .replaceAll("=", "");
 }
 
 /** Returns 43 random characters: letters, digits, `-` and `_`. */

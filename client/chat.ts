@@ -1,7 +1,7 @@
 import { ApiProblem } from "./problem";
 import { relayChat } from "./relay";
 import { runpodChat } from "./runpodJob";
-import { CHAT_TIMEOUT_MS, createStop, type StopOptions, untilStopped } from "./stop";
+import { CHAT_TIMEOUT_MS, createStop, onAbort, type StopOptions, untilStopped } from "./stop";
 import type { ChatInput, ChatItem, Session } from "./types";
 
 /** Cancellation, session renewal and time limits of one chat. */
@@ -62,49 +62,40 @@ export function startChat(open: () => Promise<Session>, input: ChatInput, option
   });
 }
 
+/** Runs the chat, a second time with a new session when the first session was rejected. */
 async function* run(
   open: () => Promise<Session>,
   input: ChatInput,
   options: ChatOptions,
   controller: AbortController,
 ): AsyncGenerator<ChatItem, void, void> {
-  const stop = createStop(controller, options);
+  const { renew } = options;
+  const { signal, release } = createStop(controller, options);
   let text = "";
-  try {
-    stop.signal.throwIfAborted();
-    for await (const item of renewedChat(open, input, options, stop.signal)) {
+
+  async function* chatWith(session: Session): AsyncGenerator<ChatItem, void, void> {
+    for await (const item of attempt(session, input, options, signal)) {
       if ("delta" in item) text += item.delta;
       else if ("restart" in item) text = "";
       yield item;
     }
+  }
+
+  try {
+    signal.throwIfAborted();
+    const session = await untilStopped(open(), signal);
+    try {
+      return yield* chatWith(session);
+    } catch (error) {
+      if (!renew || text !== "" || !mayNewSessionHelp(error)) throw error;
+    }
+    yield* chatWith(await untilStopped(renew(session), signal));
   } catch (error) {
     if (error instanceof ApiProblem && text !== "") error.partialText ??= text;
     throw error;
   } finally {
-    stop.release();
+    release();
   }
-}
-
-/** Runs the chat, a second time with a new session when the first session was rejected. */
-async function* renewedChat(
-  open: () => Promise<Session>,
-  input: ChatInput,
-  options: ChatOptions,
-  stop: AbortSignal,
-): AsyncGenerator<ChatItem, void, void> {
-  const { renew } = options;
-  const session = await untilStopped(open(), stop);
-  let hasText = false;
-  try {
-    for await (const item of attempt(session, input, options, stop)) {
-      hasText ||= "delta" in item || "done" in item;
-      yield item;
-    }
-    return;
-  } catch (error) {
-    if (!renew || hasText || !mayNewSessionHelp(error)) throw error;
-  }
-  yield* attempt(await untilStopped(renew(session), stop), input, options, stop);
 }
 
 async function* attempt(
@@ -119,12 +110,11 @@ async function* attempt(
       ? relayChat(session, input, idleTimeoutMs)
       : runpodChat(session, input, timeoutMs);
   // A page that is left runs no code after this event.
-  const onStop = () => end(stop.reason);
-  stop.addEventListener("abort", onStop, { once: true });
+  const removeListener = onAbort(stop, end);
   try {
     yield* items();
   } finally {
-    stop.removeEventListener("abort", onStop);
+    removeListener();
     end();
   }
 }

@@ -3,7 +3,7 @@ import { type Chat, type ChatOptions, isFresh, startChat } from "./chat";
 import { ApiProblem } from "./problem";
 import { createSignIn, type SignIn, type SignInEvent, type SignInOptions } from "./signIn";
 import { connectTabs, createListeners } from "./tabs";
-import type { ChatInput, Plan, PlanInfo, Session } from "./types";
+import type { ChatInput, Plan, Session } from "./types";
 
 type UserPlan = Pick<Session, "user_id" | "plan">;
 
@@ -79,8 +79,7 @@ export function createClient({ apiUrl, ...options }: ClientOptions): Client {
     const answer = await call();
     if (order >= newest) {
       newest = order;
-      const { user_id, plan } = answer;
-      const told = { user_id, plan };
+      const told = { user_id: answer.user_id, plan: answer.plan };
       // This tab may be the one that has just returned from Stripe. It knows no earlier plan then, but the others do.
       tellTabs(told);
       learn(told);
@@ -112,14 +111,13 @@ export function createClient({ apiUrl, ...options }: ClientOptions): Client {
     throw new ApiProblem("unauthorized", "Another customer has signed in.");
   }
 
-  const planRead = (call: () => Promise<PlanInfo>) => () => read(call);
   return {
     ...signIn,
     ...api,
     session,
     chat: (input, chatOptions = {}) => startChat(session, input, { ...chatOptions, renew }),
-    plan: planRead(api.plan),
-    sync: planRead(api.sync),
+    plan: () => read(api.plan),
+    sync: () => read(api.sync),
     subscribe: listeners.subscribe,
   };
 }

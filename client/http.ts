@@ -1,4 +1,4 @@
-import { ApiProblem, parseJson } from "./problem";
+import { ApiProblem, parseJson, problemFromResponse } from "./problem";
 
 /** Time limit of requests that nobody waits for. */
 const LAST_TIMEOUT_MS = 5_000;
@@ -8,7 +8,7 @@ export interface HttpRequest {
   method: "GET" | "POST";
   url: string;
   headers?: Record<string, string>;
-  body?: string;
+  body?: BodyInit | null;
   signal?: AbortSignal;
   /** Whether the browser finishes the request after its page is gone. */
   keepalive?: boolean;
@@ -36,8 +36,32 @@ export function jsonRequest(
       ...(authorization && { Authorization: authorization }),
       ...(body && { "Content-Type": "application/json" }),
     },
-    ...(body && { body: JSON.stringify(body) }),
+    body: body ? JSON.stringify(body) : null,
   };
+}
+
+/** Body and limits of `callJson`. */
+interface CallOptions {
+  body?: object | undefined;
+  timeoutMs: number;
+  signal?: AbortSignal;
+}
+
+/**
+ * Calls a path of a service and returns the JSON of its response.
+ *
+ * @throws ApiProblem like `send`, for an error status, or `internal` for a text that is not JSON
+ */
+export async function callJson(
+  method: "GET" | "POST",
+  service: Service,
+  path: string,
+  { body, ...options }: CallOptions,
+): Promise<unknown> {
+  const response = await send({ ...jsonRequest(method, service, path, body), ...options });
+  if (!response.ok) throw problemFromResponse(`${method} ${path}`, response);
+  if (response.body === undefined) throw new ApiProblem("internal", `${method} ${path} did not answer JSON.`);
+  return response.body;
 }
 
 /** Sends a cancellation or a revocation, also while the page is being left. Returns undefined when it fails. */
@@ -71,10 +95,18 @@ export async function send({
     return await readResponse(response);
   } catch (cause) {
     signal?.throwIfAborted();
-    const { host } = new URL(request.url);
-    if (limit.aborted) throw new ApiProblem("timeout", `${host} did not answer in ${timeoutMs / 1000} s.`, { cause });
-    throw new ApiProblem("unavailable", `${host} could not be reached.`, { cause });
+    throw limit.aborted ? silent(request.url, timeoutMs, cause) : unreachable(request.url, cause);
   }
+}
+
+/** Problem of a host that sent nothing within a time limit. */
+export function silent(url: string, limitMs: number, cause?: unknown): ApiProblem {
+  return new ApiProblem("timeout", `${new URL(url).host} did not answer in ${limitMs / 1000} s.`, { cause });
+}
+
+/** Problem of a host to which there is no connection. */
+export function unreachable(url: string, cause: unknown): ApiProblem {
+  return new ApiProblem("unavailable", `${new URL(url).host} could not be reached.`, { cause });
 }
 
 /** Sends one request and returns when the response's headers have arrived. Rejects like `fetch`. */

@@ -52,7 +52,9 @@ export function checkIdToken(idToken: string, expected: ExpectedClaims): number 
 function claimsOf(idToken: string): unknown {
   try {
     const payload = idToken.split(".")[1] ?? "";
-    const bytes = Uint8Array.from(atob(payload.replace(/-/g, "+").replace(/_/g, "/")), (char) => char.charCodeAt(0));
+    const bytes = Uint8Array.from(atob(payload.replaceAll("-", "+").replaceAll("_", "/")), (char) =>
+      char.charCodeAt(0),
+    );
     return parseJson(new TextDecoder().decode(bytes));
   } catch {
     return undefined;

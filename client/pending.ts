@@ -1,4 +1,4 @@
-import { ApiProblem, parseJson, textField } from "./problem";
+import { ApiProblem, textField } from "./problem";
 import type { SafeStore } from "./store";
 
 /** Secrets of a sign-in that has started and is not finished yet. Each tab may have one. */
@@ -22,18 +22,20 @@ const MAX_PENDING = 5;
 /** Opens the list of pending sign-ins in a storage. */
 export function openPendingSignIns(store: SafeStore, key: string): PendingSignIns {
   function all(): Pending[] {
-    const stored = parseJson(store.get(key) ?? "");
-    return Array.isArray(stored) ? stored.filter((one) => textField(one, "state")) : [];
+    return [store.get(key)].flat().filter((one): one is Pending => !!textField(one, "state"));
   }
 
   return {
     all,
     add(pending) {
       // The hosted pages are another site, so a value in memory would be lost.
-      if (store.set(key, JSON.stringify([...all(), pending].slice(-MAX_PENDING)))) return;
-      store.remove(key);
+      if (store.set(key, [...all(), pending].slice(-MAX_PENDING))) return;
       throw new ApiProblem("unavailable", "Allow this page to store data.", { retryable: false });
     },
-    remove: ({ state }) => void store.set(key, JSON.stringify(all().filter((one) => one.state !== state))),
+    remove: ({ state }) =>
+      void store.set(
+        key,
+        all().filter((one) => one.state !== state),
+      ),
   };
 }

@@ -72,7 +72,7 @@ export function problemFromBody(body: unknown, options: ProblemOptions = {}): Ap
 }
 
 function isProblemCode(code: string | undefined): code is ProblemCode {
-  return code !== undefined && Object.hasOwn(retryableByCode, code);
+  return Object.hasOwn(retryableByCode, code ?? "");
 }
 
 /** HTTP error response, as `send` returns it. */
@@ -109,16 +109,17 @@ function codeOfStatus(status: number): ProblemCode {
 }
 
 /**
- * Converts the final state of a job that ended without a result to an `ApiProblem`.
- *
- * @param error `error` of the job. RunPod sends a string: JSON text of `{error: {…}}` when the worker wrote it,
- * otherwise RunPod's own message
+ * Converts a job that ended without a result to an `ApiProblem`. RunPod sends its `error` as a string: JSON text of
+ * `{error: {…}}` when the worker wrote it, otherwise RunPod's own message.
  */
-export function problemFromJob(status: string, error: unknown): ApiProblem {
-  const problem = problemFromBody(typeof error === "string" ? parseJson(error) : error);
+export function problemFromJob(job: unknown): ApiProblem {
+  const status = field(job, "status");
+  const error = field(job, "error");
+  const text = String(error);
+  const problem = problemFromBody(parseJson(text) ?? error);
   if (problem) return problem;
   // RunPod can also report a job that exceeded its time limit as FAILED. Only the error's text shows the reason.
-  if (status === "TIMED_OUT" || (typeof error === "string" && /executionTimeout|timed out/i.test(error))) {
+  if (status === "TIMED_OUT" || /executionTimeout|timed out/i.test(text)) {
     return new ApiProblem("timeout", "The model did not answer in time.");
   }
   if (status === "CANCELLED") return new ApiProblem("unavailable", "The reply was stopped.");
@@ -140,7 +141,7 @@ export function textField(value: unknown, name: string): string | undefined {
   return typeof text === "string" ? text : undefined;
 }
 
-/** Reads field `name` of an untrusted value. Returns undefined when the value is not an object or has no such field. */
+/** Reads field `name` of an untrusted value. Returns undefined when the value has no such field. */
 export function field(value: unknown, name: string): unknown {
-  return typeof value === "object" && value !== null ? (value as Record<string, unknown>)[name] : undefined;
+  return (value as Record<string, unknown> | null | undefined)?.[name];
 }

@@ -1,9 +1,9 @@
 import { randomText } from "./bytes";
-import { jsonRequest, open, readResponse, sendLast } from "./http";
+import { jsonRequest, open, readResponse, sendLast, silent, unreachable } from "./http";
 import { isDone, isItem } from "./items";
 import { ApiProblem, parseJson, problemFromBody, problemFromResponse, textField } from "./problem";
 import { createEventParser } from "./sse";
-import type { Attempt } from "./stop";
+import { type Attempt, delay } from "./stop";
 import type { ChatInput, ChatItem, Session } from "./types";
 
 /** Delays before the attempts to cancel a chat. The relay may be busy or may not know the chat yet at the first ones. */
@@ -16,7 +16,6 @@ const CANCEL_DELAYS_MS = [0, 250, 500, 1_000, 2_000];
  * @param idleTimeoutMs time limit without a byte from the relay
  */
 export function relayChat({ inference }: Session, input: ChatInput, idleTimeoutMs: number): Attempt {
-  const { host } = new URL(inference.url);
   const id = randomText();
   const closed = new AbortController();
   let running = true;
@@ -24,14 +23,12 @@ export function relayChat({ inference }: Session, input: ChatInput, idleTimeoutM
 
   /** Waits for the next part of the response. Closes the stream when it does not arrive in time. */
   async function next<T>(part: Promise<T>): Promise<T> {
-    const silent = () =>
-      closed.abort(new ApiProblem("timeout", `${host} did not answer in ${idleTimeoutMs / 1000} s.`));
-    const timer = setTimeout(silent, idleTimeoutMs);
+    const timer = setTimeout(() => closed.abort(silent(inference.url, idleTimeoutMs)), idleTimeoutMs);
     try {
       return await part;
     } catch (cause) {
       closed.signal.throwIfAborted();
-      throw new ApiProblem("unavailable", accepted ? BROKEN_OFF : `${host} could not be reached.`, { cause });
+      throw accepted ? brokenOff(cause) : unreachable(inference.url, cause);
     } finally {
       clearTimeout(timer);
     }
@@ -64,7 +61,7 @@ export function relayChat({ inference }: Session, input: ChatInput, idleTimeoutM
    */
   async function cancelAtRelay(): Promise<void> {
     for (const delayMs of CANCEL_DELAYS_MS) {
-      if (delayMs > 0) await new Promise((resolve) => setTimeout(resolve, delayMs));
+      if (delayMs > 0) await delay(delayMs);
       const response = await sendLast(jsonRequest("POST", inference, `/chat/${id}/cancel`));
       if (response?.ok || (accepted && response?.status === 404)) return;
     }
@@ -81,7 +78,7 @@ export function relayChat({ inference }: Session, input: ChatInput, idleTimeoutM
         if (isDone(item)) return;
         closed.signal.throwIfAborted();
       }
-      throw new ApiProblem("unavailable", BROKEN_OFF);
+      throw brokenOff();
     },
 
     end(reason) {
@@ -92,4 +89,6 @@ export function relayChat({ inference }: Session, input: ChatInput, idleTimeoutM
   };
 }
 
-const BROKEN_OFF = "The reply broke off.";
+function brokenOff(cause?: unknown): ApiProblem {
+  return new ApiProblem("unavailable", "The reply broke off.", { cause });
+}

@@ -1,7 +1,7 @@
-import { jsonRequest, send, sendLast } from "./http";
+import { callJson, jsonRequest, sendLast } from "./http";
 import { isDone, isItem } from "./items";
-import { ApiProblem, field, problemFromJob, problemFromResponse, textField } from "./problem";
-import { type Attempt, pause, untilStopped } from "./stop";
+import { ApiProblem, field, problemFromJob, textField } from "./problem";
+import { type Attempt, delay, untilStopped } from "./stop";
 import type { ChatDone, ChatInput, ChatItem, Session } from "./types";
 
 /** Minimum time between the starts of two polls. */
@@ -28,26 +28,23 @@ export function runpodChat({ inference, ticket }: Session, input: ChatInput, tim
   /** Submits the job and returns its id. */
   async function submit(): Promise<string> {
     const body = { input: { ...input, ticket }, policy: { ttl: Math.max(MIN_TTL_MS, timeoutMs) } };
-    const response = await send({ ...jsonRequest("POST", inference, "/run", body), timeoutMs: CALL_TIMEOUT_MS });
-    if (!response.ok) throw problemFromResponse("POST /run", response);
-    const id = textField(response.body, "id");
-    if (id === undefined) throw new ApiProblem("unavailable", "POST /run did not answer JSON.");
+    const job = await callJson("POST", inference, "/run", { body, timeoutMs: CALL_TIMEOUT_MS });
+    const id = textField(job, "id");
+    if (id === undefined) throw problemFromJob(job);
     jobId = encodeURIComponent(id);
     return jobId;
   }
 
   /** Reads `/stream/<id>` (the items since the last read) or `/status/<id>` (the whole job). */
-  async function poll(operation: "stream" | "status", id: string): Promise<{ status: string; body: unknown }> {
-    const request = jsonRequest("GET", inference, `/${operation}/${id}`);
+  async function poll(operation: "stream" | "status", id: string): Promise<unknown> {
+    const options = { timeoutMs: CALL_TIMEOUT_MS, signal: stop };
     for (let attempt = 1; ; attempt++) {
       try {
-        const response = await send({ ...request, timeoutMs: CALL_TIMEOUT_MS, signal: stop });
-        if (!response.ok) throw problemFromResponse(`GET /${operation}`, response);
-        return { status: String(field(response.body, "status")), body: response.body };
+        return await callJson("GET", inference, `/${operation}/${id}`, options);
       } catch (error) {
         stop.throwIfAborted();
         if (!(error instanceof ApiProblem && error.retryable) || attempt === POLL_ATTEMPTS) throw error;
-        await pause(attempt * POLL_EVERY_MS * 2, stop);
+        await untilStopped(delay(attempt * POLL_EVERY_MS * 2), stop);
       }
     }
   }
@@ -57,9 +54,9 @@ export function runpodChat({ inference, ticket }: Session, input: ChatInput, tim
    * RunPod delivers each item only once, so the items of a lost response never arrive.
    */
   async function readResult(id: string): Promise<ChatDone> {
-    const { status, body } = await poll("status", id);
-    const done = status === "COMPLETED" && [field(body, "output")].flat().findLast(isDone);
-    if (!done) throw problemFromJob(status, field(body, "error"));
+    const job = await poll("status", id);
+    const done = [field(job, "output")].flat().findLast(isDone);
+    if (!done) throw problemFromJob(job);
     return done;
   }
 
@@ -68,19 +65,19 @@ export function runpodChat({ inference, ticket }: Session, input: ChatInput, tim
       submitted = submit();
       const id = await untilStopped(submitted, stop);
       for (;;) {
-        const polledAt = Date.now();
-        const { status, body } = await poll("stream", id);
-        for (const item of streamItems(body)) {
+        const nextPoll = delay(POLL_EVERY_MS);
+        const job = await poll("stream", id);
+        for (const item of streamItems(job)) {
           running &&= !isDone(item);
           yield item;
           if (isDone(item)) return;
         }
-        if (isFinal(status)) {
+        if (isFinal(job)) {
           running = false;
           yield await readResult(id);
           return;
         }
-        await pause(Math.max(0, POLL_EVERY_MS - (Date.now() - polledAt)), stop);
+        await untilStopped(nextPoll, stop);
       }
     },
 
@@ -98,11 +95,11 @@ export function runpodChat({ inference, ticket }: Session, input: ChatInput, tim
 }
 
 /** Reads the items of a `/stream` response `{"status": …, "stream": [{"output": item}, …]}`. */
-function streamItems(body: unknown): ChatItem[] {
-  const stream = field(body, "stream");
-  return Array.isArray(stream) ? stream.map((entry) => field(entry, "output")).filter(isItem) : [];
+function streamItems(job: unknown): ChatItem[] {
+  const entries: unknown[] = [field(job, "stream")].flat();
+  return entries.map((entry) => field(entry, "output")).filter(isItem);
 }
 
-function isFinal(status: string): boolean {
-  return ["COMPLETED", "FAILED", "CANCELLED", "TIMED_OUT"].includes(status);
+function isFinal(job: unknown): boolean {
+  return ["COMPLETED", "FAILED", "CANCELLED", "TIMED_OUT"].includes(String(field(job, "status")));
 }

@@ -5,7 +5,7 @@ import { openPendingSignIns, type Pending } from "./pending";
 import { ApiProblem, field, textField } from "./problem";
 import { createSafeStore, type KeyValueStorage } from "./store";
 import { connectTabs, createListeners } from "./tabs";
-import { createRefresher, isRejected, notAnswered, openTokenStore, type TokenEndpoint, tokensOf } from "./tokens";
+import { checkDecided, createRefresher, openTokenStore, type TokenEndpoint, tokensOf } from "./tokens";
 
 /** Settings of the Cognito app client. The stack output `signIn` has the first four. */
 export interface SignInOptions {
@@ -121,11 +121,12 @@ export function createSignIn({
   /** Id of the sign-in that the listeners know. */
   let toldId = tokens.read()?.id;
 
-  const requestOf = (path: string, form: Record<string, string>): HttpRequest => {
-    const headers = { "Content-Type": "application/x-www-form-urlencoded" };
-    const body = new URLSearchParams({ client_id: clientId, ...form }).toString();
-    return { method: "POST", url: base + path, headers, body };
-  };
+  // `fetch` sends the content type of a form.
+  const requestOf = (path: string, form: Record<string, string>): HttpRequest => ({
+    method: "POST",
+    url: base + path,
+    body: new URLSearchParams({ client_id: clientId, ...form }),
+  });
   const endpoint: TokenEndpoint = {
     grant: (form) => send({ ...requestOf("/oauth2/token", form), timeoutMs }),
     // A failure must not block the sign-out, because the token expires anyway.
@@ -181,10 +182,10 @@ export function createSignIn({
     if (own) await complete(own, query);
     // Cognito sends some errors without `state`. The link of a stranger must not choose the page's text.
     const error = query.get("error") ?? "";
-    if (!own && pending[0] && /^\w+$/.test(error)) throw refused(`The sign-in was not completed: ${error}.`);
+    if (!own && pending[0] && /^\w+$/.test(error)) throw refused(error);
     // Without a pending sign-in, this is the reload of a callback page that has finished its sign-in.
     const customer = look();
-    if (!customer) throw refused("Unknown sign-in.");
+    if (!customer) throw refused("unknown state");
     return customer;
   }
 
@@ -195,8 +196,7 @@ export function createSignIn({
     const code = query.get("code");
     if (code === null) {
       pendingSignIns.remove(pending);
-      const reason = query.get("error_description") ?? query.get("error") ?? "no code";
-      throw refused(`The sign-in was not completed: ${reason}.`);
+      throw refused(query.get("error_description") ?? query.get("error") ?? "no code");
     }
     // Without an answer, the sign-in stays pending, so that the caller can try again.
     const response = await endpoint.grant({
@@ -205,15 +205,15 @@ export function createSignIn({
       redirect_uri: redirectUri,
       code_verifier: verifier,
     });
-    if (!response.ok && !isRejected(response)) throw notAnswered(response);
+    checkDecided(response);
     pendingSignIns.remove(pending);
     if (!response.ok) {
       // Another tab with the same callback may have used the code.
       if (tokens.read()?.id === id) return;
-      throw refused("The sign-in was rejected.");
+      throw refused(String(field(response.body, "error")));
     }
     try {
-      if (signOuts !== before) throw refused("The customer has signed out.");
+      if (signOuts !== before) throw refused("signed out meanwhile");
       tokens.write(tokensOf(response.body, { ...expected, nonce }, { id }));
     } catch (error) {
       await endpoint.revoke(textField(response.body, "refresh_token"));
@@ -224,16 +224,16 @@ export function createSignIn({
 
   return {
     async startSignIn({ signUp = false, lang, prompt } = {}) {
-      const [state, nonce, verifier] = [randomText(), randomText(), randomText()];
-      const challenge = await challengeOf(verifier);
-      pendingSignIns.add({ state, nonce, verifier });
+      const pending = { state: randomText(), nonce: randomText(), verifier: randomText() };
+      const challenge = await challengeOf(pending.verifier);
+      pendingSignIns.add(pending);
       const query = new URLSearchParams({
         response_type: "code",
         client_id: clientId,
         redirect_uri: redirectUri,
         scope: scopes.join(" "),
-        state,
-        nonce,
+        state: pending.state,
+        nonce: pending.nonce,
         code_challenge: challenge,
         code_challenge_method: "S256",
         ...(lang && { lang }),
@@ -268,8 +268,8 @@ export function createSignIn({
 }
 
 /** Problem of a sign-in that must be started again. */
-function refused(message: string): ApiProblem {
-  return new ApiProblem("unauthorized", `${message} Sign in again.`);
+function refused(reason: string): ApiProblem {
+  return new ApiProblem("unauthorized", `Sign-in failed: ${reason}. Sign in again.`);
 }
 
 /** @throws ApiProblem `unavailable` on a page that is not served over https. Browsers have no `crypto.subtle` there */

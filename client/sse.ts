@@ -13,12 +13,12 @@ export function createEventParser(): (chunk: Uint8Array) => string[] {
   return (chunk) => {
     const events = (rest + decoder.decode(chunk, { stream: true })).split(EVENT_END);
     rest = events.pop() ?? "";
-    return events.map(dataOf).filter((data) => data !== undefined);
+    return events.flatMap(dataOf);
   };
 }
 
-/** Reads the lines of one event. The relay needs no other field than `data`. Returns undefined without this field. */
-function dataOf(event: string): string | undefined {
+/** Reads the lines of one event. The relay needs no other field than `data`. Returns no data without this field. */
+function dataOf(event: string): string[] {
   const values = event.split(LINE_END).flatMap((line) => /^data(?:: ?(.*))?$/s.exec(line)?.slice(1) ?? []);
-  return values.length > 0 ? values.join("\n") : undefined;
+  return values.length > 0 ? [values.join("\n")] : [];
 }

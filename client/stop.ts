@@ -47,17 +47,23 @@ export function createStop(controller: AbortController, { signal, timeoutMs = CH
   };
 }
 
+/** Calls the listener with the reason when the signal is aborted. Returns a function that removes the listener. */
+export function onAbort(signal: AbortSignal, listener: (reason: unknown) => void): () => void {
+  const onEvent = () => listener(signal.reason);
+  signal.addEventListener("abort", onEvent);
+  return () => signal.removeEventListener("abort", onEvent);
+}
+
 /** Waits for a promise, but not longer than until the signal is aborted. Then rejects with the signal's reason. */
 export function untilStopped<T>(promise: Promise<T>, stop: AbortSignal): Promise<T> {
   return new Promise((resolve, reject) => {
-    const onStop = () => reject(stop.reason);
-    if (stop.aborted) onStop();
-    stop.addEventListener("abort", onStop, { once: true });
-    promise.then(resolve, reject).finally(() => stop.removeEventListener("abort", onStop));
+    const removeListener = onAbort(stop, reject);
+    if (stop.aborted) reject(stop.reason);
+    promise.then(resolve, reject).finally(removeListener);
   });
 }
 
-/** Waits for some time. Rejects with the signal's reason when the signal is aborted. */
-export function pause(ms: number, stop: AbortSignal): Promise<void> {
-  return untilStopped(new Promise((resolve) => setTimeout(resolve, ms)), stop);
+/** Waits for some time. */
+export function delay(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
 }

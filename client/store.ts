@@ -1,11 +1,14 @@
+import { parseJson } from "./problem";
+
 /** The part of the browser's `Storage` that the client uses. */
 export type KeyValueStorage = Pick<Storage, "getItem" | "setItem" | "removeItem">;
 
-/** A storage that never throws. */
+/** A storage of JSON that never throws. */
 export interface SafeStore {
-  get(key: string): string | null;
+  /** Returns undefined without a value, and for a text that is not JSON. */
+  get(key: string): unknown;
   /** Returns false when the value is only kept in memory, because the browser refuses to store it. */
-  set(key: string, value: string): boolean;
+  set(key: string, value: object): boolean;
   remove(key: string): void;
 }
 
@@ -17,29 +20,35 @@ export interface SafeStore {
  */
 export function createSafeStore(storage: KeyValueStorage | undefined): SafeStore {
   const memory = new Map<string, string>();
-  /** Runs one operation. Reading the property `localStorage` throws when storage is forbidden. */
-  const attempt = <T>(operation: (storage: KeyValueStorage) => T): { result: T } | undefined => {
+  /** Runs one operation. Returns undefined when the browser refuses it, or reading the property `localStorage`. */
+  const attempt = <T>(operation: (storage: KeyValueStorage) => T): T | undefined => {
     try {
-      const open = storage ?? globalThis.localStorage;
-      return open && { result: operation(open) };
+      return operation(storage ?? globalThis.localStorage);
     } catch {
       return undefined;
     }
   };
 
+  const remove = (key: string): void => {
+    memory.delete(key);
+    attempt((open) => open.removeItem(key));
+  };
+
   return {
-    get: (key) => memory.get(key) ?? attempt((open) => open.getItem(key))?.result ?? null,
+    get: (key) => parseJson(memory.get(key) ?? attempt((open) => open.getItem(key)) ?? ""),
     set(key, value) {
+      const text = JSON.stringify(value);
       memory.delete(key);
-      if (attempt((open) => open.setItem(key, value))) return true;
+      const isStored = attempt((open) => {
+        open.setItem(key, text);
+        return true;
+      });
+      if (isStored) return true;
       // The older value must not come back after a reload.
-      attempt((open) => open.removeItem(key));
-      memory.set(key, value);
+      remove(key);
+      memory.set(key, text);
       return false;
     },
-    remove(key) {
-      memory.delete(key);
-      attempt((open) => open.removeItem(key));
-    },
+    remove,
   };
 }

@@ -3,7 +3,7 @@
  * them a message. Without `BroadcastChannel`, such as in old browsers, messages reach nobody.
  */
 export function connectTabs(name: string, onMessage: (message: unknown) => void): (message: unknown) => void {
-  if (typeof BroadcastChannel === "undefined") return () => undefined;
+  if (!globalThis.BroadcastChannel) return () => undefined;
   const channel = new BroadcastChannel(name);
   channel.onmessage = ({ data }: MessageEvent<unknown>) => onMessage(data);
   // In Node, an open channel would keep the process running.

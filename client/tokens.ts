@@ -1,6 +1,7 @@
 import type { HttpResponse } from "./http";
 import { checkIdToken, customerOf, type ExpectedClaims } from "./idToken";
-import { ApiProblem, field, parseJson, textField } from "./problem";
+import { ApiProblem, field, textField } from "./problem";
+import { delay } from "./stop";
 import type { SafeStore } from "./store";
 
 /** Tokens of a signed-in customer. */
@@ -33,12 +34,12 @@ export interface TokenStore {
 export function openTokenStore(store: SafeStore, key: string): TokenStore {
   return {
     read() {
-      const tokens = parseJson(store.get(key) ?? "");
+      const tokens = store.get(key);
       if (isTokens(tokens)) return tokens;
       store.remove(key);
       return undefined;
     },
-    write: (tokens) => void store.set(key, JSON.stringify(tokens)),
+    write: (tokens) => void store.set(key, tokens),
     remove: () => store.remove(key),
   };
 }
@@ -66,20 +67,18 @@ export function tokensOf(
   return { id: previous.id, idToken, expiresAt, refreshToken };
 }
 
-/**
- * Whether the token endpoint rejects the code or the refresh token (RFC 6749, 5.2). Another answer, such as the 403 of a
- * firewall, says nothing about it.
- */
-export function isRejected({ status, body }: HttpResponse): boolean {
-  return (
-    (status === 400 || status === 401) &&
-    /^(?:invalid_grant|(?:invalid|unauthorized)_client)$/.test(String(field(body, "error")))
-  );
-}
+const REJECTIONS: unknown[] = ["invalid_grant", "invalid_client", "unauthorized_client"];
 
-/** Problem of a token endpoint that did not do its work. The customer stays signed in. */
-export function notAnswered({ status, retryAfterMs }: HttpResponse): ApiProblem {
-  return new ApiProblem("unavailable", `The sign-in service answered ${status}.`, { retryAfterMs });
+/**
+ * Checks that the token endpoint accepts or rejects the code or the refresh token (RFC 6749, 5.2). Another response, such
+ * as the 403 of a firewall, says nothing about it.
+ *
+ * @throws ApiProblem `unavailable` for another response. The customer stays signed in
+ */
+export function checkDecided({ ok, status, body, retryAfterMs }: HttpResponse): void {
+  const isRejected = (status === 400 || status === 401) && REJECTIONS.includes(field(body, "error"));
+  if (ok || isRejected) return;
+  throw new ApiProblem("unavailable", `POST /oauth2/token answered ${status}.`, { retryAfterMs });
 }
 
 /** Settings of `createRefresher`. */
@@ -110,7 +109,7 @@ export function createRefresher({ tokens, endpoint, expected, onLost }: Refreshe
 
   async function refresh(sent: Tokens): Promise<string | undefined> {
     const response = await requestRefresh(endpoint, sent.refreshToken ?? "");
-    if (!response.ok && !isRejected(response)) throw notAnswered(response);
+    checkDecided(response);
     const current = tokens.read();
     if (!current || current.id !== sent.id) {
       // The customer has signed out meanwhile. The answer must not undo that.
@@ -150,7 +149,7 @@ async function requestRefresh(endpoint: TokenEndpoint, refreshToken: string): Pr
   try {
     return await endpoint.grant(form);
   } catch {
-    await new Promise((resolve) => setTimeout(resolve, Math.random() * RETRY_WITHIN_MS));
+    await delay(Math.random() * RETRY_WITHIN_MS);
     return endpoint.grant(form);
   }
 }

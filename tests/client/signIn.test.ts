@@ -414,10 +414,10 @@ describe("finishSignIn", () => {
       const { signIn } = await hosted();
       await signIn.startSignIn();
       const callback = `${settings.redirectUri}?error=invalid_request&error_description=Call+0120${state}`;
-      const message = "The sign-in was not completed: invalid_request. Sign in again.";
+      const message = "Sign-in failed: invalid_request. Sign in again.";
       await expect(signIn.finishSignIn(callback)).rejects.toMatchObject({ code: "unauthorized", message });
       const withText = signIn.finishSignIn(`${settings.redirectUri}?error=Call+0120${state}`);
-      await expect(withText).rejects.toThrow("Unknown sign-in. Sign in again.");
+      await expect(withText).rejects.toThrow("Sign-in failed: unknown state. Sign in again.");
     },
   );
 
