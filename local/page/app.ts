@@ -7,7 +7,7 @@ import {
   createClient,
   fitConversation,
   type PlanInfo,
-} from "../../client";
+} from "@snack-misaki/client";
 import type { CloudEvent } from "../support/events";
 import { type Billing, greeting, type StripeReturn, startBilling, stripeReturnOf } from "./billing";
 import { listCalls } from "./calls";

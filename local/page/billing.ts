@@ -1,4 +1,4 @@
-import { ApiProblem, type Client, type PaidPlan, type PlanInfo } from "../../client";
+import { ApiProblem, type Client, type PaidPlan, type PlanInfo } from "@snack-misaki/client";
 import type { Offer } from "./config";
 import { button, byId, create, language, markLanguage, onLanguageChange, setDate, setText, textOf } from "./dom";
 import { type Word, words } from "./translations";

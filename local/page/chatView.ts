@@ -1,4 +1,4 @@
-import { ApiProblem, type ChatItem, type ChatMessage, type Limits } from "../../client";
+import { ApiProblem, type ChatItem, type ChatMessage, type Limits } from "@snack-misaki/client";
 import { startComposer } from "./composer";
 import type { Conversation, Turn } from "./conversation";
 import { button, byId, create, markLanguage, setText } from "./dom";

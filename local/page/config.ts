@@ -1,4 +1,4 @@
-import type { PaidPlan } from "../../client";
+import type { PaidPlan } from "@snack-misaki/client";
 
 /** Billing periods at Stripe. */
 export const intervals = ["day", "week", "month", "year"] as const;

@@ -1,5 +1,5 @@
+import type { ChatMessage } from "@snack-misaki/client";
 import * as z from "zod/mini";
-import type { ChatMessage } from "../../client";
 import { tryStorage } from "./storage";
 
 const KEY = "snack-misaki.conversation";

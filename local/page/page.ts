@@ -5,6 +5,7 @@ import { Hono } from "hono";
 import { secureHeaders } from "hono/secure-headers";
 import { type SSEStreamingApi, streamSSE } from "hono/streaming";
 import { root } from "../../cli/root";
+import { buildClientModule } from "../../client/build/module";
 import { bundleWhenStale } from "../support/bundleWhenStale";
 import type { Events } from "../support/events";
 import { type Listening, serve } from "../support/http";
@@ -108,7 +109,9 @@ export async function startPage({ port, events, config, ...panel }: PageOptions)
   };
 }
 
+/** Bundles a script of the page with the files of the client's package that npm packs. */
 function bundle(name: string): Promise<string> {
+  buildClientModule();
   const file = bundleWhenStale({
     entryPoints: [join(folder, `${name}.ts`)],
     outfile: join(root, `.build/page/${name}.js`),

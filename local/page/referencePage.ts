@@ -1,4 +1,4 @@
-import { createApi, createSignIn } from "../../client";
+import { createApi, createSignIn } from "@snack-misaki/client";
 import type { PageConfig } from "./config";
 
 /** Swagger UI, as far as this page uses it. `swagger-ui-bundle.js` defines the global. */

@@ -1,4 +1,4 @@
-import type { ChatDone, ChatItem } from "../../client";
+import type { ChatDone, ChatItem } from "@snack-misaki/client";
 import { button, create, duration, face, markLanguage, setText } from "./dom";
 import type { Word } from "./translations";
 

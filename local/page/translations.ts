@@ -1,4 +1,4 @@
-import type { Plan, ProblemCode } from "../../client";
+import type { Plan, ProblemCode } from "@snack-misaki/client";
 import type { PlanResponse } from "../../contract/plan";
 import type { CallKind } from "./callKind";
 import type { Interval } from "./config";

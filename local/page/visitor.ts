@@ -1,4 +1,4 @@
-import type { Customer, PlanInfo, Session } from "../../client";
+import type { Customer, PlanInfo, Session } from "@snack-misaki/client";
 import { byId, setText } from "./dom";
 
 /** The current visitor's session. Without `customer` the visitor is a guest. */

@@ -28,6 +28,7 @@ export const rooms: Room[] = [
   { path: "runpod", reason: "dynamic provider of RunPod resources" },
   { path: "stripe", reason: "dynamic provider of Stripe resources" },
   { path: "dynamic", reason: "code that both dynamic providers share" },
+  { path: "client/build", reason: "builds the files of the browser's package that npm packs" },
   { path: "client", reason: "the browser's package, which imports no other room", entry: "client/index.ts" },
   { path: "images", reason: "the GPU worker and the facts about each model" },
   { path: "contract", reason: "formats of the data that clients, functions and workers exchange" },

@@ -37,7 +37,7 @@ function sourcePaths(root: string, folder: string): string[] {
     const path = posix.join(folder, entry.name);
     if (entry.name.startsWith(".") || ignoredFolders.has(entry.name) || entry.name === "tests") return [];
     if (entry.isDirectory()) return sourcePaths(root, path);
-    return extensions.test(entry.name) && !entry.name.endsWith(".d.ts") ? [path] : [];
+    return extensions.test(entry.name) && !/\.d\.m?ts$/.test(entry.name) ? [path] : [];
   });
 }
 

@@ -1,3 +1,4 @@
+import { readFileSync, statSync, utimesSync } from "node:fs";
 import { EventSourceParserStream } from "eventsource-parser/stream";
 import { afterEach, describe, expect, it } from "vitest";
 import type { PageConfig } from "../../../local/page/config";
@@ -100,6 +101,46 @@ describe("page server", () => {
     await expect(page({ port: server.port })).rejects.toThrow(PortInUseError);
   });
 });
+
+describe("the scripts of the page", () => {
+  const packed = "client/dist/index.mjs";
+
+  it.each(["/app.js", "/reference/page.js"])(
+    "%s holds the file that npm packs, and no source of the client",
+    async (path) => {
+      const { server } = await page();
+      const script = await (await fetch(server.url + path)).text();
+      const sources = sourcesOf(script);
+      const ofClient = Object.keys(sources).filter((source) => source.startsWith("../../client/"));
+      expect(ofClient).toEqual([`../../${packed}`]);
+      expect(sources[`../../${packed}`]).toBe(readFileSync(packed, "utf8"));
+      const { exports } = JSON.parse(readFileSync("client/package.json", "utf8")) as PackageJson;
+      expect(`client/${exports["."].default.slice(2)}`).toBe(packed);
+    },
+  );
+
+  it("come from a client that is built again when its source has changed", async () => {
+    await page();
+    const builtAt = statSync(packed).mtimeMs;
+    utimesSync("client/index.ts", new Date(), new Date());
+    await page();
+    expect(statSync(packed).mtimeMs).toBeGreaterThan(builtAt);
+  });
+});
+
+interface PackageJson {
+  exports: { ".": { default: string } };
+}
+
+/** Text of each source file, by its path in the script's source map. */
+function sourcesOf(script: string): Record<string, string> {
+  const [, map = ""] = /sourceMappingURL=data:application\/json;base64,(\S+)/.exec(script) ?? [];
+  const { sources, sourcesContent } = JSON.parse(Buffer.from(map, "base64").toString()) as {
+    sources: string[];
+    sourcesContent: string[];
+  };
+  return Object.fromEntries(sources.map((source, index) => [source, sourcesContent[index] ?? ""]));
+}
 
 describe("routes of the developer's panel", () => {
   const json = { "content-type": "application/json" };
