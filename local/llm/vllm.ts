@@ -1,7 +1,6 @@
 import { type ChildProcess, execFileSync, spawn } from "node:child_process";
+import { randomUUID } from "node:crypto";
 import { once } from "node:events";
-import { createServer, request as httpRequest, type IncomingMessage, type ServerResponse } from "node:http";
-import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { exportJWK, generateKeyPair } from "jose";
@@ -9,8 +8,10 @@ import * as z from "zod";
 import { root } from "../../cli/root";
 import { type Model, models } from "../../contract/plan";
 import { buildArgs } from "../../images/models";
+import type { Listening } from "../support/http";
 import { freePort } from "../support/ports";
 import { findVenvPython, setupPython } from "../support/pythonEnvironment";
+import { startForwarder } from "./forwarder";
 import { LastLines } from "./lastLines";
 import { setupVllm, type VllmEnvironment, VllmUnavailable } from "./vllmEnvironment";
 
@@ -53,12 +54,12 @@ export async function startVllm(progress: (line: string) => void): Promise<Vllm>
     for (const model of models) engines.push(await Engine.spawn(model, environment, workerPython));
     progress("starting vLLM (up to some minutes)");
     await Promise.all(engines.map((engine) => engine.ready()));
-    const router = await startRouter(new Map(engines.map(({ model, port }) => [model, port])));
+    const router = await startRouter(engines);
     return {
       url: router.url,
       describe: () => engines.map((engine) => engine.describe()).join("\n"),
       close: async () => {
-        router.close();
+        await router.close();
         await close();
       },
     };
@@ -75,6 +76,7 @@ class Engine {
   private constructor(
     readonly model: Model,
     readonly port: number,
+    readonly apiKey: string,
     private readonly child: ChildProcess,
   ) {
     for (const stream of [child.stdout, child.stderr]) if (stream) this.lastLines.read(stream);
@@ -82,6 +84,7 @@ class Engine {
 
   static async spawn(model: Model, { python, modelCache }: VllmEnvironment, workerPython: string): Promise<Engine> {
     const port = await freePort();
+    const apiKey = randomUUID();
     const [, ...args] = await workersCommand(model, { port, modelCache, workerPython });
     const vllm = [python, "-m", "vllm.entrypoints.cli.main", ...args];
     const child = spawn("sh", ["-c", WITH_PARENT, "sh", ...vllm], {
@@ -93,6 +96,7 @@ class Engine {
         HF_HUB_OFFLINE: "1",
         TRANSFORMERS_OFFLINE: "1",
         VLLM_NO_USAGE_STATS: "1",
+        VLLM_API_KEY: apiKey,
         VLLM_CACHE_ROOT: join(root, ".build", "vllm-cache"),
         // Gigabytes for the keys and values of the tokens.
         VLLM_CPU_KVCACHE_SPACE: "1",
@@ -100,7 +104,7 @@ class Engine {
       stdio: ["pipe", "pipe", "pipe"],
       detached: true,
     });
-    return new Engine(model, port, child);
+    return new Engine(model, port, apiKey, child);
   }
 
   /** Waits until vLLM is healthy. */
@@ -161,36 +165,15 @@ async function workersCommand(
 }
 
 /** Starts a server that forwards each request to the vLLM of the `model` in the request's body or query. */
-async function startRouter(ports: Map<string, number>): Promise<{ url: string; close(): void }> {
-  const server = createServer((request, response) => {
-    route(request, response, ports).catch(() => response.destroy());
+function startRouter(engines: Engine[]): Promise<Listening> {
+  return startForwarder("vLLM", (request, body) => {
+    const model =
+      body.length > 0
+        ? JSON.parse(body.toString()).model
+        : new URL(request.url ?? "", "http://router").searchParams.get("model");
+    // A request without a model, such as /health, goes to the first vLLM.
+    const engine = engines.find((each) => each.model === model) ?? engines[0];
+    if (!engine) throw new Error("There is no vLLM.");
+    return engine;
   });
-  server.listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const close = () => {
-    server.closeAllConnections();
-    server.close();
-  };
-  return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, close };
-}
-
-async function route(request: IncomingMessage, response: ServerResponse, ports: Map<string, number>): Promise<void> {
-  const chunks: Buffer[] = [];
-  for await (const chunk of request) chunks.push(chunk);
-  const body = Buffer.concat(chunks);
-  const model =
-    body.length > 0
-      ? JSON.parse(body.toString()).model
-      : new URL(request.url ?? "", "http://router").searchParams.get("model");
-  // A request without a model, such as /health, goes to the first vLLM.
-  const port = ports.get(model) ?? [...ports.values()][0];
-  const { method, url: path, headers } = request;
-  const upstream = httpRequest({ host: "127.0.0.1", port, method, path, headers }, (answer) => {
-    response.writeHead(answer.statusCode ?? 502, answer.headers);
-    answer.pipe(response);
-  });
-  upstream.once("error", () => response.destroy());
-  // When the reader disconnects, disconnect from vLLM, so that vLLM aborts the reply.
-  response.once("close", () => upstream.destroy());
-  upstream.end(body);
 }

@@ -3,11 +3,13 @@ import { EventSourceParserStream } from "eventsource-parser/stream";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { models } from "../../contract/plan";
 import { startEngine } from "../../local/llm/engine";
+import { startForwarder } from "../../local/llm/forwarder";
 import { LastLines } from "../../local/llm/lastLines";
 import { findOllama } from "../../local/llm/ollama";
 import { startScriptedEngine } from "../../local/llm/scriptedEngine";
 import { Events } from "../../local/support/events";
 import { type Listening, serve } from "../../local/support/http";
+import { statusWithHost } from "../statusWithHost";
 
 let engine: Listening;
 beforeAll(async () => {
@@ -90,6 +92,37 @@ describe("The scripted engine", () => {
     expect(await invalid.json()).toEqual({
       error: { type: "invalid_request_error", param: null, code: null, message: expect.stringMatching(/^messages: /) },
     });
+  });
+});
+
+describe("The server before llama.cpp and vLLM", () => {
+  /** An engine that refuses requests without its key, and every request that it has seen. */
+  async function forwarded() {
+    const seen: string[] = [];
+    const upstream = await serve("engine", 0, async (request) => {
+      seen.push(`${request.method} ${new URL(request.url).pathname} ${await request.text()}`);
+      const isAllowed = request.headers.get("authorization") === "Bearer key-1";
+      return isAllowed ? Response.json({ reply: "あら" }) : new Response("Invalid API Key", { status: 401 });
+    });
+    const server = await startForwarder("engine", () => ({ port: upstream.port, apiKey: "key-1" }));
+    const close = () => Promise.all([server.close(), upstream.close()]);
+    return { url: server.url, engineUrl: upstream.url, seen, close };
+  }
+
+  it("forwards a request with the engine's key, which the engine needs", async () => {
+    const { url, engineUrl, seen, close } = await forwarded();
+    const request = { method: "POST", body: "{}", headers: { authorization: "Bearer none" } };
+    expect((await fetch(`${engineUrl}/v1/chat/completions`, request)).status).toBe(401);
+    expect(await (await fetch(`${url}/v1/chat/completions`, request)).json()).toEqual({ reply: "あら" });
+    expect(seen).toEqual(["POST /v1/chat/completions {}", "POST /v1/chat/completions {}"]);
+    await close();
+  });
+
+  it("refuses a request with a host name other than loopback (DNS rebinding)", async () => {
+    const { url, seen, close } = await forwarded();
+    expect(await statusWithHost(`${url}/v1/models`, "evil.example")).toBe(403);
+    expect(seen).toEqual([]);
+    await close();
   });
 });
 

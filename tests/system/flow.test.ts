@@ -1,4 +1,3 @@
-import { get } from "node:http";
 import type { Locator } from "playwright-core";
 import { beforeAll, describe, expect, it } from "vitest";
 import { ApiProblem, chat, createApi, type Session } from "../../client";
@@ -10,6 +9,7 @@ import { signedIn } from "../../local/visitor/customer";
 import { modelSessions } from "../../local/visitor/modelSessions";
 import { launchBrowser, needsBrowser } from "../browser";
 import { expectDocumentedAnswers, guestLimit, type SharedCloud, sharedCloud } from "../sharedCloud";
+import { statusWithHost } from "../statusWithHost";
 import { needsPython } from "../workerPython";
 
 // Tests the whole product over real sockets: Cognito's pages, the HTTP API, the Lambdas' archives, RunPod and its
@@ -247,13 +247,3 @@ describe("Local services", () => {
     }
   });
 });
-
-/** Returns the status of a GET whose `Host` header differs from the URL's host. */
-function statusWithHost(url: string, host: string): Promise<number | undefined> {
-  return new Promise((resolve, reject) => {
-    get(url, { headers: { host } }, (response) => {
-      response.resume();
-      resolve(response.statusCode);
-    }).on("error", reject);
-  });
-}
