@@ -159,7 +159,10 @@ export function startChatView({ conversation, waitLimitMs, send, showEntrance }:
     isFollowing = talk.scrollHeight - talk.scrollTop - talk.clientHeight < FOLLOW_PX;
   });
   // A phone's keyboard reduces the chat's height. Keep the last message visible.
-  new ResizeObserver(follow).observe(talk);
+  const observer = new ResizeObserver(follow);
+  observer.observe(talk);
+  // The open drawer adds a line to each reply.
+  observer.observe(list);
   // A page that is left runs no code after this event.
   addEventListener("pagehide", () => {
     if (!answering) return;
@@ -212,9 +215,9 @@ function questionBubble(text: string): HTMLLIElement {
   return bubble;
 }
 
-/** The problem in the page's language. Undefined: the page was left before the reply was complete. */
+/** The problem in the page's language. Undefined: a restored conversation does not keep the reason. */
 function problemText(reason: unknown): HTMLElement[] {
-  if (reason === undefined) return [setText(create("p"), "leftDuringReply")];
+  if (reason === undefined) return [setText(create("p"), "replyBroken")];
   if (reason instanceof WaitedTooLong) return [setText(create("p"), "waitedTooLong")];
   const problem = reason instanceof ApiProblem ? reason : new ApiProblem("internal", String(reason));
   return [setText(create("p"), problem.code), create("small", "facts", `${problem.code}: ${problem.message}`)];

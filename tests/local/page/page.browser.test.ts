@@ -674,10 +674,39 @@ describe("page in a browser", { ...needsBrowser, timeout: 60_000 }, () => {
     chat.send({ delta: "長い話の途中" });
     await tab.getByText("長い話の途中").waitFor();
     await tab.reload();
-    await tab.getByText("お返事の途中でページが閉じました。").waitFor();
+    await tab.locator(".problem").getByText("お返事が届きませんでした。").waitFor();
     expect(await lastReply(tab).getAttribute("class")).toContain("broken");
     await tab.getByRole("button", { name: "もう一度送る" }).click();
     await eventually(() => relay.chats.length).toBe(2);
+  });
+
+  it("shows a failed reply that a reload restores as broken, and does not blame the reload", async () => {
+    await using visited = await visit({}, { relay: () => {} });
+    const { tab } = visited;
+    const chat = await askRelay(visited);
+    chat.send({ delta: "あら、" });
+    chat.response.end();
+    await tab.getByText("ただいまお取り次ぎできません。").waitFor();
+    await tab.reload();
+    await tab.locator(".problem").getByText("お返事が届きませんでした。").waitFor();
+    expect(await lastReply(tab).getAttribute("class")).toContain("broken");
+  });
+
+  it("keeps the end of the last reply in view when the drawer adds lines to the replies", async () => {
+    await using visited = await visit({}, { relay: (chat) => chat.send(relayDone("長い話。".repeat(20))) });
+    const { tab } = visited;
+    await askRelay(visited);
+    for (const count of [2, 3, 4, 5]) {
+      await eventually(() => tab.locator(".facts").count()).toBe(count - 1);
+      await say(tab, "続きは？");
+    }
+    await eventually(() => tab.locator(".facts").count()).toBe(5);
+    const hidden = () =>
+      tab.locator("#talk").evaluate((talk) => talk.scrollHeight - talk.scrollTop - talk.clientHeight);
+    await eventually(hidden).toBeLessThan(2);
+    await tab.locator("#back-room summary").click();
+    await tab.locator(".facts").last().waitFor();
+    await eventually(hidden).toBeLessThan(2);
   });
 
   it.each(["forbidden", "full"])("opens, enters and chats when the browser's storage is %s", async (state) => {
@@ -1048,6 +1077,18 @@ describe("page in a browser", { ...needsBrowser, timeout: 60_000 }, () => {
     await openDrawer(tab, "お支払い");
     expect(await heightOf("#talk")).toBeGreaterThanOrEqual(before);
     expect(await tab.evaluate(() => document.documentElement.scrollHeight)).toBe(800);
+  });
+
+  it("keeps the English plans inside their list when the drawer narrows the side", async () => {
+    await using visited = await visit({}, { viewport: { width: 1280, height: 800 } });
+    const { tab } = visited;
+    await signIn(tab);
+    await openDrawer(tab, "お支払い");
+    await tab.getByRole("button", { name: "English" }).click();
+    await tab.locator("#offers").getByRole("button", { name: "Subscribe" }).first().waitFor();
+    const list = await tab.locator("#offers").boundingBox();
+    const plan = await tab.locator("#offers li").first().boundingBox();
+    expect(plan?.width).toBe(list?.width);
   });
 
   it("keeps the chosen language readable under the pointer", async () => {
