@@ -448,7 +448,7 @@ export const secretKeys: Record<string, string> = {
   ),
   stripeApiKey:
     "Restricted Stripe key of the functions: write customers, Checkout Sessions, portal sessions and subscriptions; read " +
-    "invoices, charges, disputes, events and portal configurations.",
+    "invoices, charges, disputes, events and portal configurations. `npm run doctor` also reads prices and products.",
   ...stripeSecrets,
   alarmWebhookUrl:
     "Optional. https URL that gets the alarms that page, as Amazon SNS sends them. It may contain the pager's own key.",

@@ -1,6 +1,6 @@
 import type { EndpointRecord, RunpodClient } from "./client";
 import type { Connection } from "./connection";
-import { RunpodError } from "./error";
+import { messageOf, RunpodError } from "./error";
 import { retryWhileInUse } from "./retry";
 
 /**
@@ -25,12 +25,25 @@ export function describeDuplicates({ name, owner, id }: EndpointRecord, duplicat
   return `RunPod has ${duplicates.length + 1} endpoints named "${name}" of ${owner}: ${id} and ${ids}`;
 }
 
-/** Deletes endpoints. Scales each to zero first, because RunPod refuses to delete an endpoint with workers. */
+/**
+ * Deletes endpoints. Scales each to zero first, because RunPod refuses to delete an endpoint with workers. A failed delete
+ * stops no other.
+ *
+ * @throws RunpodError when a delete has failed. With several failures, the message has each reason
+ */
 export async function deleteEndpoints(
   { client, inUse }: Pick<Connection, "client" | "inUse">,
   endpoints: EndpointRecord[],
 ): Promise<void> {
-  await Promise.all(endpoints.map((endpoint) => retryWhileInUse(inUse, () => deleteEndpoint(client, endpoint))));
+  const deletes = endpoints.map((endpoint) => retryWhileInUse(inUse, () => deleteEndpoint(client, endpoint)));
+  const failures = (await Promise.allSettled(deletes)).flatMap((one) =>
+    one.status === "rejected" ? [one.reason] : [],
+  );
+  if (failures.length === 0) return;
+  const [first] = failures;
+  if (failures.length === 1 || !(first instanceof RunpodError)) throw first;
+  const { transient, maybeDone } = first;
+  throw new RunpodError(failures.map(messageOf).join(" "), { transient, maybeDone });
 }
 
 async function deleteEndpoint(client: RunpodClient, endpoint: EndpointRecord): Promise<void> {

@@ -35,8 +35,9 @@ export async function saveWithinQuota<T>(
   } catch (error) {
     if (!(error instanceof RunpodError) || !isOverQuota(error)) throw error;
     const others = await listOthers().catch(() => []);
-    const { message, transient, maybeDone } = error;
-    throw new RunpodError(`${message} ${explain(others, request, quotaIn(message))}`, { transient, maybeDone });
+    const { message } = error;
+    // The facts of the call stay: `reason` and `isRefusal` say that RunPod itself refused.
+    throw new RunpodError(`${message} ${explain(others, request, quotaIn(message))}`, error);
   }
 }
 

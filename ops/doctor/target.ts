@@ -5,7 +5,7 @@ import { localCredentials, readAwsEndpoints } from "../../local/cloud/awsEndpoin
 import { cloudStackConfig } from "../../local/support/ports";
 import { readStackConfig, type StackConfig } from "../../local/support/stackConfig";
 import { browserKeyOf, configKey, localStacks, START_STACK, stackNames } from "../../names";
-import type { Aws } from "./aws/client";
+import type { Aws } from "./awsClient";
 import { type Secret, secretReader } from "./secrets";
 
 /** The stack that the doctor examines. */

@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
-import type { EndpointRecord } from "../../runpod/client";
-import { duplicatesOf } from "../../runpod/duplicates";
+import type { EndpointRecord, RunpodClient } from "../../runpod/client";
+import { deleteEndpoints, duplicatesOf } from "../../runpod/duplicates";
+import { RunpodError } from "../../runpod/error";
 
 const own = { id: "one", name: "snack-phi3", owner: "snack-misaki/dev", sourceTemplateId: "tpl" } as EndpointRecord;
 
@@ -17,4 +18,40 @@ describe("Duplicates of an endpoint", () => {
       expect(duplicatesOf(bare, [bare, { ...bare, id: "two" }])).toEqual([]);
     },
   );
+});
+
+describe("deleteEndpoints", () => {
+  /** Deletes three endpoints. Returns the ids of the deleted ones and the error. */
+  async function remove(refused: Record<string, string>) {
+    const deleted: string[] = [];
+    const client = {
+      scaleToZero: async () => {},
+      deleteEndpoint: async (id: string) => {
+        const why = refused[id];
+        if (why) throw new RunpodError(why, { transient: false });
+        // Later than the refusals.
+        await new Promise((resolve) => setImmediate(resolve));
+        deleted.push(id);
+      },
+    } as unknown as RunpodClient;
+    const endpoints = ["one", "two", "three"].map((id) => ({ ...own, id, workersMin: 0, workersMax: 1 }));
+    const inUse = { intervalMs: 1, limitMs: 0 };
+    const error = await deleteEndpoints({ client, inUse }, endpoints).then(
+      () => undefined,
+      (thrown: Error) => thrown.message,
+    );
+    return { deleted, error };
+  }
+
+  it("deletes all other endpoints when one delete fails, and then throws its error", async () => {
+    expect(await remove({ one: "RunPod refused one." })).toEqual({
+      deleted: ["two", "three"],
+      error: "RunPod refused one.",
+    });
+  });
+
+  it("throws one error with every reason when several deletes fail", async () => {
+    const refused = { one: "RunPod refused one.", three: "RunPod refused three." };
+    expect(await remove(refused)).toEqual({ deleted: ["two"], error: "RunPod refused one. RunPod refused three." });
+  });
 });

@@ -1,4 +1,6 @@
 import { describe, expect, it } from "vitest";
+import { RunpodError } from "../../runpod/error";
+import { saveWithinQuota } from "../../runpod/quota";
 import { startEngine } from "./engine";
 import { createResource, graphqlFixture } from "./fixture";
 
@@ -16,6 +18,16 @@ async function firstOfTwo() {
 const EXPLANATION =
   'Endpoint "snack-mistral" needs 3 of the account\'s 5 workers, but the other endpoints already have 3 (snack-phi3 3). ' +
   "Lower workersMax of an endpoint, ";
+
+it("saveWithinQuota keeps the facts of RunPod's refusal when it adds the list of endpoints", async () => {
+  const facts = { transient: false, isRefusal: true, reason: "workers quota (5)" };
+  const refusal = new RunpodError("RunPod refused saveEndpoint: workers quota (5)", facts);
+  const client = { listEndpoints: async () => [], getWorkerQuota: async () => undefined };
+  const saved = saveWithinQuota(client, undefined, { name: "phi3", workersMax: 9 }, undefined, () =>
+    Promise.reject(refusal),
+  );
+  await expect(saved).rejects.toMatchObject({ ...facts, message: expect.stringContaining("needs 9") });
+});
 
 describe("An endpoint beyond the account's worker quota", () => {
   it("is refused by RunPod, and the error lists the endpoints that use the quota", async () => {

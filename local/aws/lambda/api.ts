@@ -5,7 +5,6 @@ import { z } from "zod";
 import type { Events } from "../../support/events";
 import { type Listening, readBody, serve } from "../../support/http";
 import { isObject } from "../../support/protocol/value";
-import { functionUrl } from "../functionUrl/resources";
 import type { AwsAccount } from "../support/account";
 import { signatureScope } from "../support/signature";
 import { FunctionError, logGroupOf, ThrottledError } from "./lambda";
@@ -15,6 +14,8 @@ import { functionName, lambdaFunction } from "./resources";
 const MAX_EVENT_BYTES = { RequestResponse: 6 * 1024 * 1024, Event: 1024 * 1024, DryRun: 6 * 1024 * 1024 } as const;
 /** Usual quota of an AWS account. New accounts have 10. */
 const DEFAULT_CONCURRENCY_LIMIT = 1_000;
+/** Type token of a function URL. An import of its definition would be circular. */
+const FUNCTION_URL = "aws:lambda/functionUrl:FunctionUrl";
 type InvocationType = keyof typeof MAX_EVENT_BYTES;
 
 /** Dependencies of Lambda's API. */
@@ -103,7 +104,7 @@ export function startLambdaApi(options: LambdaApiOptions): Promise<Listening> {
     c.header("x-amzn-requestid", randomUUID());
     authenticate(c.req.header("authorization"), account.region);
     const name = knownFunction(account, c.req.param("name"), c.req.query("Qualifier"));
-    const found = account.get(functionUrl.type, name);
+    const found = account.get(FUNCTION_URL, name);
     if (!found)
       throw new LambdaApiError(404, "ResourceNotFoundException", "The resource you requested does not exist.");
     const { functionUrl: FunctionUrl, functionArn: FunctionArn, authorizationType: AuthType } = found.outputs;

@@ -1,7 +1,7 @@
 import { CloudWatchClient, DescribeAlarmsCommand } from "@aws-sdk/client-cloudwatch";
 import { type AlarmSettings, compositeAlarms, metricAlarms, PAGE_PREFIX } from "../../../infra/alarms";
+import { type Aws, awsClient } from "../awsClient";
 import { type Check, failed, ok, warning } from "../check";
-import { type Aws, awsClient } from "./client";
 import { logicalName } from "./stackResources";
 
 /** Alarms that DescribeAlarms takes at once. */

@@ -1,10 +1,10 @@
 import { models } from "../../../contract/plan";
 import { messageOf } from "../../../runpod/error";
 import { isPrivateEcr } from "../../../runpod/imageName";
+import { type Aws, awsTodo } from "../awsClient";
 import { attempt, type Check, failed } from "../check";
 import type { Target } from "../target";
 import { checkAlarms } from "./alarms";
-import { type Aws, awsTodo } from "./client";
 import { checkConcurrency } from "./concurrency";
 import { checkFailedRuns } from "./failedRuns";
 import { checkFunctions } from "./functions";

@@ -1,7 +1,7 @@
 import { GetQueueAttributesCommand, GetQueueUrlCommand, SQSClient } from "@aws-sdk/client-sqs";
 import { stackNames } from "../../../names";
+import { type Aws, awsClient } from "../awsClient";
 import { type Check, failed, ok, warning } from "../check";
-import { type Aws, awsClient } from "./client";
 import { createAgain } from "./stackResources";
 
 /**
@@ -9,7 +9,7 @@ import { createAgain } from "./stackResources";
  *
  * @param messages messages in the queue of failed runs; undefined when the queue does not exist
  */
-export function judgeFailedRuns(messages: number | undefined, stack: string): Check {
+function judgeFailedRuns(messages: number | undefined, stack: string): Check {
   const label = "failed runs";
   if (messages === undefined)
     return failed(label, "AWS has no queue of failed runs with the stack's tags", createAgain);

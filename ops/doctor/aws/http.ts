@@ -1,8 +1,8 @@
 import { ApiGatewayV2Client, GetApiCommand } from "@aws-sdk/client-apigatewayv2";
 import { GetFunctionUrlConfigCommand, LambdaClient } from "@aws-sdk/client-lambda";
 import { stackNames } from "../../../names";
+import { type Aws, awsClient } from "../awsClient";
 import { type Check, failed, ok } from "../check";
-import { type Aws, awsClient } from "./client";
 import { createAgain } from "./stackResources";
 
 /** Response to a request of the check. */

@@ -1,7 +1,7 @@
 import { DescribeImagesCommand, ECRClient } from "@aws-sdk/client-ecr";
 import { messageOf } from "../../../runpod/error";
 import { isPrivateEcr, parseImageName } from "../../../runpod/imageName";
-import { type Aws, awsClient } from "./client";
+import { type Aws, awsClient } from "../awsClient";
 
 /** Image in a registry: its tags, `missing` when the registry does not have it, or the reason why it could not be read. */
 export type RegistryImage = { tags: string[] } | "missing" | { why: string };

@@ -1,7 +1,7 @@
 import { GetParameterCommand, SSMClient } from "@aws-sdk/client-ssm";
 import { stackNames } from "../../../names";
+import { type Aws, awsClient } from "../awsClient";
 import { type Check, failed, ok, warning } from "../check";
-import { type Aws, awsClient } from "./client";
 
 const HOUR_MS = 3_600_000;
 /** Lifetime of an Amazon ECR token. */

@@ -1,12 +1,12 @@
 import { GetAccountCommand, GetEmailIdentityCommand, SESv2Client } from "@aws-sdk/client-sesv2";
+import { type Aws, awsClient } from "../awsClient";
 import { type Check, failed, ok, warning } from "../check";
-import { type Aws, awsClient } from "./client";
 
 /** Share of the daily quota above which the check warns. */
 const QUOTA_SHARE = 0.8;
 
 /** Facts about Amazon SES in one Region. */
-export interface SesFacts {
+interface SesFacts {
   region: string;
   /** Whether SES has left its sandbox, in which it sends only to verified addresses. */
   hasProductionAccess: boolean;
@@ -19,7 +19,7 @@ export interface SesFacts {
 }
 
 /** Checks that Amazon SES delivers the sign-in's e-mail to every customer. */
-export function judgeSes({ region, hasProductionAccess, canSend, quota, identity, isVerified }: SesFacts): Check {
+function judgeSes({ region, hasProductionAccess, canSend, quota, identity, isVerified }: SesFacts): Check {
   const label = "Amazon SES";
   if (isVerified !== true) {
     const seen = isVerified === undefined ? `has no identity ${identity}` : `${identity} is not verified`;

@@ -1,6 +1,6 @@
 import { paginateGetResources, ResourceGroupsTaggingAPIClient } from "@aws-sdk/client-resource-groups-tagging-api";
 import { stackNames, stackTags } from "../../../names";
-import { type Aws, awsClient } from "./client";
+import { type Aws, awsClient } from "../awsClient";
 
 /** Forms of the ARNs, each with the name that the service's API takes. */
 const forms = {
@@ -28,7 +28,7 @@ export async function findStackResources(stack: string, aws: Aws): Promise<Stack
 }
 
 /** Sorts ARNs by the kind of their resource. Ignores all other kinds. */
-export function groupArns(arns: string[]): StackResources {
+function groupArns(arns: string[]): StackResources {
   const found = Object.entries(forms).map(([kind, form]) => [kind, arns.flatMap((arn) => form.exec(arn)?.[1] ?? [])]);
   return Object.fromEntries(found) as StackResources;
 }

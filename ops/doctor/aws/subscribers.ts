@@ -1,6 +1,6 @@
 import { paginateListSubscriptionsByTopic, SNSClient } from "@aws-sdk/client-sns";
+import { type Aws, awsClient } from "../awsClient";
 import { type Check, failed, ok, warning } from "../check";
-import { type Aws, awsClient } from "./client";
 import { createAgain } from "./stackResources";
 
 /** One subscriber of the alarms' topic. */

@@ -1,6 +1,6 @@
 import { DescribeContinuousBackupsCommand, DescribeTableCommand, DynamoDBClient } from "@aws-sdk/client-dynamodb";
+import { type Aws, awsClient } from "../awsClient";
 import { type Check, failed, ok, warning } from "../check";
-import { type Aws, awsClient } from "./client";
 import { createAgain } from "./stackResources";
 
 /** Facts about one table. */

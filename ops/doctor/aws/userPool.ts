@@ -5,8 +5,8 @@ import {
   ListUserPoolClientsCommand,
 } from "@aws-sdk/client-cognito-identity-provider";
 import type { PlainConfig } from "../../../infra/configSchema";
+import { type Aws, awsClient } from "../awsClient";
 import { type Check, failed, ok, warning } from "../check";
-import { type Aws, awsClient } from "./client";
 import { createAgain } from "./stackResources";
 
 /** Settings of a user pool and of its clients. */

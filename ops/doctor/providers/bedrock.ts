@@ -1,6 +1,6 @@
 import { BedrockClient, GetFoundationModelCommand, GetInferenceProfileCommand } from "@aws-sdk/client-bedrock";
 import { parseInferenceProfile } from "../../../functions/core/relay/inferenceProfile";
-import { type Aws, awsClient } from "../aws/client";
+import { type Aws, awsClient } from "../awsClient";
 import type { Check } from "../check";
 import { judgeModel } from "./models";
 

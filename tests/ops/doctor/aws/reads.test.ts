@@ -14,12 +14,12 @@ import { Events } from "../../../../local/support/events";
 import type { Listening } from "../../../../local/support/http";
 import { stackNames } from "../../../../names";
 import { checkAlarms } from "../../../../ops/doctor/aws/alarms";
-import { type Aws, awsTodo } from "../../../../ops/doctor/aws/client";
 import { checkConcurrency, judgeConcurrency } from "../../../../ops/doctor/aws/concurrency";
 import { checkFailedRuns } from "../../../../ops/doctor/aws/failedRuns";
 import { checkRegistryToken } from "../../../../ops/doctor/aws/registryToken";
 import { checkEmail } from "../../../../ops/doctor/aws/signInEmail";
 import { findStackResources } from "../../../../ops/doctor/aws/stackResources";
+import { type Aws, awsTodo } from "../../../../ops/doctor/awsClient";
 import { attempt } from "../../../../ops/doctor/check";
 
 // The checks with an account of their own, whose state a test sets.

@@ -1,4 +1,4 @@
-import type { Endpoints } from "../../../local/cloud/awsEndpoints";
+import type { Endpoints } from "../../local/cloud/awsEndpoints";
 
 /** AWS connection: the operator's own credentials, or the local cloud's. */
 export interface Aws {
