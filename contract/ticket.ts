@@ -37,6 +37,11 @@ export const TicketClaims = z.object({
    */
   correlation_id: z.optional(z.string().check(z.maxLength(64))),
   /**
+   * Household of a guest when the session was opened: the hash of the IP address. The relay counts a guest's use with it,
+   * because CloudFront may be between the guest and the relay. Tickets of customers and of older versions have none.
+   */
+  household: z.optional(z.string().check(z.maxLength(64))),
+  /**
    * `keepalive`: the ticket of a job that only keeps RunPod from shrinking an idle endpoint. A worker answers such a job
    * without the engine, and the relay refuses the ticket.
    */

@@ -48,7 +48,7 @@ export function create(settings: Settings): Handler {
     else await count(`guest#${household}`, { limit: settings.sessionsPerHour, windowSeconds: 3_600 }, now);
     const userId = known ?? `${guestPrefix}${randomUUID()}`;
     const correlationId = event.requestContext.requestId;
-    const session = await openSession({ userId, plan: "free", correlationId }, settings.route, sources, now);
+    const session = await openSession({ userId, plan: "free", correlationId, household }, settings.route, sources, now);
     putMetrics({ Sessions: 1 }, { plan: "free" });
     return session;
   });

@@ -2,6 +2,7 @@ import * as pulumi from "@pulumi/pulumi";
 import { stackNames } from "../names";
 import * as aws from "./aws";
 import type { Config } from "./config";
+import { createAlias, createCertificate } from "./domains";
 import type { Identity } from "./identity";
 import type { Lambda } from "./lambda";
 
@@ -24,7 +25,7 @@ type Limits = Pick<Config["throttle"], "ratePerSecond" | "burst">;
 
 /** Arguments of `HttpApi`. */
 export interface HttpApiArgs {
-  config: Pick<Config, "stack" | "frontend" | "throttle">;
+  config: Pick<Config, "stack" | "frontend" | "throttle" | "domains">;
   /** Issuer and audience of the accepted ID tokens. */
   identity: Identity;
   routes: RouteArgs[];
@@ -48,6 +49,8 @@ export class HttpApi extends pulumi.ComponentResource {
       {
         protocolType: "HTTP",
         ipAddressType: "dualstack",
+        // Without a second address, no request can avoid the name of the configuration.
+        ...(config.domains?.api && { disableExecuteApiEndpoint: true }),
         corsConfiguration: {
           allowOrigins: config.frontend.origins,
           allowMethods: ["GET", "POST"],
@@ -74,7 +77,7 @@ export class HttpApi extends pulumi.ComponentResource {
       { name: stackNames(config.stack).accessLog, retentionInDays: 30 },
       child,
     );
-    new aws.apigatewayv2.Stage(
+    const stage = new aws.apigatewayv2.Stage(
       name,
       {
         apiId: api.id,
@@ -88,10 +91,46 @@ export class HttpApi extends pulumi.ComponentResource {
       },
       { ...child, dependsOn: routes },
     );
-    this.url = api.apiEndpoint;
+    const { domains } = config;
+    this.url = domains?.api
+      ? createDomain(name, { domain: domains.api, zone: domains.zone, apiId: api.id, stage: stage.name }, child)
+      : api.apiEndpoint;
     this.id = api.id;
     this.registerOutputs({ url: this.url });
   }
+}
+
+interface DomainArgs {
+  domain: string;
+  zone: string;
+  apiId: pulumi.Output<string>;
+  stage: pulumi.Output<string>;
+}
+
+/** Serves the API at a host name. Returns the URL, after the name leads to the API. */
+function createDomain(
+  name: string,
+  { domain, zone, apiId, stage }: DomainArgs,
+  child: pulumi.CustomResourceOptions,
+): pulumi.Output<string> {
+  const certificateArn = createCertificate(name, { domain, zone }, child);
+  const { domainNameConfiguration: served, id } = new aws.apigatewayv2.DomainName(
+    name,
+    {
+      domainName: domain,
+      domainNameConfiguration: {
+        certificateArn,
+        endpointType: "REGIONAL",
+        securityPolicy: "TLS_1_2",
+        ipAddressType: "dualstack",
+      },
+    },
+    child,
+  );
+  const mapping = new aws.apigatewayv2.ApiMapping(name, { apiId, domainName: id, stage }, child);
+  const target = { name: served.targetDomainName, zoneId: served.hostedZoneId };
+  const records = createAlias(name, { domain, zone, target, types: ["A", "AAAA"] }, child);
+  return pulumi.all([mapping.id, ...records.map((record) => record.id)]).apply(() => `https://${domain}`);
 }
 
 function createRoute(

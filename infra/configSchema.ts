@@ -125,6 +125,35 @@ const FrontendConfig = z
   })
   .describe("URLs of the frontend.");
 
+const host = text(
+  "must be a lower-case host name with a dot, such as api.example.com",
+  /^(?=.{4,253}$)(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]{2,}$/,
+).optional();
+
+const DomainsConfig = z
+  .strictObject({
+    zone: text("must be the id of a public hosted zone, Z…", /^Z[A-Z0-9]{1,31}$/).describe(
+      "Id of the public hosted zone in Route 53 that contains the names.",
+    ),
+    api: host.describe("Host name of the auth/billing API. The API then answers 404 at its own execute-api address."),
+    signIn: host.describe(
+      "Host name of the hosted sign-in. The name above it, such as example.com for auth.example.com, must have an A record.",
+    ),
+    relay: host.describe("Host name of the relay. CloudFront is then in front of the relay's function URL."),
+  })
+  .refine(({ api, signIn, relay }) => api !== undefined || signIn !== undefined || relay !== undefined, {
+    message: "must have at least one of api, signIn and relay",
+  })
+  .refine(
+    ({ api, signIn, relay }) => {
+      const names = [api, signIn, relay].filter((name) => name !== undefined);
+      return new Set(names).size === names.length;
+    },
+    { message: "must name each host once" },
+  )
+  .optional()
+  .describe("Host names of your own. The program creates their certificates and their records in Route 53.");
+
 const sesIdentity = /^arn:aws:ses:[a-z0-9-]+:\d{12}:identity\/([^\s/]+)$/;
 /** `Mama <mama@example.com>`, or `mama@example.com`. Captures the address. */
 const sender = /^(?:[ -~]+ <([^\s<>@]+@[^\s<>@]+)>|([^\s<>@]+@[^\s<>@]+))$/;
@@ -397,6 +426,7 @@ const OperationsConfig = z
 export const ConfigSchema = z.object({
   frontend: FrontendConfig,
   auth: AuthConfig,
+  domains: DomainsConfig,
   deletionProtection: z
     .boolean()
     .default(true)

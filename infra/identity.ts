@@ -1,11 +1,12 @@
 import * as pulumi from "@pulumi/pulumi";
 import * as aws from "./aws";
 import type { Config } from "./config";
+import { CLOUDFRONT_REGION, createAlias, createCertificate } from "./domains";
 import type { Statement } from "./lambda";
 
 /** Arguments of `Identity`. */
 export interface IdentityArgs {
-  config: Pick<Config, "auth" | "frontend" | "deletionProtection">;
+  config: Pick<Config, "auth" | "frontend" | "deletionProtection" | "domains">;
 }
 
 /**
@@ -102,9 +103,11 @@ export class Identity extends pulumi.ComponentResource {
     this.userPoolArn = pool.arn;
     this.clientId = client.id;
     this.issuer = pulumi.interpolate`https://cognito-idp.${region}.amazonaws.com/${pool.id}`;
-    this.domainUrl = domainUrl
-      ? pulumi.output(domainUrl)
-      : pulumi.interpolate`https://${domain.domain}.auth.${region}.amazoncognito.com`;
+    const ownUrl = config.domains?.signIn && createOwnDomain(name, pool.id, config.domains, child);
+    this.domainUrl =
+      domainUrl !== undefined
+        ? pulumi.output(domainUrl)
+        : ownUrl || pulumi.interpolate`https://${domain.domain}.auth.${region}.amazoncognito.com`;
     this.registerOutputs({ userPoolId: this.userPoolId, clientId: this.clientId, domainUrl: this.domainUrl });
   }
 
@@ -112,6 +115,30 @@ export class Identity extends pulumi.ComponentResource {
   listUsers(): Statement {
     return { Action: ["cognito-idp:ListUsers"], Resource: [this.userPoolArn] };
   }
+}
+
+/**
+ * Serves the hosted pages at a host name, too. The pages stay at the prefix domain, so a stack can change to the host name
+ * while customers are signed in. The issuer of the tokens does not change.
+ *
+ * @returns the URL, after the name leads to the pages
+ */
+function createOwnDomain(
+  name: string,
+  userPoolId: pulumi.Output<string>,
+  { zone, signIn = "" }: NonNullable<Config["domains"]>,
+  child: pulumi.CustomResourceOptions,
+): pulumi.Output<string> {
+  const certificateArn = createCertificate(`${name}-own`, { domain: signIn, zone, region: CLOUDFRONT_REGION }, child);
+  const own = new aws.cognito.UserPoolDomain(
+    `${name}-own`,
+    { userPoolId, domain: signIn, certificateArn, managedLoginVersion: 2 },
+    // A pool has only one domain of this kind, so a new one cannot exist beside the old one.
+    { ...child, deleteBeforeReplace: true },
+  );
+  const target = { name: own.cloudfrontDistribution, zoneId: own.cloudfrontDistributionZoneId };
+  const records = createAlias(`${name}-own`, { domain: signIn, zone, target, types: ["A"] }, child);
+  return pulumi.all(records.map((record) => record.id)).apply(() => `https://${signIn}`);
 }
 
 /** Sends the pool's e-mail through an identity of Amazon SES. */

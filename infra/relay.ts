@@ -8,6 +8,7 @@ import * as aws from "./aws";
 import { invokeProfile } from "./bedrock";
 import type { Config } from "./config";
 import type { Data } from "./data";
+import { CLOUDFRONT_REGION, createAlias, createCertificate } from "./domains";
 import type { Inference } from "./inference";
 import { Lambda, type Statement } from "./lambda";
 import { isDirect } from "./routes";
@@ -16,7 +17,7 @@ import type { Tickets } from "./tickets";
 
 /** Arguments of `Relay`. */
 export interface RelayArgs {
-  config: Pick<Config, "stack" | "frontend" | "relay" | "vip" | "browserKeys">;
+  config: Pick<Config, "stack" | "frontend" | "relay" | "vip" | "browserKeys" | "domains">;
   data: Data;
   /** Verifies the customers' tickets, and signs the tickets of RunPod jobs. */
   tickets: Tickets;
@@ -58,7 +59,8 @@ export class Relay extends pulumi.ComponentResource {
       },
       child,
     );
-    this.url = createPublicUrl(name, this.lambda, config.frontend.origins, child);
+    const url = createPublicUrl(name, this.lambda, config.frontend.origins, child);
+    this.url = config.domains?.relay ? createDomain(name, url, config.domains, child) : url;
     this.registerOutputs({ url: this.url });
   }
 }
@@ -165,4 +167,69 @@ function createPublicUrl(
     child,
   );
   return functionUrl.apply((url) => url.replace(/\/$/, ""));
+}
+
+/** Managed policies of CloudFront, by their ids. They are the same in every account. */
+const CACHING_DISABLED = "4135ea2d-6df8-44a3-9df3-4b5a84be39ad";
+/** A function URL refuses a request with another `Host` than its own. */
+const ALL_VIEWER_EXCEPT_HOST_HEADER = "b689b0a8-53d0-40ab-baf2-68738e2966ac";
+/** CloudFront's longest wait for the next byte without a higher quota. The relay sends a byte at least every 8 s. */
+const ORIGIN_TIMEOUT_SECONDS = 60;
+
+/**
+ * Serves the relay at a host name. A function URL cannot have one, so CloudFront is in front of it. CloudFront passes
+ * every request and streams every reply: it caches and compresses nothing.
+ *
+ * The function URL stays public. CloudFront could sign its requests (origin access control), but then browsers would have
+ * to send the hash of each body. The ticket, which the relay verifies, is the authorization at both addresses.
+ *
+ * @returns the URL, after the name leads to the relay
+ */
+function createDomain(
+  name: string,
+  functionUrl: pulumi.Output<string>,
+  { zone, relay: domain = "" }: NonNullable<Config["domains"]>,
+  child: pulumi.CustomResourceOptions,
+): pulumi.Output<string> {
+  const acmCertificateArn = createCertificate(name, { domain, zone, region: CLOUDFRONT_REGION }, child);
+  const distribution = new aws.cloudfront.Distribution(
+    name,
+    {
+      enabled: true,
+      isIpv6Enabled: true,
+      httpVersion: "http2and3",
+      aliases: [domain],
+      // Edges in Japan. The cheaper class has none.
+      priceClass: "PriceClass_200",
+      origins: [
+        {
+          originId: "relay",
+          domainName: functionUrl.apply((url) => new URL(url).hostname),
+          customOriginConfig: {
+            httpPort: 80,
+            httpsPort: 443,
+            originProtocolPolicy: "https-only",
+            originSslProtocols: ["TLSv1.2"],
+            originReadTimeout: ORIGIN_TIMEOUT_SECONDS,
+          },
+        },
+      ],
+      defaultCacheBehavior: {
+        targetOriginId: "relay",
+        viewerProtocolPolicy: "https-only",
+        // CloudFront allows POST only with all of these methods. The function URL's CORS allows only POST.
+        allowedMethods: ["GET", "HEAD", "OPTIONS", "PUT", "POST", "PATCH", "DELETE"],
+        cachedMethods: ["GET", "HEAD"],
+        cachePolicyId: CACHING_DISABLED,
+        originRequestPolicyId: ALL_VIEWER_EXCEPT_HOST_HEADER,
+        compress: false,
+      },
+      restrictions: { geoRestriction: { restrictionType: "none" } },
+      viewerCertificate: { acmCertificateArn, sslSupportMethod: "sni-only", minimumProtocolVersion: "TLSv1.2_2021" },
+    },
+    child,
+  );
+  const target = { name: distribution.domainName, zoneId: distribution.hostedZoneId };
+  const records = createAlias(name, { domain, zone, target, types: ["A", "AAAA"] }, child);
+  return pulumi.all(records.map((record) => record.id)).apply(() => `https://${domain}`);
 }

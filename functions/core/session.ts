@@ -26,10 +26,11 @@ export interface SessionSources {
 /**
  * Opens a chat session: chooses the model of the plan, and signs a ticket for it.
  *
- * @param customer `correlationId` is the id of the API's request. The ticket carries it to the relay and the worker
+ * @param customer `correlationId` is the id of the API's request. The ticket carries it to the relay and the worker.
+ * `household` is set for a guest
  */
 export async function openSession(
-  customer: { userId: string; plan: Plan; correlationId: string },
+  customer: { userId: string; plan: Plan; correlationId: string; household?: string },
   route: Route,
   sources: SessionSources,
   now: Date,
@@ -40,8 +41,16 @@ export async function openSession(
     sources.signingKey(),
     route.kind === "runpod" ? sources.browserKey(route.browserKeyParameter) : undefined,
   ]);
-  const { userId: sub, plan, correlationId: correlation_id } = customer;
-  const grant = { iss: sources.ticketIssuer, sub, aud: model, plan, limits, correlation_id };
+  const { userId: sub, plan, correlationId: correlation_id, household } = customer;
+  const grant = {
+    iss: sources.ticketIssuer,
+    sub,
+    aud: model,
+    plan,
+    limits,
+    correlation_id,
+    ...(household && { household }),
+  };
   const { ticket, expiresAt } = await signTicket(grant, key, now);
   return {
     user_id: customer.userId,

@@ -17,7 +17,10 @@ export const TICKET_SECONDS = 120;
 export const TICKET_JOBS = 18;
 
 /** Claims of a ticket without the times, the id and the number of jobs. */
-export type TicketGrant = Pick<TicketClaims, "iss" | "sub" | "aud" | "plan" | "limits" | "correlation_id" | "kind">;
+export type TicketGrant = Pick<
+  TicketClaims,
+  "iss" | "sub" | "aud" | "plan" | "limits" | "correlation_id" | "household" | "kind"
+>;
 
 /**
  * Signs a ticket.

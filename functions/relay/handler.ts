@@ -99,12 +99,13 @@ async function cancel(
 }
 
 /** Usage account of a ticket. Guests share their household's account, because anyone can become a new guest. */
-function accountOf({ sub }: TicketClaims, event: StreamRequest): string {
-  return sub.startsWith(guestPrefix) ? guestAccount(event) : `user#${sub}`;
+function accountOf({ sub, household }: TicketClaims, event: StreamRequest): string {
+  return sub.startsWith(guestPrefix) ? guestAccount(event, household) : `user#${sub}`;
 }
 
-function guestAccount(event: StreamRequest): string {
-  return `guest#${householdHash(event.requestContext.http.sourceIp)}`;
+/** The ticket's household counts, because the sender's address may be that of CloudFront. */
+function guestAccount({ requestContext }: StreamRequest, household?: string): string {
+  return `guest#${household ?? householdHash(requestContext.http.sourceIp)}`;
 }
 
 /** Sends the error of a request that did not become a chat. The path is not logged, because it is the sender's text. */

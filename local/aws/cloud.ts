@@ -3,6 +3,8 @@ import type { Events } from "../support/events";
 import { CloudWatch } from "./cloudwatch/cloudwatch";
 import { compositeAlarm, metricAlarm } from "./cloudwatch/resources";
 import { userPool, userPoolDomain, userPoolDomainEffects, userPoolEffects } from "./cognito";
+import { certificateValidation, certificateValidationEffects } from "./domains/certificates";
+import { distribution, distributionEffects } from "./domains/distribution";
 import { startDynamodb } from "./dynamodb/dynamodb";
 import { table } from "./dynamodb/table";
 import { startEcrApi } from "./ecr/api";
@@ -10,6 +12,7 @@ import { type FoundImage, image, imageEffects, resolveImage } from "./ecr/docker
 import { FunctionUrls } from "./functionUrl/functionUrls";
 import { functionUrl } from "./functionUrl/resources";
 import type { StreamLimits } from "./functionUrl/streamedResponse";
+import { apiMapping, apiMappingEffects, domainName, domainNameEffects } from "./httpApi/domainName";
 import { HttpApiGateway } from "./httpApi/gateway";
 import { api } from "./httpApi/resources";
 import type { BedrockOffer } from "./inspection/bedrock";
@@ -185,6 +188,10 @@ export async function startAws(options: AwsOptions): Promise<AwsCloud> {
       [compositeAlarm.type]: cloudwatch.effects,
       [topicSubscription.type]: topics.effects,
       [schedule.type]: scheduler.effects,
+      [certificateValidation.type]: certificateValidationEffects(account),
+      [domainName.type]: domainNameEffects(account),
+      [apiMapping.type]: apiMappingEffects(account),
+      [distribution.type]: distributionEffects(account),
       [userPool.type]: userPoolEffects,
       [userPoolDomain.type]: userPoolDomainEffects(account),
       [image.type]: imageEffects(programDir),

@@ -1,6 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { z } from "zod";
-import type { AwsAccount } from "./support/account";
+import { isHostName, refusedByCloudFront } from "./domains/certificates";
+import type { AwsAccount, AwsResource } from "./support/account";
 import { type Effects, type ResourceType, randomId } from "./support/resource";
 import { text } from "./support/values";
 
@@ -85,15 +86,21 @@ export const userPool: ResourceType = {
   recomputed: ["lastModifiedDate"],
 };
 
-/** Rejects a second domain of a pool, as Cognito does: a pool has one prefix domain. */
+/**
+ * Rejects a second domain of the same kind, as Cognito does: a pool has one prefix domain and one custom domain. Cognito
+ * also requires an A record of the name above a custom domain. The local cloud cannot see records outside of the stack.
+ */
 export function userPoolDomainEffects(account: AwsAccount): Effects {
+  const isCustom = ({ outputs }: Pick<AwsResource, "outputs">) => outputs.certificateArn !== undefined;
   return {
-    async create({ outputs }) {
-      const others = account
+    async create(domain) {
+      const { outputs, id } = domain;
+      const other = account
         .list(userPoolDomain.type)
-        .filter((other) => other.outputs.userPoolId === outputs.userPoolId);
-      if (others.length > 0)
-        throw new Error(`InvalidParameterException: User pool already has a domain configured: ${others[0]?.id}.`);
+        .find((one) => one.outputs.userPoolId === outputs.userPoolId && isCustom(one) === isCustom(domain));
+      if (other) throw new Error(`InvalidParameterException: User pool already has a domain configured: ${other.id}.`);
+      const refused = isCustom(domain) && refusedByCloudFront(account, outputs.certificateArn, id);
+      if (refused) throw new Error(`InvalidParameterException: ${refused}`);
       return undefined;
     },
   };
@@ -141,17 +148,26 @@ export const userPoolClient: ResourceType = {
 /** aws:cognito/userPoolDomain:UserPoolDomain. Its id is the domain name, which is unique in a region. */
 export const userPoolDomain: ResourceType = {
   type: "aws:cognito/userPoolDomain:UserPoolDomain",
-  inputs: z.looseObject({
-    userPoolId: z.string(),
-    domain: z
-      .string()
-      .regex(
-        /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/,
-        "must have 1 to 63 characters (a-z, 0-9 and -), and must not start or end with -",
-      )
-      .refine((domain) => !/aws|amazon|cognito/.test(domain), "must not contain aws, amazon or cognito"),
-    managedLoginVersion: z.union([z.literal(1), z.literal(2)]).optional(),
-  }),
+  inputs: z
+    .looseObject({
+      userPoolId: z.string(),
+      domain: z
+        .string()
+        .refine(
+          (domain) => isHostName(domain) || /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/.test(domain),
+          "must have 1 to 63 characters (a-z, 0-9 and -), and must not start or end with -",
+        )
+        .refine(
+          (domain) => isHostName(domain) || !/aws|amazon|cognito/.test(domain),
+          "must not contain aws, amazon or cognito",
+        ),
+      certificateArn: z.string().optional(),
+      managedLoginVersion: z.union([z.literal(1), z.literal(2)]).optional(),
+    })
+    .refine(({ domain, certificateArn }) => domain.includes(".") === (certificateArn !== undefined), {
+      path: ["certificateArn"],
+      error: "is required for a custom domain, and not allowed for a prefix domain",
+    }),
   replaceOn: ["domain", "userPoolId"],
   id: (inputs) => text(inputs, "domain"),
   conflict: "InvalidParameterException: Domain already associated with another user pool.",

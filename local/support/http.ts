@@ -84,10 +84,13 @@ export function restrictToLoopback(server: Server): void {
   for (const listener of listeners) server.on("request", loopbackOnly(listener));
 }
 
-/** Whether a `Host` header names this machine: `localhost`, 127.0.0.0/8 or `[::1]`, with any port. */
+/**
+ * Whether a `Host` header names this machine: `localhost`, a name below it, 127.0.0.0/8 or `[::1]`, with any port. Names
+ * below `localhost` always lead to the own machine (RFC 6761, 6.3).
+ */
 function isLoopback(host = ""): boolean {
   const url = `http://${host}`;
-  return URL.canParse(url) && /^(localhost|127\.\d+\.\d+\.\d+|\[::1\])$/.test(new URL(url).hostname);
+  return URL.canParse(url) && /^((?:[a-z0-9-]+\.)*localhost|127\.\d+\.\d+\.\d+|\[::1\])$/.test(new URL(url).hostname);
 }
 
 /** Reads the body of a request. Returns undefined when it is larger than `maxBytes`. */

@@ -76,6 +76,7 @@ export function awsLines(args: AwsArgs): Line[] {
     ),
     line("Cognito", `${Math.ceil(traffic.customers)} monthly users`, fixed(traffic.customers * cognito.monthlyUser)),
     ...registryLines(args),
+    ...cloudfrontLines(program, traffic),
     line(
       "SSM, KMS, Scheduler, SNS",
       `${program.secrets} secrets, ${Math.round(scheduled)} scheduled runs, ${program.alarmEmails} addresses`,
@@ -199,6 +200,18 @@ function registryLines({ config, program }: AwsArgs): Line[] {
       usd: byCase((of) => sent[of] * awsPrices.transfer.gbOut),
     },
   ];
+}
+
+/** Bytes of one streamed reply: a reply of 120 characters in pieces, each with its frame. */
+const REPLY_BYTES = 10_000;
+
+/** The chats that go through CloudFront. Each is about two requests, because browsers ask for permission (CORS) first. */
+function cloudfrontLines({ distributions }: ProgramFacts, { relayChats }: Traffic): Line[] {
+  if (distributions === 0) return [];
+  const { httpsRequest, gbOut } = awsPrices.cloudfront;
+  const chatUsd = 2 * httpsRequest + (REPLY_BYTES / BYTES_PER_GB) * gbOut;
+  const basis = `${Math.round(relayChats.expected).toLocaleString("en")} chats`;
+  return [{ group: "AWS", item: "CloudFront", basis, usd: byCase((of) => relayChats[of] * chatUsd) }];
 }
 
 function sum(numbers: number[]): number {

@@ -5,6 +5,7 @@ import { DAYS } from "./traffic";
 /** Types of AWS resources that cost something by themselves or by their use. */
 const billedTypes = [
   "aws:apigatewayv2/api:Api",
+  "aws:cloudfront/distribution:Distribution",
   "aws:cloudwatch/compositeAlarm:CompositeAlarm",
   "aws:cloudwatch/dashboard:Dashboard",
   "aws:cloudwatch/logGroup:LogGroup",
@@ -20,7 +21,11 @@ const billedTypes = [
 
 /** Types of AWS resources that cost nothing by themselves. */
 const freeTypes = [
+  "aws:acm/certificate:Certificate",
+  "aws:acm/certificateValidation:CertificateValidation",
+  "aws:apigatewayv2/apiMapping:ApiMapping",
   "aws:apigatewayv2/authorizer:Authorizer",
+  "aws:apigatewayv2/domainName:DomainName",
   "aws:apigatewayv2/integration:Integration",
   "aws:apigatewayv2/route:Route",
   "aws:apigatewayv2/stage:Stage",
@@ -38,6 +43,8 @@ const freeTypes = [
   // One run of the function at each change of its input.
   "aws:lambda/invocation:Invocation",
   "aws:lambda/permission:Permission",
+  // Queries of aliases to AWS resources are free. The hosted zone is not part of the stack.
+  "aws:route53/record:Record",
   "aws:sns/topic:Topic",
   // Failed runs: a handful of messages.
   "aws:sqs/queue:Queue",
@@ -69,6 +76,8 @@ export interface ProgramFacts {
   /** Parameters that SSM encrypts. */
   secrets: number;
   alarmEmails: number;
+  /** CloudFront distributions in front of the relay. */
+  distributions: number;
   /** ECR repositories: the largest number of images of each, by the name of the model. */
   repositories: Record<string, { mostImages: number }>;
 }
@@ -110,6 +119,7 @@ export function countResources(resources: readonly ResourceState[]): ProgramFact
     alarmEmails: ofType("aws:sns/topicSubscription:TopicSubscription").filter(
       ({ inputs }) => inputs.protocol === "email",
     ).length,
+    distributions: ofType("aws:cloudfront/distribution:Distribution").length,
     repositories: Object.fromEntries(
       ofType("aws:ecr/repository:Repository").map((one) => [
         nameOf(one),

@@ -3,6 +3,7 @@ import { createApi } from "../../client";
 import type { SessionResponse } from "../../contract/session";
 import { signTicket, TICKET_SECONDS, verifyTicket } from "../../functions/core/ticket";
 import { create, type Settings } from "../../functions/guest";
+import { householdHash } from "../../functions/lib/household";
 import type { Handler, Request } from "../../functions/lib/http";
 import { startSsm } from "../../local/aws/ssm";
 import type { AwsAccount } from "../../local/aws/support/account";
@@ -132,6 +133,14 @@ describe("The limit of guests", () => {
     await expect(
       verifyTicket(renewed.ticket, { jwks: jwks as never, issuer, model: renewed.model, now: new Date() }),
     ).resolves.toMatchObject({ sub: known.user_id, plan: "free" });
+  });
+
+  it("writes the household of the address into the ticket, not the address", async () => {
+    address = "192.0.2.77";
+    const { ticket, model } = await session();
+    const claims = await verifyTicket(ticket, { jwks: jwks as never, issuer, model, now: new Date() });
+    expect(claims.household).toBe(householdHash("192.0.2.77"));
+    expect(JSON.stringify(claims)).not.toContain("192.0.2.77");
   });
 
   it("recognizes a guest up to an hour after the ticket has expired, but not later", async () => {

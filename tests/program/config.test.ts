@@ -144,6 +144,22 @@ describe("Stack configuration", () => {
       'phi3.imageTag: must name one build, not latest, got "latest"',
     ],
     [
+      "a host name without a dot",
+      { domains: { zone: "Z1", api: "api" } },
+      'domains.api: must be a lower-case host name with a dot, such as api.example.com, got "api"',
+    ],
+    [
+      "a zone that is not an id",
+      { domains: { zone: "example.com", api: "api.example.com" } },
+      'domains.zone: must be the id of a public hosted zone, Z…, got "example.com"',
+    ],
+    ["no host name", { domains: { zone: "Z1" } }, "domains: must have at least one of api, signIn and relay"],
+    [
+      "one host name twice",
+      { domains: { zone: "Z1", api: "a.example.com", relay: "a.example.com" } },
+      "domains: must name each host once",
+    ],
+    [
       "both imageTag and imageUri",
       { "phi3.imageUri": "ghcr.io/a/b:1" },
       "phi3.imageTag: exactly one of imageTag and imageUri must be set",

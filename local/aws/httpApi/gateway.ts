@@ -109,7 +109,10 @@ export class HttpApiGateway {
     const { pathname } = new URL(request.url);
     let note = "";
     let response: Response;
-    if (cors?.isPreflight(request)) {
+    if (!this.isServed(api, request)) {
+      note = " (the default endpoint is disabled)";
+      response = Response.json({ message: "Not Found" }, { status: 404 });
+    } else if (cors?.isPreflight(request)) {
       response = cors.preflight(request);
     } else {
       try {
@@ -131,6 +134,18 @@ export class HttpApiGateway {
       durationMs: performance.now() - started,
     });
     return response;
+  }
+
+  /**
+   * Whether the API answers at the host of a request: at its own endpoint, unless disabled, and at its domain names. On
+   * this machine, a domain name ends with `.localhost`, because local services accept no other host.
+   */
+  private isServed(api: AwsResource | undefined, request: Request): boolean {
+    if (api?.outputs.disableExecuteApiEndpoint !== true) return true;
+    const { hostname } = new URL(request.url);
+    return this.options.account
+      .list(HTTP_API.mapping)
+      .some(({ outputs }) => outputs.apiId === api.id && `${outputs.domainName}.localhost` === hostname);
   }
 
   /** Publishes the metrics of a request, as API Gateway does. */

@@ -9,6 +9,7 @@ export const HTTP_API = {
   integration: "aws:apigatewayv2/integration:Integration",
   route: "aws:apigatewayv2/route:Route",
   stage: "aws:apigatewayv2/stage:Stage",
+  mapping: "aws:apigatewayv2/apiMapping:ApiMapping",
 } as const;
 
 const throttlingNumber = (property: string) =>
@@ -31,6 +32,7 @@ export const api: ResourceType = {
     name: z.string().min(1).max(128).optional(),
     protocolType: z.literal("HTTP", "must be HTTP: the local cloud does not support WebSocket APIs"),
     ipAddressType: z.enum(["ipv4", "dualstack"]).optional(),
+    disableExecuteApiEndpoint: z.boolean().optional(),
     corsConfiguration: z
       .looseObject({
         allowOrigins: z.array(z.string()).optional(),

@@ -7,10 +7,14 @@ import {
   queryDefinition,
 } from "../cloudwatch/resources";
 import { managedLoginBranding, userPool, userPoolClient, userPoolDomain } from "../cognito";
+import { certificate, certificateValidation } from "../domains/certificates";
+import { distribution } from "../domains/distribution";
+import { record } from "../domains/records";
 import { table } from "../dynamodb/table";
 import { image } from "../ecr/dockerBuild";
 import { lifecyclePolicy, repository } from "../ecr/resources";
 import { functionUrl } from "../functionUrl/resources";
+import { apiMapping, domainName } from "../httpApi/domainName";
 import { api, authorizer, integration, route, stage } from "../httpApi/resources";
 import { policy, role, rolePolicy, rolePolicyAttachment } from "../iam/resources";
 import { eventInvokeConfig, invocation, lambdaFunction, permission } from "../lambda/resources";
@@ -31,6 +35,12 @@ const types: ReadonlyMap<string, ResourceType> = new Map(
     integration,
     route,
     stage,
+    domainName,
+    apiMapping,
+    certificate,
+    certificateValidation,
+    record,
+    distribution,
     lambdaFunction,
     permission,
     eventInvokeConfig,

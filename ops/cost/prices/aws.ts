@@ -30,6 +30,8 @@ export const awsPrices = {
   ecr: { gbMonth: 0.1 },
   /** From the Region to the internet. RunPod's hosts are on the internet. */
   transfer: { gbOut: 0.114 },
+  /** Requests and bytes of readers in Japan. */
+  cloudfront: { httpsRequest: 0.012 / 10_000, gbOut: 0.114 },
   kms: { request: 0.03 / 10_000 },
   scheduler: { run: 1.25 / MILLION },
   sns: { email: 2 / 100_000 },

@@ -307,6 +307,19 @@ describe("Usage", () => {
   });
 });
 
+describe("The household of a guest's ticket", () => {
+  it("counts instead of the sender's address, which is CloudFront's when the relay has a host name", async () => {
+    const limit = { chatsPerMinute: 1, tokensPerDay: 1_000_000 };
+    await start({ limits: { free: limit, paid: limit, vip: limit } });
+    const cloudFront = "192.0.2.200";
+    const as = async (sub: string, household: string, address = cloudFront) =>
+      (await chat({ text: "x" }, { ticket: await relay.tickets.sign("vip", { sub, household }), address })).status;
+    expect(await as("guest:1", "home")).toBe(200);
+    expect(await as("guest:2", "home", "192.0.2.201")).toBe(429);
+    expect(await as("guest:3", "other home")).toBe(200);
+  });
+});
+
 describe("A cancellation", () => {
   it.each([
     ["before the first text", [60_000, "a", "end"]],

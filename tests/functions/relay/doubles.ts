@@ -19,8 +19,11 @@ export async function createTickets() {
     jwks,
     readTicket: createTicketReader({ jwks, issuer }),
     /** A ticket of a plan. `ageMs` makes it older. */
-    async sign(plan: Plan, { sub = "user-1", aud = planModels[plan], ageMs = 0 }: Partial<TicketOptions> = {}) {
-      const grant = { iss: issuer, sub, aud, plan, limits: planLimits[plan] };
+    async sign(
+      plan: Plan,
+      { sub = "user-1", aud = planModels[plan], ageMs = 0, household }: Partial<TicketOptions> = {},
+    ) {
+      const grant = { iss: issuer, sub, aud, plan, limits: planLimits[plan], ...(household && { household }) };
       return (await signTicket(grant, key, new Date(Date.now() - ageMs))).ticket;
     },
   };
@@ -29,6 +32,7 @@ export async function createTickets() {
 interface TicketOptions {
   sub: string;
   aud: Model;
+  household: string;
   ageMs: number;
 }
 

@@ -28,6 +28,7 @@ const program: ProgramFacts = {
   logGroups: 4,
   secrets: 2,
   alarmEmails: 1,
+  distributions: 0,
   repositories: { phi3: { mostImages: 10 }, mistral: { mostImages: 10 } },
 };
 
