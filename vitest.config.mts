@@ -14,10 +14,12 @@ const unitTests = [
   "tests/local/cognito/store.test.ts",
   "tests/local/commands/previewTable.test.ts",
   "tests/ops/doctor/{account,workers}.test.ts",
+  "tests/ops/rollout/stackFile.test.ts",
   "tests/program/config.test.ts",
   "tests/runpod/{error,records}.test.ts",
   "tests/runner/selection.test.ts",
   "tests/stripe/connection.test.ts",
+  "tests/workflows/rules.test.ts",
   "tests/verify/{bench/budgetTable,chaos/virtualTime,structure/structure}.test.ts",
 ];
 

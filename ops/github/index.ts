@@ -51,6 +51,9 @@ const boundary = new iam.Policy("boundary", {
   }),
 });
 
+/** A preview of a stack with `imageTag` signs in to the registry. The token alone opens no repository. */
+const registryToken: Statement = { Effect: "Allow", Action: ["ecr:GetAuthorizationToken"], Resource: ["*"] };
+
 /** Creates a role for the jobs of one subject. */
 function roleFor(name: string, subject: string, statements: pulumi.Input<Statement[]>): pulumi.Output<string> {
   const role = new iam.Role(name, {
@@ -75,7 +78,13 @@ export const deployRoles = Object.fromEntries(
 
 /** ARN of the role of previews: the variable AWS_PREVIEW_ROLE of the repository at GitHub. It can change nothing. */
 export const previewRole =
-  previews.length > 0 ? roleFor("preview", "pull_request", stateOf(previews, false)) : undefined;
+  previews.length > 0
+    ? roleFor(
+        "preview",
+        "pull_request",
+        stateOf(previews, false).apply((access) => [...access, registryToken]),
+      )
+    : undefined;
 
 /** Address of the state: the variable PULUMI_BACKEND_URL of the repository at GitHub. */
 export const backendUrl = place.apply(({ region }) => `s3://${state.bucket}?region=${region}&awssdk=v2`);

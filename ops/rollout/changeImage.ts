@@ -5,20 +5,8 @@ import { type Model, models } from "../../contract/plan";
 import { parsePlainConfig } from "../../infra/configSchema";
 import { readStackConfig } from "../../local/support/stackConfig";
 import { configKey } from "../../names";
-import { propose } from "./propose";
+import { type ImageChange, propose } from "./propose";
 import { type Image, imageOf, withImage } from "./stackFile";
-
-/** Output of `npm run rollout -- --json` and `npm run rollback -- --json`. */
-export interface ImageChange {
-  stack: string;
-  model: Model;
-  /** `Pulumi.<stack>.yaml`. */
-  file: string;
-  from: string;
-  to: string;
-  /** URL of the pull request. Only with --propose. */
-  pullRequest?: string;
-}
 
 /** Options of both commands. */
 export interface ChangeOptions {

@@ -1,5 +1,17 @@
-import type { ImageChange } from "./changeImage";
-import { runTool } from "./history";
+import type { Model } from "../../contract/plan";
+import { runTool } from "./runTool";
+
+/** Output of `npm run rollout -- --json` and `npm run rollback -- --json`. */
+export interface ImageChange {
+  stack: string;
+  model: Model;
+  /** `Pulumi.<stack>.yaml`. */
+  file: string;
+  from: string;
+  to: string;
+  /** URL of the pull request. Only with --propose. */
+  pullRequest?: string;
+}
 
 /** Longest subject of a commit. */
 const SUBJECT_LIMIT = 72;
@@ -8,7 +20,7 @@ const SUBJECT_LIMIT = 72;
  * Commits the changed file on a new branch, pushes the branch and opens a pull request.
  *
  * @returns the URL of the pull request
- * @throws Error with the message of git or gh
+ * @throws Error with the message of git or gh. When gh failed, the branch exists
  */
 export async function propose(verb: string, { stack, model, file, from, to }: ImageChange): Promise<string> {
   const version = shortVersion(to);
@@ -18,7 +30,10 @@ export async function propose(verb: string, { stack, model, file, from, to }: Im
   await runTool("git", ["switch", "--create", branch]);
   await runTool("git", ["commit", "--message", subject, "--message", `From ${from} to ${to}.`, "--", file]);
   await runTool("git", ["push", "origin", branch]);
-  const output = await runTool("gh", ["pr", "create", "--head", branch, "--title", subject, "--body", body]);
+  const created = runTool("gh", ["pr", "create", "--head", branch, "--title", subject, "--body", body]);
+  const output = await created.catch((cause: Error) => {
+    throw new Error(`${cause.message}. The branch ${branch} is pushed: open its pull request yourself`, { cause });
+  });
   return output.split("\n").at(-1) ?? output;
 }
 

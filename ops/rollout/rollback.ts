@@ -1,7 +1,7 @@
 import { command, run } from "../../cli/command";
 import type { Model } from "../../contract/plan";
 import { type ChangeOptions, changeImage, modelArgument, withChangeOptions } from "./changeImage";
-import { previousImage } from "./history";
+import { previousImage } from "./previousImage";
 
 const program = withChangeOptions(
   command("rollback", "Sets a model's image in a stack's file to the one before. The next `pulumi up` rolls it out."),

@@ -16,7 +16,7 @@ beforeAll(async () => {
 beforeEach(() => void created.splice(0));
 afterEach(() => void vi.restoreAllMocks());
 
-const operations: Config["operations"] = { emails: [], metrics: "all", hourlyUsd: 5 };
+const operations: Config["operations"] = { emails: [], metrics: "all", hourlyUsd: 5, expectedChatsPerDay: 100 };
 const named = [
   ...metricAlarms(operations).flatMap(({ metric }) => (metric.of === "function" ? [metric.function] : [])),
 ];

@@ -18,9 +18,9 @@ jobs:
 `;
 
 describe.each([
-  ["actionlint", actionlint],
-  ["zizmor", zizmor],
-])("%s", async (_, setUp) => {
+  ["actionlint", actionlint, workflowFiles],
+  ["zizmor", zizmor, [...workflowFiles, ".github/dependabot.yml"]],
+])("%s", async (_, setUp, files) => {
   const {
     command: [file = "", ...args],
     missing,
@@ -29,7 +29,7 @@ describe.each([
 
   describe("with the repository's workflows", needs(missing), () => {
     it("reports nothing", () => {
-      const { status, stdout, stderr } = lint(...workflowFiles);
+      const { status, stdout, stderr } = lint(...files);
       expect({ status, output: stdout + stderr }).toEqual({
         status: 0,
         output: expect.stringMatching(/^(No findings to report.*\n)?$/),

@@ -10,7 +10,7 @@ const [program, ...args] = process.argv.slice(2);
 /** The accepted commands: their words, then their options. `value` is an option with a value, `list` one that repeats. */
 const commands = {
   pulumi: {
-    preview: { "--stack": "value", "--diff": "flag", "--non-interactive": "flag" },
+    preview: { "--stack": "value", "--diff": "flag", "--non-interactive": "flag", "--policy-pack": "value" },
     up: { "--stack": "value", "--yes": "flag", "--non-interactive": "flag" },
     "stack output": { "--stack": "value" },
   },
@@ -42,7 +42,11 @@ appendFileSync(STAND_IN_CALLS, `${JSON.stringify({ program, name, options, rest 
 
 const answers = {
   "pulumi preview": () => needs(process.env.PULUMI_BACKEND_URL, "no backend: run pulumi login") && stackFile(),
-  "pulumi up": () => needs(process.env.PULUMI_BACKEND_URL, "no backend: run pulumi login") && stackFile(),
+  "pulumi up": () => {
+    needs(process.env.PULUMI_BACKEND_URL, "no backend: run pulumi login");
+    needs(options["--yes"], "--yes must be passed in to proceed when running in non-interactive mode");
+    stackFile();
+  },
   "pulumi stack output": () => {
     const value = JSON.parse(STAND_IN_OUTPUTS)[rest[0]];
     needs(value, `current stack does not have output property '${rest[0]}'`);

@@ -1,18 +1,11 @@
-import { execFileSync } from "node:child_process";
-import {
-  copyFileSync,
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readFileSync,
-  rmSync,
-  symlinkSync,
-  writeFileSync,
-} from "node:fs";
+import { spawnSync } from "node:child_process";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { dirname, join, resolve } from "node:path";
+import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { inTemporaryCloud } from "../../local/cloud/temporaryCloud";
+import { needs } from "../needs";
+import { copyRepository, type RepositoryCopy } from "../repositoryCopy";
 import { needsPython } from "../workerPython";
 import { Runner, type StepResult } from "./runner";
 
@@ -20,38 +13,18 @@ const dir = mkdtempSync(join(tmpdir(), "snack-misaki-workflows-"));
 afterAll(() => rmSync(dir, { recursive: true, force: true }));
 
 const digest = `sha256:${"d".repeat(64)}`;
-const repository = join(dir, "repository");
-const git = (...args: string[]) => execFileSync("git", args, { cwd: repository, encoding: "utf8" }).trim();
-
-/** Creates a clone of the repository's present files, with a remote and one commit. prod is a second stack. */
-function createRepository(): void {
-  const files = execFileSync("git", ["ls-files", "-z", "--cached", "--others", "--exclude-standard"], {
-    encoding: "utf8",
-  });
-  for (const file of files.split("\0").filter((name) => name && existsSync(name))) {
-    mkdirSync(join(repository, dirname(file)), { recursive: true });
-    copyFileSync(file, join(repository, file));
-  }
+let repository: RepositoryCopy;
+beforeAll(() => {
+  // A second stack.
   const prod = readFileSync("Pulumi.dev.yaml", "utf8").replace("stack: dev", "stack: prod");
-  writeFileSync(join(repository, "Pulumi.prod.yaml"), prod);
-  symlinkSync(resolve("node_modules"), join(repository, "node_modules"));
-  const remote = join(dir, "remote.git");
-  execFileSync("git", ["init", "--quiet", "--bare", remote]);
-  git("init", "--quiet", "--initial-branch=main");
-  // Without the slash, the repository's rule ignores only a folder.
-  writeFileSync(join(repository, ".git/info/exclude"), "node_modules\n");
-  git("config", "user.name", "Test");
-  git("config", "user.email", "test@example.com");
-  git("remote", "add", "origin", remote);
-  git("add", "--all");
-  git("commit", "--quiet", "--message", "Start");
-  git("push", "--quiet", "origin", "main");
-}
+  repository = copyRepository(dir, { "Pulumi.prod.yaml": prod });
+});
 
-beforeAll(createRepository);
+/** Options of a test whose steps use jq. */
+const needsJq = needs(spawnSync("jq", ["--version"]).status === 0 ? undefined : "no jq found (Debian: apt install jq)");
 
 let runs = 0;
-const newRunner = (outputs?: Record<string, unknown>, cwd = repository) =>
+const newRunner = (outputs?: Record<string, unknown>, cwd = repository.path) =>
   new Runner(join(dir, `run-${++runs}`), cwd, outputs);
 
 /** Fails with the output of the first command that failed. */
@@ -93,7 +66,7 @@ describe("The workflow preview", () => {
   });
 });
 
-describe("The workflow deploy", needsPython, () => {
+describe("The workflow deploy", { ...needsPython, ...needsJq }, () => {
   it("deploys, then chats with the deployed API and sends the contract's requests to the endpoint", async () => {
     await inTemporaryCloud({ engine: "scripted", progress: () => {} }, async (cloud, outputs) => {
       const runner = newRunner(outputs, process.cwd());
@@ -126,7 +99,7 @@ describe("The workflow deploy", needsPython, () => {
   });
 });
 
-describe("The workflow image", () => {
+describe("The workflow image", needsJq, () => {
   it("pushes an image without attestations, and puts out its name with the digest", async () => {
     const runner = newRunner();
     const contexts = {
@@ -151,6 +124,7 @@ describe("The workflows rollout and rollback", () => {
     const runner = newRunner();
     expectSuccess(await runner.job("rollout", "propose", { ...contexts, "inputs.image": image }), 3);
     const branch = `roll-out/prod-phi3-${"d".repeat(12)}`;
+    const { git } = repository;
     const pullRequests = () => runner.readCalls().filter(({ name }) => name === "pr create");
     expect(pullRequests().at(-1)?.options).toMatchObject({
       "--head": branch,
