@@ -136,7 +136,7 @@ async function startServices(options: LocalCloudOptions, services: Services): Pr
     }),
   );
   const engine = await services.add(startEngine(options.engine, events, options.progress ?? (() => {})));
-  const vip = await services.add(startVipServers(events));
+  const vip = await services.add(startVipServers(events, () => aws.account));
   const jwksUrl = (issuer: string) => `${cognito.idpUrl}${new URL(issuer).pathname}/.well-known/jwks.json`;
   const aws: AwsCloud = await services.add(
     startAws({

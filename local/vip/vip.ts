@@ -1,8 +1,10 @@
 import { createServer, type Fixture } from "@copilotkit/aimock";
 import { type VipProvider, vipProviders } from "../../contract/relay";
+import type { AwsAccount } from "../aws/support/account";
 import { mamaReply } from "../llm/mamaReply";
 import type { Events } from "../support/events";
 import { restrictToLoopback } from "../support/http";
+import { restrictToRoles } from "./bedrockAccess";
 
 /** Characters of one streamed piece, and the pause after it, so that a reader sees the text stream. */
 const PIECE_CHARS = 3;
@@ -45,11 +47,19 @@ export interface VipServers {
  * Starts a local server for each external LLM, in the vendor's wire format: Anthropic Messages, OpenAI Chat Completions
  * (also for HuggingFace's router) and ConverseStream of Bedrock. Every server answers as 美砂樹ママ from a script and
  * names its provider at the end, such as `（OpenAI）`. It counts one character as one token, accepts every key and ignores
- * the limit of tokens, because its replies are short.
+ * the limit of tokens, because its replies are short. Bedrock checks the policies of a role that calls it.
+ *
+ * @param account returns the AWS account with the callers of Bedrock
  */
-export async function startVipServers(events: Events): Promise<VipServers> {
+export async function startVipServers(events: Events, account: () => AwsAccount): Promise<VipServers> {
   const faults: VipServers["faults"] = new Map();
-  const servers = await Promise.all(vipProviders.map((name) => startServer(name, events, faults)));
+  const servers = await Promise.all(
+    vipProviders.map(async (name) => {
+      const started = await startServer(name, events, faults);
+      if (name === "bedrock") restrictToRoles(started.server, account);
+      return started;
+    }),
+  );
   const variables = servers.map(({ name, url }) => {
     const { variable, path } = urlVariables[name];
     return [variable, `${url}${path}`] as const;
@@ -95,7 +105,7 @@ async function startServer(name: VipProvider, events: Events, faults: VipServers
       server.close(() => resolve());
       server.closeAllConnections();
     });
-  return { name, url, close };
+  return { name, url, server, close };
 }
 
 function textOf(content: string | { text?: string }[] | null | undefined): string {

@@ -1,10 +1,14 @@
 import { createHook } from "node:async_hooks";
 import { once } from "node:events";
+import { mkdtempSync, rmSync } from "node:fs";
 import { get, type IncomingMessage } from "node:http";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type VipProvider, vipProviders } from "../../contract/relay";
 import type { ProviderChat, ProviderEvent } from "../../functions/core/relay/provider";
 import { loadProvider } from "../../functions/relay/providers";
+import { AwsAccount } from "../../local/aws/support/account";
 import { mamaReply } from "../../local/llm/mamaReply";
 import { Events } from "../../local/support/events";
 import { startVipServers, type VipServers } from "../../local/vip/vip";
@@ -24,13 +28,19 @@ const chat: ProviderChat = {
   userHash: "0f3a9c",
 };
 
+const dir = mkdtempSync(join(tmpdir(), "snack-misaki-vip-"));
+const account = new AwsAccount(join(dir, "account.db"), "ap-northeast-1");
 let servers: VipServers;
 beforeAll(async () => {
-  servers = await startVipServers(new Events());
+  servers = await startVipServers(new Events(), () => account);
   // The AWS SDK reads the process's own environment.
   Object.assign(process.env, servers.environment, { AWS_ACCESS_KEY_ID: "local", AWS_SECRET_ACCESS_KEY: "local" });
 });
-afterAll(() => servers.close());
+afterAll(async () => {
+  await servers.close();
+  account.close();
+  rmSync(dir, { recursive: true });
+});
 
 async function ask(name: VipProvider, signal = AbortSignal.timeout(10_000)) {
   const { create } = await loadProvider(name);

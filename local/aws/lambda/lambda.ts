@@ -6,7 +6,7 @@ import type { Events } from "../../support/events";
 import { hashOf } from "../../support/protocol/assets";
 import { isObject } from "../../support/protocol/value";
 import type { CloudWatch } from "../cloudwatch/cloudwatch";
-import { accessKeyOf } from "../iam/callers";
+import { accessKeyOf, refusal } from "../iam/callers";
 import type { AwsAccount, AwsResource } from "../support/account";
 import { materialize } from "../support/archive";
 import type { Effects } from "../support/resource";
@@ -202,9 +202,13 @@ export class Lambda {
     }
   }
 
-  /** Logs a line of a function. Lines with metrics are not events. */
+  /**
+   * Logs a line of a function. Lines with metrics are not events. Without permission, a function's lines do not reach
+   * CloudWatch, as at AWS.
+   */
   private log({ id, outputs }: AwsResource, line: string): void {
-    this.options.cloudwatch?.log(logGroupOf(id, outputs), line);
+    const group = logGroupOf(id, outputs);
+    if (mayLog(this.options.account, String(outputs.role), group)) this.options.cloudwatch?.log(group, line);
     if (!line.startsWith('{"_aws":')) this.options.events.emit({ source: "lambda", summary: `${id} ${line}` });
   }
 
@@ -279,6 +283,19 @@ function loggingOf({ loggingConfig }: Properties): z.infer<typeof Logging> {
 /** Log group of a function: the configured one, or `/aws/lambda/<function>`. */
 function logGroupOf(name: string, outputs: Properties): string {
   return loggingOf(outputs).logGroup ?? `/aws/lambda/${name}`;
+}
+
+/** Whether a role may write into a log group. */
+function mayLog(account: AwsAccount, roleArn: string, group: string): boolean {
+  const resource = account.arn("logs", `log-group:${group}:log-stream:local`);
+  const actions = ["logs:CreateLogStream", "logs:PutLogEvents"];
+  return (
+    refusal(
+      account,
+      roleArn,
+      actions.map((action) => ({ action, resource })),
+    ) === undefined
+  );
 }
 
 /** Number of executions of a function that may run at once. */
