@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { get, type IncomingMessage } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { type VipProvider, vipProviders } from "../../contract/relay";
 import type { ProviderChat, ProviderEvent } from "../../functions/core/relay/provider";
 import { loadProvider } from "../../functions/relay/providers";
@@ -12,6 +12,7 @@ import { AwsAccount } from "../../local/aws/support/account";
 import { mamaReply } from "../../local/llm/mamaReply";
 import { Events } from "../../local/support/events";
 import { startVipServers, type VipServers } from "../../local/vip/vip";
+import { putRole } from "./aws/roles";
 
 const models = {
   ANTHROPIC_MODEL: "claude-sonnet-5-5",
@@ -94,4 +95,22 @@ test("a silent server never answers, and keeps no timer after its client disconn
   servers.faults.clear();
   // The HTTP server's own timers are unreferenced, so they do not keep the process running.
   expect(timers.filter((timer) => timer.hasRef() && !("_destroyed" in timer && timer._destroyed))).toEqual([]);
+});
+
+test("the local server of bedrock refuses a role that may not invoke the profile and its models", async () => {
+  const action = "bedrock:InvokeModelWithResponseStream";
+  const profile = `arn:aws:bedrock:ap-northeast-1:${account.accountId}:inference-profile/${models.BEDROCK_MODEL}`;
+  const model = (region: string) => `arn:aws:bedrock:${region}::foundation-model/anthropic.claude-sonnet-5-5`;
+  const through = { StringEquals: { "bedrock:InferenceProfileArn": profile } };
+  const invoke = (Resource: string[], Condition?: typeof through) => ({
+    Action: [action],
+    Resource,
+    ...(Condition && { Condition }),
+  });
+  const { accessKeyId } = putRole(account, "relay", invoke([profile]), invoke([model("ap-northeast-1")], through));
+  vi.stubEnv("AWS_ACCESS_KEY_ID", accessKeyId);
+  await expect(ask("bedrock")).rejects.toThrow("403 AccessDeniedException");
+  putRole(account, "relay", invoke([profile]), invoke([model("ap-northeast-1"), model("ap-northeast-3")], through));
+  expect((await ask("bedrock")).text).toContain("Bedrock");
+  vi.unstubAllEnvs();
 });
