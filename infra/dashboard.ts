@@ -116,10 +116,14 @@ function sections({ stack, operations }: DashboardArgs["config"], { apiId, funct
   } satisfies Record<string, Graph[]>;
 }
 
-/** Places the graphs in rows of three, below the title of their section. */
+/**
+ * Places the graphs in rows of three, below the title of their section. Omits a graph without lines, which CloudWatch
+ * refuses.
+ */
 function widgets(bySection: Record<string, Graph[]>, region: string): object[] {
   let y = 0;
-  return Object.entries(bySection).flatMap(([section, graphs]) => {
+  return Object.entries(bySection).flatMap(([section, all]) => {
+    const graphs = all.filter(({ lines }) => lines.length > 0);
     const title = {
       type: "text",
       x: 0,

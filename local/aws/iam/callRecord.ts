@@ -20,7 +20,7 @@ export interface RecordedCall {
   action: string;
   /** The resource in the form of `genericResource`. */
   resource: string;
-  /** Partition keys of the DynamoDB items, if the request names items. */
+  /** Kinds of the DynamoDB items, if the request names items: their partition keys up to the last `#`. */
   keys?: string[];
   isAllowed: boolean;
 }
@@ -35,12 +35,12 @@ export function recordCall(account: AwsAccount, roleArn: string, access: Access,
   const tags = isObject(outputs?.tagsAll) ? outputs.tagsAll : {};
   if (tags.project !== PROJECT) return;
   const place = { stack: String(tags.stack), region: account.region };
-  const keys = access.context?.["dynamodb:LeadingKeys"] ?? [];
+  const keys = new Set(access.context?.["dynamodb:LeadingKeys"]?.map(kindOf));
   const call: RecordedCall = {
     role: genericResource(roleArn, place).replace("role/", ""),
     action: access.action,
     resource: genericResource(access.resource, place),
-    ...(keys.length > 0 && { keys }),
+    ...(keys.size > 0 && { keys: [...keys].sort() }),
     isAllowed,
   };
   append(folder, JSON.stringify(call));
@@ -55,6 +55,11 @@ export function readCalls(folder: string): RecordedCall[] {
   const lines = readdirSync(folder).flatMap((file) => readFileSync(join(folder, file), "utf8").trim().split("\n"));
   if (lines.length === 0) throw new Error(`${folder} contains no recorded call`);
   return [...new Set(lines)].map((line) => JSON.parse(line) as RecordedCall);
+}
+
+/** The part of a key that says what an item is: `rate#guest#` of `rate#guest#1`. Empty for a key that is only an id. */
+function kindOf(key: string): string {
+  return key.slice(0, key.lastIndexOf("#") + 1);
 }
 
 function append(folder: string, line: string): void {
