@@ -32,12 +32,14 @@ export interface Comparison {
 export function compare(grants: Grant[], calls: RecordedCall[]): Comparison {
   const roles = new Set(grants.map(({ role }) => role));
   const own = calls.filter(({ role }) => roles.has(role));
-  const missing = own.filter((call) => !call.isAllowed || !isCovered(call, grants));
+  const missing = own.filter((call) => !isCovered(call, grants));
   const unused = grants.filter((grant) => !own.some((call) => uses(call, grant)));
   const wildcards = grants.filter(({ action, resource }) => isWildcard(action, resource));
   return {
     functions: roles.size,
-    missing: distinct(missing.map(({ keys, ...call }) => permission({ ...call, ...(keys && { keys: keys.join(" ") }) }))),
+    missing: distinct(
+      missing.map(({ keys, ...call }) => permission({ ...call, ...(keys && { keys: keys.join(" ") }) })),
+    ),
     unused: distinct(unused.map(permission)),
     wildcards: distinct(wildcards.map(permission)).map((each) => {
       const reason = reasonOf(each.action, each.resource);
@@ -57,7 +59,7 @@ function isCovered(call: RecordedCall, grants: Grant[]): boolean {
 }
 
 function uses(call: RecordedCall, grant: Grant): boolean {
-  return call.isAllowed && isFor(call, grant) && (call.keys ?? [""]).some((key) => isKey(key, grant));
+  return isFor(call, grant) && (call.keys ?? [""]).some((key) => isKey(key, grant));
 }
 
 function isFor(call: RecordedCall, { role, action, resource }: Grant): boolean {

@@ -13,7 +13,7 @@ import { role } from "./resources";
  */
 export const CALLS_FOLDER = "AWS_CALLS_FOLDER";
 
-/** A permission that a role has used or lacked. */
+/** A permission that a role has used, or that a request of it needed. */
 export interface RecordedCall {
   /** Logical name of the role. It is also the name of the function that has the role. */
   role: string;
@@ -22,13 +22,12 @@ export interface RecordedCall {
   resource: string;
   /** Kinds of the DynamoDB items, if the request names items: their partition keys up to the last `#`. */
   keys?: string[];
-  isAllowed: boolean;
 }
 
 const written = new Set<string>();
 
 /** Records an access of a role of the program. Ignores other roles, such as those of a test. */
-export function recordCall(account: AwsAccount, roleArn: string, access: Access, isAllowed: boolean): void {
+export function recordCall(account: AwsAccount, roleArn: string, access: Access): void {
   const folder = process.env[CALLS_FOLDER];
   if (!folder) return;
   const outputs = account.list(role.type).find((each) => each.outputs.arn === roleArn)?.outputs;
@@ -41,7 +40,6 @@ export function recordCall(account: AwsAccount, roleArn: string, access: Access,
     action: access.action,
     resource: genericResource(access.resource, place),
     ...(keys.size > 0 && { keys: [...keys].sort() }),
-    isAllowed,
   };
   append(folder, JSON.stringify(call));
 }

@@ -44,9 +44,8 @@ export function denial(
  * they allow all
  */
 export function refusal(account: AwsAccount, roleArn: string, accesses: Access[]): string | undefined {
-  const checked = accesses.map((access) => ({ ...access, isAllowed: permits(account, roleArn, access) }));
-  for (const { isAllowed, ...access } of checked) recordCall(account, roleArn, access, isAllowed);
-  const refused = checked.find(({ isAllowed }) => !isAllowed);
+  for (const access of accesses) recordCall(account, roleArn, access);
+  const refused = accesses.find((access) => !permits(account, roleArn, access));
   if (!refused) return undefined;
   const { action, resource } = refused;
   const session = `${roleArn.replace(":iam:", ":sts:").replace(":role/", ":assumed-role/")}/local`;

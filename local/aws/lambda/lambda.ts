@@ -164,6 +164,8 @@ export class Lambda {
     const started = performance.now();
     const { timeout, memorySize, handler } = resource.outputs;
     this.count(name, 1);
+    // Lambda itself logs the start and the end of each invocation, with the permission of the function's role.
+    mayLog(this.options.account, resource);
     const outcome = await this.sandbox(resource).run(
       {
         event,
@@ -206,9 +208,9 @@ export class Lambda {
    * Logs a line of a function. Lines with metrics are not events. Without permission, a function's lines do not reach
    * CloudWatch, as at AWS.
    */
-  private log({ id, outputs }: AwsResource, line: string): void {
-    const group = logGroupOf(id, outputs);
-    if (mayLog(this.options.account, String(outputs.role), group)) this.options.cloudwatch?.log(group, line);
+  private log(resource: AwsResource, line: string): void {
+    const { id, outputs } = resource;
+    if (mayLog(this.options.account, resource)) this.options.cloudwatch?.log(logGroupOf(id, outputs), line);
     if (!line.startsWith('{"_aws":')) this.options.events.emit({ source: "lambda", summary: `${id} ${line}` });
   }
 
@@ -285,17 +287,11 @@ function logGroupOf(name: string, outputs: Properties): string {
   return loggingOf(outputs).logGroup ?? `/aws/lambda/${name}`;
 }
 
-/** Whether a role may write into a log group. */
-function mayLog(account: AwsAccount, roleArn: string, group: string): boolean {
-  const resource = account.arn("logs", `log-group:${group}:log-stream:local`);
-  const actions = ["logs:CreateLogStream", "logs:PutLogEvents"];
-  return (
-    refusal(
-      account,
-      roleArn,
-      actions.map((action) => ({ action, resource })),
-    ) === undefined
-  );
+/** Whether a function's role may write into the function's log group. */
+function mayLog(account: AwsAccount, { id, outputs }: AwsResource): boolean {
+  const resource = account.arn("logs", `log-group:${logGroupOf(id, outputs)}:log-stream:local`);
+  const accesses = ["logs:CreateLogStream", "logs:PutLogEvents"].map((action) => ({ action, resource }));
+  return refusal(account, String(outputs.role), accesses) === undefined;
 }
 
 /** Number of executions of a function that may run at once. */
