@@ -131,6 +131,8 @@ describe("POST /billing/sync", () => {
     const response = await fetch(`${outputs.apiUrl}/billing/sync`, { method: "POST", headers });
     expect(response.status).toBe(200);
     expect((await show(caller.sub)).row).toMatchObject({ stripe_customer_id: id });
+    // Resets the row.
+    await sharedCloud();
   });
 });
 

@@ -58,7 +58,7 @@ describe("a provider whose cooldown is over", () => {
     await setVipProviders(cloud, ["anthropic", "openai"]);
     const session = await (await customerApi("vip", cloud, outputs)).session();
     const items = await Array.fromAsync(chat(session, { text: "こんばんは" }));
-    expect(items.at(-1)).toMatchObject({ done: { provider: "anthropic" } });
+    expect(items.at(-1)).toMatchObject({ done: true, provider: "anthropic" });
     await expect
       .poll(async () => (await client.send(new GetItemCommand({ TableName, Key: { pk } }))).Item)
       .toBeUndefined();

@@ -1,4 +1,4 @@
-import { appendFileSync, mkdirSync, readdirSync, readFileSync } from "node:fs";
+import { appendFileSync, existsSync, mkdirSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { PROJECT } from "../../../names";
 import { isObject } from "../../support/protocol/value";
@@ -47,11 +47,12 @@ export function recordCall(account: AwsAccount, roleArn: string, access: Access)
 /**
  * Reads the records of all processes.
  *
- * @throws Error when the folder has no record
+ * @throws Error with the next step when the folder has no record
  */
 export function readCalls(folder: string): RecordedCall[] {
-  const lines = readdirSync(folder).flatMap((file) => readFileSync(join(folder, file), "utf8").trim().split("\n"));
-  if (lines.length === 0) throw new Error(`${folder} contains no recorded call`);
+  const files = existsSync(folder) ? readdirSync(folder) : [];
+  const lines = files.flatMap((file) => readFileSync(join(folder, file), "utf8").trim().split("\n"));
+  if (lines.length === 0) throw new Error(`${folder} has no record: run the tests with ${CALLS_FOLDER}=${folder}`);
   return [...new Set(lines)].map((line) => JSON.parse(line) as RecordedCall);
 }
 
