@@ -14,6 +14,7 @@ const unitTests = [
   "tests/local/cognito/store.test.ts",
   "tests/local/commands/previewTable.test.ts",
   "tests/ops/doctor/{account,workers}.test.ts",
+  "tests/policy/rules.test.ts",
   "tests/program/config.test.ts",
   "tests/runpod/{error,records}.test.ts",
   "tests/runner/selection.test.ts",
@@ -24,7 +25,7 @@ const unitTests = [
 /** Tests that share one local cloud per process. tests/sharedCloud.ts starts this cloud. */
 const cloudTests = [
   "tests/billing/checkout.test.ts",
-  "tests/ops/doctor/command.test.ts",
+  "tests/ops/{doctor/command,privileges/calls}.test.ts",
   "tests/system/{billing,flow,operations,relay}.test.ts",
 ];
 
