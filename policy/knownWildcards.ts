@@ -1,5 +1,5 @@
 /** A permission with a `*` that IAM needs. */
-export interface KnownWildcard {
+interface KnownWildcard {
   action: string;
   /** Resource in a policy. It must match as a whole. */
   resource: RegExp;
@@ -8,7 +8,7 @@ export interface KnownWildcard {
 }
 
 /** The only permissions of functions and schedules that may contain a `*`. */
-export const knownWildcards: KnownWildcard[] = [
+const knownWildcards: KnownWildcard[] = [
   {
     action: "ecr:GetAuthorizationToken",
     resource: /^\*$/,

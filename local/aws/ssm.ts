@@ -3,8 +3,8 @@ import { z } from "zod";
 import type { Events } from "../support/events";
 import type { Listening } from "../support/http";
 import type { Access } from "./iam/policy";
+import { JsonProtocolError, serveJsonProtocol } from "./jsonProtocol";
 import type { AwsAccount, AwsResource } from "./support/account";
-import { JsonProtocolError, serveJsonProtocol } from "./support/jsonProtocol";
 import type { ResourceType } from "./support/resource";
 import { type Properties, text } from "./support/values";
 

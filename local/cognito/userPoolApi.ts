@@ -1,7 +1,7 @@
 import type { Hono } from "hono";
 import { z } from "zod";
+import { JsonProtocolError, jsonProtocolApp } from "../aws/jsonProtocol";
 import type { AwsAccount } from "../aws/support/account";
-import { JsonProtocolError, jsonProtocolApp } from "../aws/support/jsonProtocol";
 import type { Events } from "../support/events";
 import type { Customers, KnownCustomer } from "./customers";
 import type { Directory } from "./directory";

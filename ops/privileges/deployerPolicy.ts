@@ -1,7 +1,7 @@
 import { deployedTypes, type Scope } from "./deployedTypes";
 
 /** One statement of a policy. */
-export interface PolicyStatement {
+interface PolicyStatement {
   Effect: "Allow";
   Action: string[];
   Resource: string[];

@@ -2,8 +2,8 @@ import { z } from "zod";
 import type { Events } from "../../support/events";
 import type { Listening } from "../../support/http";
 import { callingRole } from "../iam/callers";
+import { JsonProtocolError, serveJsonProtocol } from "../jsonProtocol";
 import type { AwsAccount } from "../support/account";
-import { JsonProtocolError, serveJsonProtocol } from "../support/jsonProtocol";
 import { imageTags } from "./dockerBuild";
 import { registryToken } from "./token";
 

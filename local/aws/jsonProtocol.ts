@@ -1,11 +1,11 @@
 import { Hono } from "hono";
 import { z } from "zod";
-import type { CloudEvent, Events } from "../../support/events";
-import { type Listening, serve } from "../../support/http";
-import { isObject } from "../../support/protocol/value";
-import { denial } from "../iam/callers";
-import type { Access } from "../iam/policy";
-import type { AwsAccount } from "./account";
+import type { CloudEvent, Events } from "../support/events";
+import { type Listening, serve } from "../support/http";
+import { isObject } from "../support/protocol/value";
+import { denial } from "./iam/callers";
+import type { Access } from "./iam/policy";
+import type { AwsAccount } from "./support/account";
 
 /** An error response of AWS's JSON protocol. The SDK throws it as an exception named `type`. */
 export class JsonProtocolError extends Error {
