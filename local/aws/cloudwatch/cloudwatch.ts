@@ -157,7 +157,9 @@ export class CloudWatch implements MetricSink {
     const before = this.stateOf(id);
     if (before === state) return;
     this.states.set(id, state);
-    this.options.events.emit({ source: "cloudwatch", summary: `${id}: ${before} → ${state}` });
+    // The first state of an alarm without data is no news.
+    if (before === "ALARM" || state === "ALARM")
+      this.options.events.emit({ source: "cloudwatch", summary: `${id}: ${before} → ${state}` });
     const actions = {
       ALARM: outputs.alarmActions,
       OK: outputs.okActions,

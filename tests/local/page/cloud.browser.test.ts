@@ -136,7 +136,7 @@ describe("page of npm start with the whole local cloud", { ...needsBrowser, time
     await tab.getByLabel("表示").selectOption("リレー（試行）");
     await tab
       .locator("#calls li:visible")
-      .getByText(/failed: \[ 'anthropic /)
+      .getByText(/"failed":\["anthropic /)
       .waitFor();
     expect(page.complaints).toEqual([]);
   });
