@@ -5,11 +5,9 @@
 export const suites = [
   "tests/billing/checkout.test.ts",
   "tests/ops/doctor/command.test.ts",
-  "tests/program/program.test.ts",
   "tests/system/billing.test.ts",
   "tests/system/flow.test.ts",
   "tests/system/operations.test.ts",
   "tests/system/rarePaths.test.ts",
   "tests/system/relay.test.ts",
-  "tests/verify/drill/drill.test.ts",
 ];

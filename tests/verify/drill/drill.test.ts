@@ -5,7 +5,7 @@ import { runDrill, summary } from "../../../verify/drill/run";
 import { drillConfig, Stage } from "../../../verify/drill/stage";
 
 // `npm run drill` fires every alarm. These stand for the kinds: an own metric, an alarm code, a metric of AWS, a composite
-// alarm, missing data, the states of an endpoint, a lost event of Stripe, and a run that Lambda could not finish.
+// alarm, missing data, and the states of an endpoint.
 const only = [
   "unknown-customer",
   "chat-failure-rate",
@@ -16,8 +16,6 @@ const only = [
   "phi3-crash-loop",
   "runpod-unreadable",
   "poller-silent",
-  "reconciler-fixes",
-  "failed-runs",
 ];
 
 it("a drill of an unknown alarm is an error that names it", async () => {
