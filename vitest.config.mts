@@ -15,6 +15,7 @@ const unitTests = [
   "tests/local/commands/previewTable.test.ts",
   "tests/ops/doctor/{account,workers}.test.ts",
   "tests/ops/rollout/stackFile.test.ts",
+  "tests/policy/rules.test.ts",
   "tests/program/config.test.ts",
   "tests/runpod/{error,records}.test.ts",
   "tests/runner/selection.test.ts",
@@ -26,7 +27,7 @@ const unitTests = [
 /** Tests that share one local cloud per process. tests/sharedCloud.ts starts this cloud. */
 const cloudTests = [
   "tests/billing/checkout.test.ts",
-  "tests/ops/doctor/{command,examine}.test.ts",
+  "tests/ops/{doctor/{command,examine},privileges/calls}.test.ts",
   "tests/system/{billing,flow,operations,relay}.test.ts",
 ];
 

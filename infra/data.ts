@@ -115,9 +115,13 @@ class EphemeralTable {
   }
 
   /** Allows reading and writing the use of the relay, its spend, and the cooldowns of its providers. */
-  relay(): Statement {
+  relay(): Statement[] {
     const { usage, spend, cooldown } = ephemeralKeys;
-    return this.allow([usage, spend, cooldown], "GetItem", "PutItem", "UpdateItem", "BatchGetItem", "DeleteItem");
+    return [
+      this.allow([usage], "GetItem", "PutItem"),
+      this.allow([spend], "UpdateItem"),
+      this.allow([cooldown], "BatchGetItem", "UpdateItem", "DeleteItem"),
+    ];
   }
 
   /** Allows claiming the next keep-alive job of an endpoint. */

@@ -49,7 +49,7 @@ export class Relay extends pulumi.ComponentResource {
         environment: environmentOf(config.vip),
         statements: [
           ...readSecrets(tickets.signingKey, keys.runpod, ...Object.values(configuredKeys(args))),
-          data.ephemeral.relay(),
+          ...data.ephemeral.relay(),
           ...invokeBedrock(config.vip, child),
         ],
         reservedConcurrency: config.relay.concurrency,

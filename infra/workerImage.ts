@@ -54,6 +54,8 @@ export class WorkerImage extends pulumi.ComponentResource {
       // By default, awsx keeps only one untagged image. A rollback and a worker that starts late need earlier images.
       {
         forceDelete: true,
+        // RunPod's hosts cache images by tag, so a tag must never move.
+        imageTagMutability: "IMMUTABLE",
         imageScanningConfiguration: { scanOnPush: true },
         lifecyclePolicy: { rules: [{ tagStatus: "any", maximumNumberOfImages: 10 }] },
       },

@@ -1,6 +1,7 @@
 import { z } from "zod";
 import type { Events } from "../support/events";
-import { permits, trusts } from "./iam/policy";
+import { refusal } from "./iam/callers";
+import { trusts } from "./iam/policy";
 import { functionName, lambdaFunction } from "./lambda/resources";
 import type { AwsAccount, AwsResource } from "./support/account";
 import type { Effects, ResourceType } from "./support/resource";
@@ -220,14 +221,14 @@ export class Scheduler {
 
   /** Sends the event to the dead-letter queue. Drops it, as AWS does, when the role may not write to the queue. */
   private deadLetter(queueArn: string, roleArn: string, event: unknown): void {
-    const isAllowed = permits(this.options.account, roleArn, { action: "sqs:SendMessage", resource: queueArn });
-    if (isAllowed) this.options.send(queueArn, event);
+    const access = { action: "sqs:SendMessage", resource: queueArn };
+    if (refusal(this.options.account, roleArn, [access]) === undefined) this.options.send(queueArn, event);
   }
 
   /** The error with which Lambda would reject the event; undefined when Lambda would accept it. */
   private rejection(arn: string, roleArn: string): string | undefined {
     const { account } = this.options;
-    if (!permits(account, roleArn, { action: "lambda:InvokeFunction", resource: arn }))
+    if (refusal(account, roleArn, [{ action: "lambda:InvokeFunction", resource: arn }]) !== undefined)
       return `AccessDeniedException: the role may not invoke ${functionName(arn)}`;
     if (account.get(lambdaFunction.type, functionName(arn)) === undefined)
       return `ResourceNotFoundException: Function not found: ${functionName(arn)}`;

@@ -2,8 +2,9 @@ import { createHash } from "node:crypto";
 import { z } from "zod";
 import type { Events } from "../support/events";
 import type { Listening } from "../support/http";
+import type { Access } from "./iam/policy";
+import { JsonProtocolError, serveJsonProtocol } from "./jsonProtocol";
 import type { AwsAccount, AwsResource } from "./support/account";
-import { JsonProtocolError, serveJsonProtocol } from "./support/jsonProtocol";
 import type { ResourceType } from "./support/resource";
 import { type Properties, text } from "./support/values";
 
@@ -36,7 +37,7 @@ export const parameter: ResourceType = {
   conflict: "ParameterAlreadyExists",
   defaults: { tier: "Standard", dataType: "text" },
   computed: {
-    arn: ({ id, account }) => account.arn("ssm", `parameter/${id.replace(/^\//, "")}`),
+    arn: ({ id, account }) => arnOf(account, id),
     value: ({ inputs }) => inputs.value ?? inputs.insecureValue,
     version: ({ returned }) => returned.version ?? 1,
   },
@@ -97,14 +98,28 @@ export function startSsm(account: AwsAccount, events: Events): Promise<Listening
       Value: sealed ? createHash("sha256").update(`${resource.id}\0${value}`).digest("base64") : value,
       Version: version,
       DataType: dataType,
-      ARN: account.arn("ssm", `parameter/${resource.id.replace(/^\//, "")}`),
+      ARN: arnOf(account, resource.id),
     };
   }
 
+  /** Decryption with a key of the customer needs a permission for the key. The account's own key needs none. */
+  function accesses(operation: string, { Name, Names, WithDecryption }: Properties): Access[] {
+    const action = `ssm:${operation}`;
+    return [Names ?? Name].flat().flatMap((one) => {
+      const { keyId } = account.get(TYPE, String(one))?.outputs ?? {};
+      const decrypt = { action: "kms:Decrypt", resource: String(keyId) };
+      return [{ action, resource: arnOf(account, String(one)) }, ...(keyId && WithDecryption ? [decrypt] : [])];
+    });
+  }
+
   return serveJsonProtocol(
-    { name: "Parameter Store", source: "ssm", target: "AmazonSSM", operations, summary: namesIn },
+    { name: "Parameter Store", source: "ssm", target: "AmazonSSM", operations, summary: namesIn, account, accesses },
     events,
   );
+}
+
+function arnOf(account: AwsAccount, name: string): string {
+  return account.arn("ssm", `parameter/${name.replace(/^\//, "")}`);
 }
 
 function namesIn(body: unknown): string {

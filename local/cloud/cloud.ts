@@ -139,7 +139,7 @@ async function startServices(options: LocalCloudOptions, services: Services): Pr
   );
   const engine = await services.add(startEngine(options.engine, events, options.progress ?? (() => {})));
   const offered = offeredModels(config);
-  const vip = await services.add(startVipServers(events, offered));
+  const vip = await services.add(startVipServers(events, () => aws.account, offered));
   const jwksUrl = (issuer: string) => `${cognito.idpUrl}${new URL(issuer).pathname}/.well-known/jwks.json`;
   const aws: AwsCloud = await services.add(
     startAws({

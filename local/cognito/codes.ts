@@ -1,5 +1,5 @@
 import { randomInt } from "node:crypto";
-import { JsonProtocolError } from "../aws/support/jsonProtocol";
+import { JsonProtocolError } from "../aws/jsonProtocol";
 
 /** A code that Cognito has sent by e-mail. */
 export interface SentCode {

@@ -1,5 +1,5 @@
 import { randomUUID } from "node:crypto";
-import { JsonProtocolError } from "../aws/support/jsonProtocol";
+import { JsonProtocolError } from "../aws/jsonProtocol";
 import { StateStore } from "../support/stateStore";
 import { type CodePurpose, checkCode, expiredCode, newCode, type SentCode, wrongCode } from "./codes";
 import type { AppClient, PoolRules } from "./directory";

@@ -1,5 +1,5 @@
 import { randomBytes, scryptSync, timingSafeEqual } from "node:crypto";
-import { JsonProtocolError } from "../aws/support/jsonProtocol";
+import { JsonProtocolError } from "../aws/jsonProtocol";
 
 /** Rules for new passwords, from the properties of a user pool. */
 export interface PasswordPolicy {

@@ -1,6 +1,6 @@
 import { createHmac } from "node:crypto";
 import { z } from "zod";
-import { JsonProtocolError } from "../aws/support/jsonProtocol";
+import { JsonProtocolError } from "../aws/jsonProtocol";
 import type { Caller, Customers } from "./customers";
 import type { Directory } from "./directory";
 

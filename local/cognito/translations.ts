@@ -1,4 +1,4 @@
-import type { JsonProtocolError } from "../aws/support/jsonProtocol";
+import type { JsonProtocolError } from "../aws/jsonProtocol";
 import type { PasswordPolicy } from "./password";
 
 /** The languages of the hosted pages. */

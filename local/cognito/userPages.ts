@@ -1,5 +1,5 @@
 import { Hono } from "hono";
-import { JsonProtocolError } from "../aws/support/jsonProtocol";
+import { JsonProtocolError } from "../aws/jsonProtocol";
 import type { Events } from "../support/events";
 import type { Caller, Customers } from "./customers";
 import type { AppClient, Directory } from "./directory";

@@ -1,10 +1,8 @@
 import type { Hono } from "hono";
 import { z } from "zod";
 import { userPool, userPoolClient } from "../aws/cognito";
-import { callingRole } from "../aws/iam/callers";
-import { permits } from "../aws/iam/policy";
+import { JsonProtocolError, jsonProtocolApp } from "../aws/jsonProtocol";
 import type { AwsAccount } from "../aws/support/account";
-import { JsonProtocolError, jsonProtocolApp } from "../aws/support/jsonProtocol";
 import type { Events } from "../support/events";
 import { isObject } from "../support/protocol/value";
 import type { Customers, KnownCustomer } from "./customers";
@@ -103,15 +101,6 @@ export function userPoolApi(account: AwsAccount, directory: Directory, customers
     return { UserPoolClient: { UserPoolId, ClientId, CallbackURLs: callbackUrls, LogoutURLs: logoutUrls } };
   }
 
-  /** The role's policies decide, as in IAM. */
-  function denial(operation: string, body: unknown, authorization: string): string | undefined {
-    const role = callingRole(account, authorization);
-    const action = `cognito-idp:${operation}`;
-    const resource = account.arn("cognito-idp", `userpool/${(body as { UserPoolId?: unknown }).UserPoolId}`);
-    if (!role || permits(account, role, { action, resource })) return undefined;
-    return `User: ${role} is not authorized to perform: ${action} on resource: ${resource}`;
-  }
-
   const target = "AWSCognitoIdentityProviderService";
   const open = publicOperations(directory, customers);
   const operations = {
@@ -121,8 +110,11 @@ export function userPoolApi(account: AwsAccount, directory: Directory, customers
     ListUserPoolClients: listUserPoolClients,
     DescribeUserPoolClient: describeUserPoolClient,
   };
-  const denialOf: typeof denial = (operation, ...call) => (operation in open ? undefined : denial(operation, ...call));
-  return jsonProtocolApp({ source: "cognito", target, operations, denial: denialOf }, events);
+  const accesses = (operation: string, { UserPoolId }: Record<string, unknown>) => {
+    const resource = account.arn("cognito-idp", `userpool/${UserPoolId}`);
+    return operation in open ? [] : [{ action: `cognito-idp:${operation}`, resource }];
+  };
+  return jsonProtocolApp({ source: "cognito", target, operations, account, accesses }, events);
 }
 
 /**

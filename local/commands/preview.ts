@@ -31,7 +31,7 @@ const program = command(
     const progress = new Progress(process.stderr);
     const overrides = parseOverrides(config);
     const isChange = Object.keys(overrides).length > 0;
-    const { steps } = await previewStack(process.cwd(), stack, { overrides, isChange }, progress);
+    const { steps } = await previewStack(stack, { overrides, isChange }, progress);
     progress.clear();
     if (json) {
       console.log(JSON.stringify(steps));

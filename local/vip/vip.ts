@@ -1,9 +1,11 @@
 import type { RequestListener, Server } from "node:http";
 import { createServer, type Fixture } from "@copilotkit/aimock";
 import { type VipProvider, vipProviders } from "../../contract/relay";
+import type { AwsAccount } from "../aws/support/account";
 import { mamaReply } from "../llm/mamaReply";
 import type { Events } from "../support/events";
 import { restrictToLoopback } from "../support/http";
+import { restrictToRoles } from "./bedrockAccess";
 
 /** Characters of one streamed piece, and the pause after it, so that a reader sees the text stream. */
 const PIECE_CHARS = 3;
@@ -51,15 +53,21 @@ export interface VipServers {
  * Starts a local server for each external LLM, in the vendor's wire format: Anthropic Messages, OpenAI Chat Completions
  * (also for HuggingFace's router) and ConverseStream of Bedrock. Every server answers as 美砂樹ママ from a script and
  * names its provider at the end, such as `（OpenAI）`. It counts one character as one token, accepts every key and ignores
- * the limit of tokens, because its replies are short.
+ * the limit of tokens, because its replies are short. Bedrock checks the policies of a role that calls it.
  *
+ * @param account returns the AWS account with the callers of Bedrock
  * @param offered models that each server lists; it chats as every model
  */
-export async function startVipServers(events: Events, offered: OfferedModels = {}): Promise<VipServers> {
+export async function startVipServers(
+  events: Events,
+  account: () => AwsAccount,
+  offered: OfferedModels = {},
+): Promise<VipServers> {
   const faults: VipServers["faults"] = new Map();
   const servers = await Promise.all(
     vipProviders.map(async (name) => {
       const server = await startServer(name, events, faults, offered[name] ?? []);
+      if (name === "bedrock") restrictToRoles(server.server, account);
       return { ...server, url: `${server.url}${urlVariables[name].path}` };
     }),
   );
@@ -106,7 +114,7 @@ async function startServer(name: VipProvider, events: Events, faults: VipServers
       server.close(() => resolve());
       server.closeAllConnections();
     });
-  return { name, url, close };
+  return { name, url, server, close };
 }
 
 /**

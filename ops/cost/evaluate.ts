@@ -42,7 +42,7 @@ export async function evaluateStack(
   progress.step("Reading the prices …");
   const apiKey = await runpodKey({ stack, programDir }, given, env);
   const gpu = await presentGpuPrices(config.runpodApiUrl, apiKey);
-  const { resources } = await previewStack(programDir, stack, { overrides, isChange: false }, progress);
+  const { resources } = await previewStack(stack, { overrides, isChange: false }, progress);
   return {
     config: { ...config, stack },
     program: countResources(resources),

@@ -84,6 +84,7 @@ export function billingFixture(): () => BillingFixture {
     const account = {
       get: (_type: string, id: string) =>
         parameters.has(id) ? { id, outputs: { type: "String", value: parameters.get(id) } } : undefined,
+      list: () => [],
       arn: () => "",
     } as unknown as AwsAccount;
     const ssm = closedLast(await startSsm(account, new Events()), (it) => it.close());

@@ -38,7 +38,7 @@ beforeAll(async () => {
   signingKey = keys.key;
   jwks = keys.jwks;
   const parameter = { id: "/key", outputs: { type: "SecureString", value: JSON.stringify(signingKey), version: 1 } };
-  const account = { get: () => parameter, arn: () => "arn" } as unknown as AwsAccount;
+  const account = { get: () => parameter, list: () => [], arn: () => "arn" } as unknown as AwsAccount;
   ssm = await startSsm(account, new Events());
   vi.stubEnv("AWS_ENDPOINT_URL_SSM", ssm.url);
   // API Gateway in front of the function, so that the browser client can call it.

@@ -45,6 +45,7 @@ beforeAll(async () => {
   const account = {
     get: (_type: string, id: string) =>
       values.has(id) ? { id, outputs: { type: "String", value: values.get(id) } } : undefined,
+    list: () => [],
     arn: () => "",
   } as unknown as AwsAccount;
   ssm = await startSsm(account, new Events());

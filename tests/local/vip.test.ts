@@ -1,13 +1,18 @@
 import { createHook } from "node:async_hooks";
 import { once } from "node:events";
+import { mkdtempSync, rmSync } from "node:fs";
 import { get, type IncomingMessage } from "node:http";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { type VipProvider, vipProviders } from "../../contract/relay";
 import type { ProviderChat, ProviderEvent } from "../../functions/core/relay/provider";
 import { loadProvider } from "../../functions/relay/providers";
+import { AwsAccount } from "../../local/aws/support/account";
 import { mamaReply } from "../../local/llm/mamaReply";
 import { Events } from "../../local/support/events";
 import { startVipServers, type VipServers } from "../../local/vip/vip";
+import { putRole } from "./aws/roles";
 
 const models = {
   ANTHROPIC_MODEL: "claude-sonnet-5-5",
@@ -24,13 +29,19 @@ const chat: ProviderChat = {
   userHash: "0f3a9c",
 };
 
+const dir = mkdtempSync(join(tmpdir(), "snack-misaki-vip-"));
+const account = new AwsAccount(join(dir, "account.db"), "ap-northeast-1");
 let servers: VipServers;
 beforeAll(async () => {
-  servers = await startVipServers(new Events());
+  servers = await startVipServers(new Events(), () => account);
   // The AWS SDK reads the process's own environment.
   Object.assign(process.env, servers.environment, { AWS_ACCESS_KEY_ID: "local", AWS_SECRET_ACCESS_KEY: "local" });
 });
-afterAll(() => servers.close());
+afterAll(async () => {
+  await servers.close();
+  account.close();
+  rmSync(dir, { recursive: true });
+});
 
 async function ask(name: VipProvider, signal = AbortSignal.timeout(10_000)) {
   const { create } = await loadProvider(name);
@@ -84,4 +95,22 @@ test("a silent server never answers, and keeps no timer after its client disconn
   servers.faults.clear();
   // The HTTP server's own timers are unreferenced, so they do not keep the process running.
   expect(timers.filter((timer) => timer.hasRef() && !("_destroyed" in timer && timer._destroyed))).toEqual([]);
+});
+
+test("the local server of bedrock refuses a role that may not invoke the profile and its models", async () => {
+  const action = "bedrock:InvokeModelWithResponseStream";
+  const profile = `arn:aws:bedrock:ap-northeast-1:${account.accountId}:inference-profile/${models.BEDROCK_MODEL}`;
+  const model = (region: string) => `arn:aws:bedrock:${region}::foundation-model/anthropic.claude-sonnet-5-5`;
+  const through = { StringEquals: { "bedrock:InferenceProfileArn": profile } };
+  const invoke = (Resource: string[], Condition?: typeof through) => ({
+    Action: [action],
+    Resource,
+    ...(Condition && { Condition }),
+  });
+  const { accessKeyId } = putRole(account, "relay", invoke([profile]), invoke([model("ap-northeast-1")], through));
+  vi.stubEnv("AWS_ACCESS_KEY_ID", accessKeyId);
+  await expect(ask("bedrock")).rejects.toThrow("403 AccessDeniedException");
+  putRole(account, "relay", invoke([profile]), invoke([model("ap-northeast-1"), model("ap-northeast-3")], through));
+  expect((await ask("bedrock")).text).toContain("Bedrock");
+  vi.unstubAllEnvs();
 });

@@ -279,14 +279,16 @@ describe("Policies of the functions", () => {
     const count = "dynamodb:UpdateItem on ephemeral";
     const events = "evt#*";
     const stripeKey = "ssm:GetParameters on stripe-api-key";
-    const invoke = "bedrock:InvokeModel bedrock:InvokeModelWithResponseStream on";
+    const invoke = "bedrock:InvokeModelWithResponseStream on";
     expect(Object.fromEntries(policies)).toEqual({
       session: [`ssm:GetParameters on ticket-signing-key ${planModels.paid}-browser-key`, readRow],
       guest: ["ssm:GetParameters on ticket-signing-key", `${count} rate#guest#* rate#guest-renewal#*`],
       plan: [readRow, "dynamodb:GetItem on ephemeral usage#user#*"],
       relay: [
         "ssm:GetParameters on ticket-signing-key runpod-api-key anthropic-key openai-key huggingface-key",
-        "dynamodb:GetItem dynamodb:PutItem dynamodb:UpdateItem dynamodb:BatchGetItem dynamodb:DeleteItem on ephemeral usage#* spend#* cooldown#*",
+        "dynamodb:GetItem dynamodb:PutItem on ephemeral usage#*",
+        "dynamodb:UpdateItem on ephemeral spend#*",
+        "dynamodb:BatchGetItem dynamodb:UpdateItem dynamodb:DeleteItem on ephemeral cooldown#*",
         `${invoke} jp.vendor.model-2`,
         `${invoke} vendor.model-2 vendor.model-2`,
       ],

@@ -5,6 +5,8 @@ const reports = ".build/reports";
 
 export const vitestReport = `${reports}/vitest.json`;
 export const pytestReport = `${reports}/pytest.xml`;
+/** Folder in which the local clouds of all steps record the AWS calls of the functions. */
+export const callsReport = `${reports}/aws-calls`;
 
 /**
  * Deletes the reports of the previous run. Otherwise a run that crashes would report the success of the previous run.

@@ -1,4 +1,4 @@
-import { countPytest, countVitest, pytestReport, vitestReport } from "./reports";
+import { callsReport, countPytest, countVitest, pytestReport, vitestReport } from "./reports";
 import type { Step } from "./steps";
 
 const npmRun = (name: string, ...args: string[]) => ["npm", "run", "--silent", name, "--", ...args];
@@ -20,6 +20,12 @@ export const openApiStep: Step = { name: "OpenAPI document", command: npmRun("op
 export const generatedRequestsStep: Step = {
   name: "OpenAPI: generated requests",
   command: npmRun("verify", "openapi", "--requests", "600"),
+};
+
+/** Needs the record of all tests, so it runs last. */
+export const privilegesStep: Step = {
+  name: "AWS calls and permissions",
+  command: npmRun("privileges", "--recorded", callsReport),
 };
 
 export const imagesStep: Step = { name: "worker images: build and chat", command: npmRun("images:build", "--cpu") };

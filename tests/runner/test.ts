@@ -1,11 +1,13 @@
 import { spawnSync } from "node:child_process";
+import { resolve } from "node:path";
 import pc from "picocolors";
 import { command, run } from "../../cli/command";
 import { Progress } from "../../cli/progress";
+import { CALLS_FOLDER } from "../../local/aws/iam/callRecord";
 import { findVenvPython, setupPython } from "../../local/support/pythonEnvironment";
 import { cpuObstacle } from "../../verify/images/cpuObstacle";
 import { setUpSchemathesis } from "../../verify/openapi/schemathesis";
-import { clearReports, countPytest, pytestReport } from "./reports";
+import { callsReport, clearReports, countPytest, pytestReport } from "./reports";
 import { pytestArguments, type Selection, selectTests, vitestArguments } from "./selection";
 import { printSummary, runLanes, type Step, type StepResult, skippedStep, summarise } from "./steps";
 import {
@@ -13,6 +15,7 @@ import {
   imagesStep,
   lintStep,
   openApiStep,
+  privilegesStep,
   typesStep,
   unusedStep,
   vitestStep,
@@ -76,7 +79,10 @@ async function runAll({ json, python }: Options): Promise<StepResult[]> {
   const obstacle = cpuObstacle();
   if (obstacle) results.push(skippedStep(imagesStep.name, obstacle));
   else others.push(imagesStep);
-  return [...results, ...(await runLanes([[vitestStep("tests")], others], "all", json))];
+  process.env[CALLS_FOLDER] = resolve(callsReport);
+  results.push(...(await runLanes([[vitestStep("tests")], others], "all", json)));
+  delete process.env[CALLS_FOLDER];
+  return [...results, ...(await runLanes([[privilegesStep]], "all", json))];
 }
 
 async function runSelected(args: string[], { json, python }: Options): Promise<StepResult[]> {

@@ -2,6 +2,7 @@ import { execFile } from "node:child_process";
 import { randomUUID } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
 import { promisify } from "node:util";
+import { DynamoDBClient, UpdateItemCommand } from "@aws-sdk/client-dynamodb";
 import Stripe from "stripe";
 import { beforeAll, describe, expect, it } from "vitest";
 import * as z from "zod/mini";
@@ -9,6 +10,7 @@ import { createApi } from "../../client";
 import type { AdminEvent, AdminUser } from "../../contract/admin";
 import { PlanResponse, planModels } from "../../contract/plan";
 import { createEventLog } from "../../functions/tables/eventLog";
+import { localCredentials } from "../../local/cloud/awsEndpoints";
 import { customers } from "../../local/cloud/customers";
 import { engineOptions } from "../../local/cloud/program";
 import { up } from "../../local/pulumi/engine";
@@ -101,6 +103,38 @@ function signed(payload: string, change: { secret?: string; timestamp?: number }
   const secret = endpoint?.secret ?? "";
   return { "stripe-signature": Stripe.webhooks.generateTestHeaderString({ payload, secret, ...change }) };
 }
+
+describe("POST /billing/sync", () => {
+  it("links the caller's other customer of Stripe when Stripe does not know the row's customer", async () => {
+    const [caller] = customers;
+    if (!caller) throw new Error("There is no seeded customer");
+    const { endpoints, account } = cloud.aws;
+    const tables = account.list("aws:dynamodb/table:Table");
+    const client = new DynamoDBClient({
+      endpoint: endpoints.dynamodb,
+      region: account.region,
+      credentials: localCredentials,
+    });
+    await client.send(
+      new UpdateItemCommand({
+        TableName: String(tables.find(({ outputs }) => outputs.hashKey === "user_id")?.outputs.name),
+        Key: { user_id: { S: caller.sub } },
+        UpdateExpression: "SET stripe_customer_id = :gone, created_at = if_not_exists(created_at, :now)",
+        ExpressionAttributeValues: { ":gone": { S: "cus_gone" }, ":now": { S: new Date().toISOString() } },
+      }),
+    );
+    client.destroy();
+    const metadata = { user_id: caller.sub, owner };
+    const { id } = await stripe.customers.create({ email: caller.email, metadata });
+    const { getIdToken } = await signedIn(outputs, cloud.pageUrl, caller);
+    const headers = { authorization: `Bearer ${await getIdToken()}` };
+    const response = await fetch(`${outputs.apiUrl}/billing/sync`, { method: "POST", headers });
+    expect(response.status).toBe(200);
+    expect((await show(caller.sub)).row).toMatchObject({ stripe_customer_id: id });
+    // Resets the row.
+    await sharedCloud();
+  });
+});
 
 describe("Webhook", () => {
   it("changes the customer's plan after a Stripe event", async () => {

@@ -1,7 +1,13 @@
+import { DynamoDBClient, GetItemCommand, PutItemCommand } from "@aws-sdk/client-dynamodb";
 import { beforeAll, describe, expect, it } from "vitest";
+import { chat } from "../../client";
 import { errorCodes } from "../../contract/errors";
 import { vipProviders } from "../../contract/relay";
+import { ephemeralKeys } from "../../functions/tables/ephemeralKeys";
+import { localCredentials } from "../../local/cloud/awsEndpoints";
 import { walkVip } from "../../local/commands/smokeVip";
+import { customerApi } from "../../local/visitor/customer";
+import { setVipProviders } from "../../local/visitor/relaySettings";
 import { type SharedCloud, sharedCloud } from "../sharedCloud";
 import { needsPython } from "../workerPython";
 
@@ -33,6 +39,30 @@ describe("the vip plan", () => {
     expect(result.brokenAfterText.characters).toBeGreaterThanOrEqual(200);
     // Without the cancel call, the deadline of the first text would end the chat after 12 s.
     expect(result.cancelledWithinMs).toBeLessThan(10_000);
+  });
+});
+
+describe("a provider whose cooldown is over", () => {
+  it("answers again, and its cooldown is deleted", async () => {
+    const { endpoints, account } = cloud.aws;
+    const client = new DynamoDBClient({
+      endpoint: endpoints.dynamodb,
+      region: account.region,
+      credentials: localCredentials,
+    });
+    const tables = account.list("aws:dynamodb/table:Table");
+    const TableName = String(tables.find(({ outputs }) => outputs.hashKey === "pk")?.outputs.name);
+    const pk = { S: `${ephemeralKeys.cooldown}anthropic#claude-sonnet-5-5` };
+    await client.send(new PutItemCommand({ TableName, Item: { pk, end_ms: { N: "1" } } }));
+    cloud.vip.faults.clear();
+    await setVipProviders(cloud, ["anthropic", "openai"]);
+    const session = await (await customerApi("vip", cloud, outputs)).session();
+    const items = await Array.fromAsync(chat(session, { text: "こんばんは" }));
+    expect(items.at(-1)).toMatchObject({ done: true, provider: "anthropic" });
+    await expect
+      .poll(async () => (await client.send(new GetItemCommand({ TableName, Key: { pk } }))).Item)
+      .toBeUndefined();
+    client.destroy();
   });
 });
 

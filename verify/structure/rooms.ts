@@ -16,6 +16,7 @@ export const rooms: Room[] = [
   { path: "local/cloud", reason: "starts the emulated services as one local cloud" },
   { path: "local", reason: "emulated services, and the local Pulumi engine" },
   { path: "local/support", reason: "store, HTTP, events and locks that every emulated service uses" },
+  { path: "policy", reason: "rules about the resources of a stack, for pulumi preview --policy-pack" },
   { path: "index.ts", reason: "declares all components of the stack" },
   { path: "infra", reason: "components of the stack, such as the API and the data tables" },
   { path: "names.ts", reason: "names of a stack's resources and configuration keys" },

@@ -10,6 +10,30 @@ export interface InferenceProfile {
   foundationModel: string;
 }
 
+/**
+ * Regions to which an inference profile of each geography may route a request. It does no harm to list a Region in
+ * which a profile has no model. Source:
+ * https://docs.aws.amazon.com/bedrock/latest/userguide/inference-profiles-support.html
+ */
+export const destinationRegions: Record<InferenceProfile["geography"], readonly string[]> = {
+  us: ["us-east-1", "us-east-2", "us-west-1", "us-west-2"],
+  eu: ["eu-central-1", "eu-north-1", "eu-south-1", "eu-south-2", "eu-west-1", "eu-west-2", "eu-west-3"],
+  apac: [
+    "ap-northeast-1",
+    "ap-northeast-2",
+    "ap-northeast-3",
+    "ap-south-1",
+    "ap-south-2",
+    "ap-southeast-1",
+    "ap-southeast-2",
+    "ap-southeast-4",
+  ],
+  jp: ["ap-northeast-1", "ap-northeast-3"],
+  au: ["ap-southeast-2", "ap-southeast-4"],
+  // The empty Region stands for every Region.
+  global: [""],
+};
+
 /** Error message for a model that is not an inference profile. */
 export const inferenceProfileNeeded =
   "Bedrock needs an inference profile, such as jp.anthropic.claude-sonnet-5-5 or its ARN, not the id of a model. " +

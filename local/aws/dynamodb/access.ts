@@ -1,45 +1,59 @@
 import { isObject } from "../../support/protocol/value";
-import { permits } from "../iam/policy";
+import type { Access } from "../iam/policy";
 import type { AwsAccount } from "../support/account";
 import { table } from "./table";
 
-/** A part of a request: an action on one table or index. */
-interface Access {
-  resource: string;
-  /** Partition keys of the items. Empty when the request names no item. */
-  leadingKeys: string[];
-}
+/** Action of each kind of item in a transaction. IAM knows no action for the transaction itself. */
+const transactionActions: Record<string, string> = {
+  Get: "GetItem",
+  Put: "PutItem",
+  Update: "UpdateItem",
+  Delete: "DeleteItem",
+  ConditionCheck: "ConditionCheckItem",
+};
 
 /**
- * Checks a request to DynamoDB against the policies of the calling role.
+ * Returns the permissions that a request to DynamoDB needs. Source:
+ * https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazondynamodb.html and, for transactions,
+ * https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/transaction-apis-iam.html
  *
  * @param target the header `x-amz-target`, `DynamoDB_20120810.<operation>`
  * @param body the request as JSON text
- * @returns the text of AWS's AccessDeniedException; undefined when the policies allow the request
  */
-export function denial(account: AwsAccount, roleArn: string, target: string, body: string): string | undefined {
-  const action = `dynamodb:${target.split(".").pop()}`;
-  const refused = accessesOf(account, JSON.parse(body)).find(
-    ({ resource, leadingKeys }) =>
-      !permits(account, roleArn, { action, resource, context: { "dynamodb:LeadingKeys": leadingKeys } }),
-  );
-  return refused && `User: ${roleArn} is not authorized to perform: ${action} on resource: ${refused.resource}`;
-}
-
-function accessesOf(account: AwsAccount, body: Record<string, unknown>): Access[] {
-  const { TableName, IndexName, Key, Item, RequestItems } = body;
-  if (isObject(RequestItems)) {
-    return Object.entries(RequestItems).map(([name, request]) =>
-      accessOf(account, name, isObject(request) && Array.isArray(request.Keys) ? request.Keys : []),
+export function accessesOf(account: AwsAccount, target: string, body: string): Access[] {
+  const request: Record<string, unknown> = JSON.parse(body);
+  const operation = target.split(".").pop() ?? "";
+  const { RequestItems, TransactItems } = request;
+  if (Array.isArray(TransactItems)) {
+    return TransactItems.flatMap((item) =>
+      Object.entries(item).map(([kind, one]) => accessOf(account, transactionActions[kind] ?? kind, one)),
     );
   }
-  const access = accessOf(account, String(TableName), [Key, Item]);
-  return [IndexName === undefined ? access : { ...access, resource: `${access.resource}/index/${IndexName}` }];
+  if (isObject(RequestItems)) {
+    return Object.entries(RequestItems).map(([TableName, one]) =>
+      accessOf(account, operation, { TableName, Items: batchedItems(one) }),
+    );
+  }
+  return [accessOf(account, operation, request)];
 }
 
-function accessOf(account: AwsAccount, tableName: string, items: unknown[]): Access {
-  const hashKey = String(account.get(table.type, tableName)?.outputs.hashKey);
-  const values = items.flatMap((item) => (isObject(item) && isObject(item[hashKey]) ? [item[hashKey]] : []));
-  const leadingKeys = values.flatMap((value) => Object.values(value).map(String));
-  return { resource: account.arn("dynamodb", `table/${tableName}`), leadingKeys };
+/** Keys or items of one table in a BatchGetItem or BatchWriteItem. */
+function batchedItems(request: unknown): unknown[] {
+  if (isObject(request) && Array.isArray(request.Keys)) return request.Keys;
+  const writes = Array.isArray(request) ? request : [];
+  return writes.map(({ PutRequest, DeleteRequest }) => PutRequest?.Item ?? DeleteRequest?.Key);
+}
+
+function accessOf(account: AwsAccount, action: string, request: unknown): Access {
+  const { TableName, IndexName, Key, Item, Items = [] } = isObject(request) ? request : {};
+  const hashKey = String(account.get(table.type, String(TableName))?.outputs.hashKey);
+  const values = [Key, Item, Items]
+    .flat()
+    .flatMap((item) => (isObject(item) && isObject(item[hashKey]) ? [item[hashKey]] : []));
+  const arn = account.arn("dynamodb", `table/${TableName}`);
+  return {
+    action: `dynamodb:${action}`,
+    resource: IndexName === undefined ? arn : `${arn}/index/${IndexName}`,
+    context: { "dynamodb:LeadingKeys": values.flatMap((value) => Object.values(value).map(String)) },
+  };
 }

@@ -13,10 +13,10 @@ import type { Store } from "dynalite/db/index.js";
 
 import type { Events } from "../../support/events";
 import { type Listening, loopbackOnly, replay } from "../../support/http";
-import { callingRole } from "../iam/callers";
+import { callingRole, refusal } from "../iam/callers";
 import type { AwsAccount, AwsResource } from "../support/account";
 import type { Effects } from "../support/resource";
-import { denial } from "./access";
+import { accessesOf } from "./access";
 import { addTableSettings, continuousBackups } from "./description";
 import { changeTable, openDynalite } from "./indexes";
 import { changeableSettings, keys, tableInputs } from "./table";
@@ -98,7 +98,7 @@ function guard(server: Server, account: AwsAccount | undefined): void {
     if (!role) return dynalite(request, response);
     const check = async () => {
       const body = await text(request);
-      const reason = denial(account, role, String(request.headers["x-amz-target"]), body);
+      const reason = refusal(account, role, accessesOf(account, String(request.headers["x-amz-target"]), body));
       if (reason === undefined) return dynalite(replay(request, body), response);
       const error = { __type: "com.amazon.coral.service#AccessDeniedException", Message: reason };
       response.writeHead(400, { "content-type": "application/x-amz-json-1.0" }).end(JSON.stringify(error));

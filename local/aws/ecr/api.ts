@@ -1,36 +1,11 @@
-import { randomBytes } from "node:crypto";
 import { z } from "zod";
 import type { Events } from "../../support/events";
 import type { Listening } from "../../support/http";
+import { callingRole } from "../iam/callers";
+import { JsonProtocolError, serveJsonProtocol } from "../jsonProtocol";
 import type { AwsAccount } from "../support/account";
-import { JsonProtocolError, serveJsonProtocol } from "../support/jsonProtocol";
 import { findImage } from "./dockerBuild";
-
-const TOKEN_HOURS = 12;
-
-/** Credentials of the account's registry, in the shape of ECR. */
-interface RegistryToken {
-  userName: "AWS";
-  password: string;
-  /** `<userName>:<password>` in base64. */
-  authorizationToken: string;
-  expiresAt: Date;
-  /** URL of the registry. */
-  proxyEndpoint: string;
-}
-
-/** Creates a token for the account's registry. ECR tokens expire after twelve hours. */
-export function registryToken({ accountId, region }: AwsAccount): RegistryToken {
-  const userName = "AWS";
-  const password = randomBytes(96).toString("base64");
-  return {
-    userName,
-    password,
-    authorizationToken: Buffer.from(`${userName}:${password}`).toString("base64"),
-    expiresAt: new Date(Date.now() + TOKEN_HOURS * 3_600_000),
-    proxyEndpoint: `https://${accountId}.dkr.ecr.${region}.amazonaws.com`,
-  };
-}
+import { registryToken } from "./token";
 
 const authorizationInput = z.object({ registryIds: z.array(z.string()).optional() });
 
@@ -43,9 +18,10 @@ const describeImagesInput = z.object({
 /** Serves ECR's `GetAuthorizationToken`, and `DescribeImages` for one digest or tag, on a free loopback port. */
 export function startEcrApi(account: AwsAccount, events: Events): Promise<Listening> {
   const operations = {
-    GetAuthorizationToken(body: unknown) {
+    GetAuthorizationToken(body: unknown, authorization: string) {
       authorizationInput.parse(body);
-      const { authorizationToken, expiresAt, proxyEndpoint } = registryToken(account);
+      const roleArn = callingRole(account, authorization);
+      const { authorizationToken, expiresAt, proxyEndpoint } = registryToken(account, roleArn);
       return { authorizationData: [{ authorizationToken, expiresAt: expiresAt.getTime() / 1000, proxyEndpoint }] };
     },
     DescribeImages(body: unknown) {
@@ -57,5 +33,9 @@ export function startEcrApi(account: AwsAccount, events: Events): Promise<Listen
     },
   };
   const target = "AmazonEC2ContainerRegistry_V20150921";
-  return serveJsonProtocol({ name: "ECR", source: "ecr", target, operations }, events);
+  const accesses = (operation: string, { repositoryName }: Record<string, unknown>) => {
+    const resource = repositoryName === undefined ? "*" : account.arn("ecr", `repository/${repositoryName}`);
+    return [{ action: `ecr:${operation}`, resource }];
+  };
+  return serveJsonProtocol({ name: "ECR", source: "ecr", target, operations, account, accesses }, events);
 }

@@ -3,10 +3,12 @@ import { readFile } from "node:fs/promises";
 import { join, matchesGlob, resolve } from "node:path";
 import { z } from "zod";
 import { isObject } from "../../support/protocol/value";
+import { refusal } from "../iam/callers";
 import type { AwsAccount } from "../support/account";
 import { filesBelow } from "../support/archive";
 import type { Effects, ResourceType } from "../support/resource";
 import { type Properties, texts } from "../support/values";
+import { roleOfToken } from "./token";
 
 const TYPE = "docker-build:index:Image";
 
@@ -69,6 +71,8 @@ export interface FoundImage {
   version: string;
   /** Whether a pull needs a credential. */
   private: boolean;
+  /** Returns the registry's reason to refuse a pull with a token; undefined when the pull may run. */
+  refusal?(password: string): string | undefined;
 }
 
 /**
@@ -94,7 +98,22 @@ export function resolveImage(account: AwsAccount, imageName: string): FoundImage
   if (found === undefined) return undefined;
   const argument = isObject(found.outputs.buildArgs) ? found.outputs.buildArgs.MODEL_VERSION : undefined;
   const version = typeof argument === "string" ? argument : (parseReference(found.id).tag ?? "latest");
-  return { version, private: true };
+  return { version, private: true, refusal: (password) => pullRefusal(account, repository, password) };
+}
+
+/** A token has the permissions of the role that has requested it. */
+function pullRefusal(account: AwsAccount, repository: string, password: string): string | undefined {
+  const roleArn = roleOfToken(password);
+  const resource = account.arn("ecr", `repository/${repository.slice(repository.indexOf("/") + 1)}`);
+  const actions = ["ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"];
+  return (
+    roleArn &&
+    refusal(
+      account,
+      roleArn,
+      actions.map((action) => ({ action, resource })),
+    )
+  );
 }
 
 /** An image of a repository. */

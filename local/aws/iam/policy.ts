@@ -3,33 +3,31 @@ import type { AwsAccount } from "../support/account";
 import { policy, role, rolePolicy, rolePolicyAttachment } from "./resources";
 
 /** A request that policies allow or deny. */
-interface Access {
+export interface Access {
+  /** `<service>:<Action>`. */
   action: string;
-  /** ARN; absent in checks of a trust policy. */
-  resource?: string;
-  /** The calling service, such as `scheduler.amazonaws.com`. */
-  service?: string;
-  /** Account for which the service calls. */
-  sourceAccount?: string;
-  /** Values of condition keys that have several values, such as `dynamodb:LeadingKeys`. */
+  /** ARN, or `*` for an action that IAM cannot restrict to a resource. */
+  resource: string;
+  /** Values of condition keys, such as `dynamodb:LeadingKeys`. */
   context?: Record<string, string[]>;
 }
 
 /**
- * Whether a role's trust policy lets a service of this account assume it. False for a role that does not exist. The
- * only supported condition is `aws:SourceAccount`.
+ * Whether a role's trust policy lets a service of this account assume it. False for a role that does not exist.
  */
 export function trusts(account: AwsAccount, roleArn: string, service: string): boolean {
   const trust = roleOf(account, roleArn)?.outputs.assumeRolePolicy;
-  const access = { action: "sts:AssumeRole", service, sourceAccount: account.accountId };
-  return trust !== undefined && allows([String(trust)], access);
+  const isService = ({ Principal }: Statement) =>
+    Principal === "*" || (isObject(Principal) && matches(Principal.Service, service));
+  const context = { "aws:SourceAccount": [account.accountId] };
+  return trust !== undefined && decides([String(trust)], { action: "sts:AssumeRole", context }, isService);
 }
 
 /**
- * Whether a role's policies allow an action on a resource. Ignores all conditions except `ForAllValues:StringLike`. An
- * attached policy managed by AWS allows everything, because its text is not available locally.
+ * Whether a role's policies allow an action on a resource. An attached policy managed by AWS allows everything, because
+ * its text is not available locally.
  */
-export function permits(account: AwsAccount, roleArn: string, access: Access & { resource: string }) {
+export function permits(account: AwsAccount, roleArn: string, access: Access): boolean {
   const found = roleOf(account, roleArn);
   if (found === undefined) return false;
   const ofRole = (type: string) => account.list(type).filter(({ outputs }) => outputs.role === found.id);
@@ -39,10 +37,8 @@ export function permits(account: AwsAccount, roleArn: string, access: Access & {
     ...ofRole(rolePolicy.type),
     ...account.list(policy.type).filter(({ outputs }) => attached.includes(String(outputs.arn))),
   ];
-  return allows(
-    documents.map(({ outputs }) => String(outputs.policy)),
-    access,
-  );
+  const texts = documents.map(({ outputs }) => String(outputs.policy));
+  return decides(texts, access, ({ Resource }) => matches(Resource, access.resource));
 }
 
 /** Converts a pattern of a policy: `*` matches any text, slashes included, and `?` matches one character. */
@@ -51,53 +47,51 @@ export function wildcard(pattern: string): RegExp {
     .replace(/[.+^${}()|[\]\\]/g, "\\$&")
     .replaceAll("*", ".*")
     .replaceAll("?", ".");
-  return new RegExp(`^${escaped}$`);
+  return new RegExp(`^${escaped}$`, "s");
 }
+
+type Statement = Record<string, unknown>;
 
 function roleOf(account: AwsAccount, arn: string) {
   return account.list(role.type).find(({ outputs }) => outputs.arn === arn);
 }
 
 /** Whether at least one statement allows the access and no statement denies it. */
-function allows(documents: string[], access: Access): boolean {
+function decides(
+  documents: string[],
+  { action, context = {} }: Omit<Access, "resource">,
+  isFor: (statement: Statement) => boolean,
+): boolean {
   const effects = documents
     .flatMap((json) => list(JSON.parse(json).Statement))
     .filter(isObject)
-    .filter((statement) => applies(statement, access))
+    .filter((statement) => matches(statement.Action, action) && isFor(statement) && meets(statement.Condition, context))
     .map((statement) => statement.Effect);
   return effects.includes("Allow") && !effects.includes("Deny");
 }
 
-function applies(statement: Record<string, unknown>, access: Access): boolean {
-  const { action, resource, service, sourceAccount, context = {} } = access;
-  const { Action, Resource, Principal, Condition } = statement;
-  const matches = (patterns: unknown, value: string) => list(patterns).some((one) => wildcard(String(one)).test(value));
-  return (
-    matches(Action, action) &&
-    (sourceAccount === undefined || isFrom(sourceAccount, Condition)) &&
-    (resource === undefined || matches(Resource, resource)) &&
-    (service === undefined || Principal === "*" || (isObject(Principal) && matches(Principal.Service, service))) &&
-    Object.entries(patternsOf(Condition)).every(([key, patterns]) =>
-      (context[key] ?? []).every((value) => matches(patterns, value)),
-    )
-  );
+function matches(patterns: unknown, value: string): boolean {
+  return list(patterns).some((one) => wildcard(String(one)).test(value));
 }
 
-/**
- * Whether a statement's condition accepts the account. Only a missing condition or `aws:SourceAccount` can.
- */
-function isFrom(account: string, condition: unknown): boolean {
+type Operator = (values: string[], expected: string[]) => boolean;
+
+/** The operators of conditions that the local IAM knows. */
+const operators: Record<string, Operator> = {
+  StringEquals: (values, expected) => values.length > 0 && values.every((value) => expected.includes(value)),
+  // True for a request without the key, as in IAM.
+  "ForAllValues:StringLike": (values, patterns) => values.every((value) => matches(patterns, value)),
+};
+
+/** Whether a request meets all parts of a condition. A condition with another operator is never met. */
+function meets(condition: unknown, context: Record<string, string[]>): boolean {
   if (condition === undefined) return true;
-  const expected = { StringEquals: { "aws:SourceAccount": account } };
-  return JSON.stringify(condition) === JSON.stringify(expected);
-}
-
-/**
- * Patterns of `ForAllValues:StringLike`, by condition key. Each value of a key must match one of the key's patterns.
- */
-function patternsOf(condition: unknown): Record<string, unknown> {
-  const patterns = isObject(condition) ? condition["ForAllValues:StringLike"] : undefined;
-  return isObject(patterns) ? patterns : {};
+  if (!isObject(condition)) return false;
+  return Object.entries(condition).every(([operator, keys]) => {
+    const test = operators[operator];
+    if (!test || !isObject(keys)) return false;
+    return Object.entries(keys).every(([key, expected]) => test(context[key] ?? [], list(expected).map(String)));
+  });
 }
 
 function list(value: unknown): unknown[] {

@@ -4,8 +4,8 @@ import type { Events } from "../../support/events";
 import { parseLine } from "../cloudwatch/cloudwatch";
 import { parsePattern } from "../cloudwatch/filterPattern";
 import { logGroup } from "../cloudwatch/resources";
+import { JsonProtocolError, jsonProtocolApp } from "../jsonProtocol";
 import type { AwsAccount } from "../support/account";
-import { JsonProtocolError, jsonProtocolApp } from "../support/jsonProtocol";
 import type { Monitored } from "./monitoring";
 
 const FilterLogEventsInput = z.strictObject({
@@ -33,5 +33,6 @@ export function logsApi(account: AwsAccount, cloudwatch: Monitored, events: Even
       };
     },
   };
-  return jsonProtocolApp({ source: "aws", target: "Logs_20140328", operations }, events);
+  const accesses = (operation: string) => [{ action: `logs:${operation}`, resource: "*" }];
+  return jsonProtocolApp({ source: "aws", target: "Logs_20140328", operations, account, accesses }, events);
 }

@@ -3,8 +3,8 @@ import { z } from "zod";
 import type { Events } from "../../support/events";
 import type { CloudWatch } from "../cloudwatch/cloudwatch";
 import { compositeAlarm, metricAlarm } from "../cloudwatch/resources";
+import { JsonProtocolError, jsonProtocolApp } from "../jsonProtocol";
 import type { AwsAccount, AwsResource } from "../support/account";
-import { JsonProtocolError, jsonProtocolApp } from "../support/jsonProtocol";
 import { texts } from "../support/values";
 
 /** Parts of CloudWatch that its API reads. */
@@ -83,5 +83,9 @@ export function monitoringApi(account: AwsAccount, cloudwatch: Monitored, events
       };
     },
   };
-  return jsonProtocolApp({ source: "aws", target: "GraniteServiceVersion20100801", operations }, events);
+  const accesses = (operation: string) => [{ action: `cloudwatch:${operation}`, resource: "*" }];
+  return jsonProtocolApp(
+    { source: "aws", target: "GraniteServiceVersion20100801", operations, account, accesses },
+    events,
+  );
 }

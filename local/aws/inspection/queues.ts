@@ -1,9 +1,9 @@
 import type { Hono } from "hono";
 import { z } from "zod";
 import type { Events } from "../../support/events";
+import { JsonProtocolError, jsonProtocolApp } from "../jsonProtocol";
 import { queue } from "../sqs";
 import type { AwsAccount } from "../support/account";
-import { JsonProtocolError, jsonProtocolApp } from "../support/jsonProtocol";
 
 const GetQueueUrlInput = z.strictObject({ QueueName: z.string().regex(/^[\w-]{1,80}$/) });
 const GetQueueAttributesInput = z.strictObject({
@@ -35,5 +35,6 @@ export function queuesApi(account: AwsAccount, messages: (arn: string) => readon
       return { Attributes: { ApproximateNumberOfMessages: String(messages(String(arn)).length) } };
     },
   };
-  return jsonProtocolApp({ source: "aws", target: "AmazonSQS", operations }, events);
+  const accesses = (operation: string) => [{ action: `sqs:${operation}`, resource: "*" }];
+  return jsonProtocolApp({ source: "aws", target: "AmazonSQS", operations, account, accesses }, events);
 }

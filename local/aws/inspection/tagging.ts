@@ -2,8 +2,8 @@ import type { Hono } from "hono";
 import { z } from "zod";
 import type { Events } from "../../support/events";
 import { isObject } from "../../support/protocol/value";
+import { JsonProtocolError, jsonProtocolApp } from "../jsonProtocol";
 import type { AwsAccount, AwsResource } from "../support/account";
-import { JsonProtocolError, jsonProtocolApp } from "../support/jsonProtocol";
 
 const GetResourcesInput = z.strictObject({
   TagFilters: z.array(z.strictObject({ Key: z.string().min(1).max(128), Values: z.array(z.string()).max(20) })).max(50),
@@ -36,7 +36,11 @@ export function taggingApi(account: AwsAccount, events: Events): Hono {
       };
     },
   };
-  return jsonProtocolApp({ source: "aws", target: "ResourceGroupsTaggingAPI_20170126", operations }, events);
+  const accesses = (operation: string) => [{ action: `tag:${operation}`, resource: "*" }];
+  return jsonProtocolApp(
+    { source: "aws", target: "ResourceGroupsTaggingAPI_20170126", operations, account, accesses },
+    events,
+  );
 }
 
 function tagsOf({ outputs }: AwsResource): Record<string, unknown> {

@@ -5,6 +5,7 @@ import { z } from "zod";
 import type { Events } from "../../support/events";
 import { type Listening, readBody, serve } from "../../support/http";
 import { isObject } from "../../support/protocol/value";
+import { denial } from "../iam/callers";
 import type { AwsAccount } from "../support/account";
 import { signatureScope } from "../support/signature";
 import { FunctionError, logGroupOf, ThrottledError } from "./lambda";
@@ -57,7 +58,7 @@ export function startLambdaApi(options: LambdaApiOptions): Promise<Listening> {
   const { account, events, concurrencyLimit = DEFAULT_CONCURRENCY_LIMIT } = options;
 
   async function answer(c: Context, reference: string, requestId: string): Promise<Response> {
-    authenticate(c.req.header("authorization"), account.region);
+    authorize(c, account, "InvokeFunction", reference);
     const type = invocationType(c.req.header("x-amz-invocation-type") ?? "RequestResponse");
     const name = knownFunction(account, reference, c.req.query("Qualifier"));
     const event = await readEvent(c.req.raw, type);
@@ -92,9 +93,11 @@ export function startLambdaApi(options: LambdaApiOptions): Promise<Listening> {
   const configurationPath = "/2015-03-31/functions/:name/configuration";
   app.on(["GET", "PUT"], configurationPath, async (c) => {
     c.header("x-amzn-requestid", randomUUID());
-    authenticate(c.req.header("authorization"), account.region);
+    const isChange = c.req.method === "PUT";
+    const action = isChange ? "UpdateFunctionConfiguration" : "GetFunctionConfiguration";
+    authorize(c, account, action, c.req.param("name"));
     const name = knownFunction(account, c.req.param("name"), c.req.query("Qualifier"));
-    if (c.req.method === "PUT") {
+    if (isChange) {
       setEnvironment(account, name, await c.req.json());
       events.emit({ source: "lambda", summary: `UpdateFunctionConfiguration ${name}` });
     }
@@ -112,7 +115,7 @@ export function startLambdaApi(options: LambdaApiOptions): Promise<Listening> {
   });
   app.get("/2016-08-19/account-settings", (c) => {
     c.header("x-amzn-requestid", randomUUID());
-    authenticate(c.req.header("authorization"), account.region);
+    authorize(c, account, "GetAccountSettings");
     const functions = account.list(lambdaFunction.type);
     const reserved = functions.reduce(
       (sum, { outputs }) => sum + Math.max(0, Number(outputs.reservedConcurrentExecutions)),
@@ -147,6 +150,20 @@ function errorResponse(c: Context, { status, type, message }: LambdaApiError): R
   // Older exceptions of Lambda, such as ResourceNotFoundException, write `Message` with a capital letter.
   const member = type === "ResourceNotFoundException" ? "Message" : "message";
   return c.json({ Type: "User", [member]: message }, status);
+}
+
+/**
+ * Checks the signature, and the policies of the role that signed.
+ *
+ * @param reference name or ARN of the function; absent when the action concerns the whole account
+ * @throws LambdaApiError when the signature is not valid or the role's policies do not allow the action
+ */
+function authorize(c: Context, account: AwsAccount, action: string, reference?: string): void {
+  const authorization = c.req.header("authorization");
+  authenticate(authorization, account.region);
+  const resource = reference === undefined ? "*" : account.arn("lambda", `function:${functionName(reference)}`);
+  const reason = denial(account, authorization, () => [{ action: `lambda:${action}`, resource }]);
+  if (reason !== undefined) throw new LambdaApiError(403, "AccessDeniedException", reason);
 }
 
 /** @throws LambdaApiError when the signature is missing, malformed, or for another region or service */

@@ -6,7 +6,7 @@ import type { Events } from "../../support/events";
 import { hashOf } from "../../support/protocol/assets";
 import { isObject } from "../../support/protocol/value";
 import type { CloudWatch } from "../cloudwatch/cloudwatch";
-import { accessKeyOf } from "../iam/callers";
+import { accessKeyOf, refusal } from "../iam/callers";
 import type { AwsAccount, AwsResource } from "../support/account";
 import { materialize } from "../support/archive";
 import type { Effects } from "../support/resource";
@@ -164,6 +164,8 @@ export class Lambda {
     const started = performance.now();
     const { timeout, memorySize, handler } = resource.outputs;
     this.count(name, 1);
+    // Lambda itself logs the start and the end of each invocation, with the permission of the function's role.
+    mayLog(this.options.account, resource);
     const outcome = await this.sandbox(resource).run(
       {
         event,
@@ -202,9 +204,13 @@ export class Lambda {
     }
   }
 
-  /** Logs a line of a function. Lines with metrics are not events. */
-  private log({ id, outputs }: AwsResource, line: string): void {
-    this.options.cloudwatch?.log(logGroupOf(id, outputs), line);
+  /**
+   * Logs a line of a function. Lines with metrics are not events. Without permission, a function's lines do not reach
+   * CloudWatch, as at AWS.
+   */
+  private log(resource: AwsResource, line: string): void {
+    const { id, outputs } = resource;
+    if (mayLog(this.options.account, resource)) this.options.cloudwatch?.log(logGroupOf(id, outputs), line);
     if (!line.startsWith('{"_aws":')) this.options.events.emit({ source: "lambda", summary: `${id} ${line}` });
   }
 
@@ -279,6 +285,13 @@ function loggingOf({ loggingConfig }: Properties): z.infer<typeof Logging> {
 /** Log group of a function: the configured one, or `/aws/lambda/<function>`. */
 export function logGroupOf(name: string, outputs: Properties): string {
   return loggingOf(outputs).logGroup ?? `/aws/lambda/${name}`;
+}
+
+/** Whether a function's role may write into the function's log group. */
+function mayLog(account: AwsAccount, { id, outputs }: AwsResource): boolean {
+  const resource = account.arn("logs", `log-group:${logGroupOf(id, outputs)}:log-stream:local`);
+  const accesses = ["logs:CreateLogStream", "logs:PutLogEvents"].map((action) => ({ action, resource }));
+  return refusal(account, String(outputs.role), accesses) === undefined;
 }
 
 /** Number of executions of a function that may run at once. */

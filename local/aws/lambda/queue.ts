@@ -1,8 +1,9 @@
 import type { Events } from "../../support/events";
+import { refusal } from "../iam/callers";
 import type { AwsAccount } from "../support/account";
 import { Pauses, type Timers } from "../support/timers";
 import { FunctionError } from "./lambda";
-import { eventInvokeConfig, functionName, invokeConfig } from "./resources";
+import { eventInvokeConfig, functionName, invokeConfig, lambdaFunction } from "./resources";
 
 /** Delays before the retries of an asynchronous event, as in Lambda. */
 const RETRY_AFTER_MS = [60_000, 120_000] as const;
@@ -50,7 +51,15 @@ export class LambdaQueue {
     const attempts = retries + 1;
     const summary = `${name}: asynchronous event dropped after ${attempts} attempt${attempts === 1 ? "" : "s"}`;
     this.options.events.emit({ source: "lambda", summary });
-    if (destination !== undefined) this.options.send(destination, failedEvent(reference, event, attempts, failure));
+    if (destination !== undefined) this.sendFailed(name, destination, failedEvent(reference, event, attempts, failure));
+  }
+
+  /** Sends a failed event to the function's destination. Drops it, as AWS does, when the function's role may not. */
+  private sendFailed(name: string, destination: string, message: unknown): void {
+    const { account, send } = this.options;
+    const roleArn = String(account.get(lambdaFunction.type, name)?.outputs.role);
+    const access = { action: "sqs:SendMessage", resource: destination };
+    if (refusal(account, roleArn, [access]) === undefined) send(destination, message);
   }
 
   /** Cancels all retries. */

@@ -7,7 +7,7 @@ import { Empty } from "google-protobuf/google/protobuf/empty_pb";
 import { type JavaScriptValue, Struct } from "google-protobuf/google/protobuf/struct_pb";
 import { serveGrpc, unary } from "../../support/protocol/grpc";
 import { UNKNOWN } from "../../support/protocol/value";
-import { registryToken } from "../ecr/api";
+import { registryToken } from "../ecr/token";
 import type { AwsAccount } from "../support/account";
 import type { EffectsByType } from "../support/resource";
 import { type Properties, plainProperties, withoutUndefined } from "../support/values";

@@ -8,6 +8,8 @@ export interface RegistryImage {
   version: string;
   /** Whether RunPod needs a registry credential or an ECR delegation to pull the image. Default false. */
   private?: boolean;
+  /** Returns the registry's reason to refuse a pull with a password; undefined when the pull may run. */
+  refusal?(password: string): string | undefined;
 }
 
 /**
@@ -27,6 +29,9 @@ export function pullError(
   if (auth?.isExpired) return `failed to pull ${name}: denied: Your authorization token has expired`;
   if (image.private && !auth && !account.registries.delegations.some((delegation) => covers(delegation, name)))
     return `failed to pull ${name}: no basic auth credentials`;
+  const password = account.registries.passwordOf(auth?.id ?? "");
+  const refusal = password && image.refusal?.(password);
+  if (refusal) return `failed to pull ${name}: denied: ${refusal}`;
   return undefined;
 }
 

@@ -18,6 +18,8 @@ const ECR_TOKEN_LIFETIME_MS = 12 * 3_600_000;
 export class Registries {
   /** Value of `clock.skippedMs` when a credential got its password, by credential id. */
   private readonly skippedMsAtRenewal = new Map<string, number>();
+  /** Passwords by credential id. They stay in memory, because the account's file must contain no secret. */
+  private readonly passwords = new Map<string, string>();
 
   constructor(
     private readonly file: AccountFile,
@@ -35,6 +37,11 @@ export class Registries {
 
   find(id: string): RegistryAuth | undefined {
     return this.file.data.registryAuths[id];
+  }
+
+  /** Password of a credential. Undefined after a restart. */
+  passwordOf(id: string): string | undefined {
+    return this.passwords.get(id);
   }
 
   /** @throws AccountError when the id belongs to neither a credential nor an ECR delegation */
@@ -57,6 +64,7 @@ export class Registries {
   /** Deletes a credential. */
   remove(id: string): void {
     this.lag.noteDeleted("registryAuths", this.requireAuth(id));
+    this.passwords.delete(id);
     delete this.file.data.registryAuths[id];
     this.file.save("registryAuths", id);
   }
@@ -117,6 +125,7 @@ export class Registries {
     const auth: RegistryAuth = { id, name, username, passwordHash, isExpired: isSame && before.isExpired };
     if (!isSame) this.skippedMsAtRenewal.set(id, this.clock.skippedMs);
     if (!before) this.lag.noteCreated(id);
+    this.passwords.set(id, password);
     this.file.data.registryAuths[id] = auth;
     this.file.save("registryAuths", id);
     return auth;

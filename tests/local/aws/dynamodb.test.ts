@@ -13,8 +13,8 @@ import {
 import database, { type Table } from "dynalite/db/index.js";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { changeTable, openDynalite } from "../../../local/aws/dynamodb/indexes";
-import { accessKeyOf } from "../../../local/aws/iam/callers";
 import { startTestCloud } from "./fixture";
+import { putRole } from "./roles";
 
 const TABLE = "aws:dynamodb/table:Table";
 const S = (name: string) => ({ name, type: "S" });
@@ -73,20 +73,12 @@ describe("DynamoDB table", () => {
     await using cloud = await startTestCloud();
     const { engine } = cloud;
     const [own, other] = [await engine.create(TABLE, "own", plain), await engine.create(TABLE, "other", plain)];
-    const role = await engine.create("aws:iam/role:Role", "guest", {
-      assumeRolePolicy: JSON.stringify({ Version: "2012-10-17", Statement: [] }),
-    });
-    const statement = {
-      Effect: "Allow",
+    const { accessKeyId } = putRole(cloud.aws.account, "guest", {
       Action: ["dynamodb:UpdateItem", "dynamodb:BatchGetItem"],
-      Resource: [own.outputs.arn],
+      Resource: [String(own.outputs.arn)],
       Condition: { "ForAllValues:StringLike": { "dynamodb:LeadingKeys": ["rate#guest#*"] } },
-    };
-    await engine.create("aws:iam/rolePolicy:RolePolicy", "guest", {
-      role: role.id,
-      policy: JSON.stringify({ Version: "2012-10-17", Statement: [statement] }),
     });
-    const client = clientOf(cloud.aws.endpoints.dynamodb, accessKeyOf(String(role.outputs.arn)));
+    const client = clientOf(cloud.aws.endpoints.dynamodb, accessKeyId);
     const Key = (user_id: string) => ({ user_id: { S: user_id } });
     const outcome = async (sent: Promise<unknown>) =>
       sent.then(

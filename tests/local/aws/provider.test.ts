@@ -404,8 +404,8 @@ describe("Pulumi provider of the local AWS", () => {
     await writeFile(join(context, "keep.log"), "x");
     expect(await digestOf()).not.toBe(digest);
 
-    expect(cloud.aws.resolveImage(`${repository}@${digest}`)).toEqual({ version: "2026.11", private: true });
-    expect(cloud.aws.resolveImage(`${repository}:v1`)).toEqual({ version: "2026.11", private: true });
+    expect(cloud.aws.resolveImage(`${repository}@${digest}`)).toMatchObject({ version: "2026.11", private: true });
+    expect(cloud.aws.resolveImage(`${repository}:v1`)).toMatchObject({ version: "2026.11", private: true });
     expect(cloud.aws.resolveImage(`${repository}@sha256:${"0".repeat(64)}`)).toBeUndefined();
     expect(cloud.aws.resolveImage("ghcr.io:443/snack/model:v7")).toEqual({ version: "v7", private: false });
     await engine.delete(image);

@@ -2,6 +2,7 @@ import { describe, expect, it } from "vitest";
 import type { Listening } from "../../../../local/support/http";
 import { serve } from "../../../../local/support/http";
 import { code, ManualTimers, nextEvent, startTestCloud } from "../fixture";
+import { putRole } from "../roles";
 
 const ALARM = "aws:cloudwatch/metricAlarm:MetricAlarm";
 const FILTER = "aws:cloudwatch/logMetricFilter:LogMetricFilter";
@@ -95,6 +96,8 @@ describe("A log line of a function", () => {
   it("becomes metrics, by the embedded metric format and by the filters of its log group only", async () => {
     await using cloud = await startTestCloud();
     const loggingConfig = { logFormat: "JSON", logGroup: "group-of-f" };
+    const Resource = [cloud.aws.account.arn("logs", "log-group:group-of-f:*")];
+    putRole(cloud.aws.account, "r", { Action: ["logs:CreateLogStream", "logs:PutLogEvents"], Resource });
     const { id } = await cloud.engine.create(FUNCTION, "f", { ...lambda, loggingConfig, code: handler });
     const metricTransformation = {
       ...{ namespace: "Stage", name: "Alarms", value: "1", unit: "Count" },

@@ -7,9 +7,12 @@ import { checkBedrock } from "../../../../ops/doctor/providers/bedrock";
 import { checkModel, judgeModel } from "../../../../ops/doctor/providers/models";
 
 const offered = { anthropic: ["claude-a"], openai: ["gpt-a"], huggingface: ["org/model-a"] };
+const account = () => {
+  throw new Error("These tests send no chat to Bedrock.");
+};
 let servers: VipServers;
 beforeAll(async () => {
-  servers = await startVipServers(new Events(), offered);
+  servers = await startVipServers(new Events(), () => account, offered);
 });
 afterAll(() => servers.close());
 

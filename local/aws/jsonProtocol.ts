@@ -1,7 +1,11 @@
 import { Hono } from "hono";
 import { z } from "zod";
-import type { CloudEvent, Events } from "../../support/events";
-import { type Listening, serve } from "../../support/http";
+import type { CloudEvent, Events } from "../support/events";
+import { type Listening, serve } from "../support/http";
+import { isObject } from "../support/protocol/value";
+import { denial } from "./iam/callers";
+import type { Access } from "./iam/policy";
+import type { AwsAccount } from "./support/account";
 
 /** An error response of AWS's JSON protocol. The SDK throws it as an exception named `type`. */
 export class JsonProtocolError extends Error {
@@ -21,14 +25,13 @@ interface JsonService {
   source: CloudEvent["source"];
   /** Prefix of the operation in the header `x-amz-target`, without the dot. */
   target: string;
-  operations: Record<string, (body: unknown) => unknown>;
+  operations: Record<string, (body: unknown, authorization: string) => unknown>;
   /** Returns the text after the operation in the emitted event of a request. The text must not contain secrets. */
   summary?: (body: unknown) => string;
-  /**
-   * Returns the reason to refuse a request with this `Authorization` header; undefined to run the request. Default:
-   * every request runs.
-   */
-  denial?: (operation: string, body: unknown, authorization: string) => string | undefined;
+  /** Account whose roles may call the service. */
+  account: AwsAccount;
+  /** Returns the permissions that a role needs for a request. */
+  accesses: (operation: string, body: Record<string, unknown>) => Access[];
 }
 
 /** Serves the service on a free loopback port. */
@@ -38,7 +41,7 @@ export function serveJsonProtocol(service: JsonService, events: Events): Promise
 
 /** Answers the service's requests: `POST /`. */
 export function jsonProtocolApp(service: Omit<JsonService, "name">, events: Events): Hono {
-  const { operations, summary = () => "", denial = () => undefined } = service;
+  const { operations, summary = () => "", account, accesses } = service;
   const app = new Hono();
   app.post("/", async (c) => {
     const operation = c.req.header("x-amz-target")?.replace(`${service.target}.`, "") ?? "";
@@ -49,10 +52,12 @@ export function jsonProtocolApp(service: Omit<JsonService, "name">, events: Even
         throw new JsonProtocolError("UnknownOperationException", `The local cloud does not support ${operation}.`);
       }
       const body: unknown = await c.req.json();
-      const reason = denial(operation, body, c.req.header("authorization") ?? "");
+      const needed = () => accesses(operation, isObject(body) ? body : {});
+      const authorization = c.req.header("authorization") ?? "";
+      const reason = denial(account, authorization, needed);
       if (reason !== undefined) throw new JsonProtocolError("AccessDeniedException", reason);
       events.emit({ source: service.source, summary: `${operation} ${summary(body)}`.trim() });
-      return c.body(JSON.stringify(run(body)));
+      return c.body(JSON.stringify(run(body, authorization)));
     } catch (error) {
       const { type, message } = errorOf(error);
       c.header("x-amzn-errortype", type);

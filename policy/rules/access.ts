@@ -1,0 +1,165 @@
+import { isWildcard, reasonOf } from "../knownWildcards";
+import { at, type Problem, type Rule, type StackResource, texts } from "../rule";
+
+const PERMISSION = "aws:lambda/permission:Permission";
+const FUNCTION_URL = "aws:lambda/functionUrl:FunctionUrl";
+
+/** The only addresses that need no sign-in. Each checks its callers itself. */
+const publicRoutes = ["POST /auth/guest", "POST /webhook/stripe"];
+const publicFunction = /-relay$/;
+
+interface PolicyStatement {
+  Effect?: string;
+  Action?: string | string[];
+  Resource?: string | string[];
+  NotAction?: unknown;
+  NotResource?: unknown;
+  Principal?: unknown;
+  Condition?: unknown;
+}
+
+function statementsOf(document: unknown): PolicyStatement[] {
+  const { Statement = [] } = JSON.parse(String(document)) as { Statement?: PolicyStatement | PolicyStatement[] };
+  return [Statement].flat();
+}
+
+/** Resource policies, by the input with the policy. */
+const resourcePolicies: Record<string, string> = {
+  "aws:sqs/queue:Queue": "policy",
+  "aws:sqs/queuePolicy:QueuePolicy": "policy",
+  "aws:sns/topic:Topic": "policy",
+  "aws:sns/topicPolicy:TopicPolicy": "policy",
+  "aws:ecr/repositoryPolicy:RepositoryPolicy": "policy",
+  "aws:s3/bucketPolicy:BucketPolicy": "policy",
+  "aws:iam/role:Role": "assumeRolePolicy",
+};
+
+function isForEverybody({ Effect, Principal }: PolicyStatement): boolean {
+  return Effect === "Allow" && (Principal === "*" || texts(at(Principal, "AWS")).includes("*"));
+}
+
+function publicProblem({ type, props }: StackResource): string | undefined {
+  if (type === "aws:apigatewayv2/route:Route") {
+    const isOpen = (props.authorizationType ?? "NONE") === "NONE" && !publicRoutes.includes(String(props.routeKey));
+    return isOpen ? `the route ${props.routeKey} has no authorizer` : undefined;
+  }
+  if (type === FUNCTION_URL) {
+    const isOpen = props.authorizationType === "NONE" && !publicFunction.test(String(props.functionName));
+    return isOpen ? `the URL of ${props.functionName} has no authorization` : undefined;
+  }
+  if (type === PERMISSION) {
+    const isOpen = props.principal === "*" && !publicFunction.test(String(props.function));
+    return isOpen ? `everybody may call ${props.function}` : undefined;
+  }
+  const policy = resourcePolicies[type] && props[resourcePolicies[type]];
+  return policy && statementsOf(policy).some(isForEverybody) ? "its policy allows everybody" : undefined;
+}
+
+function wildcardProblem({ type, props }: StackResource): string | undefined {
+  if (type === "aws:iam/rolePolicyAttachment:RolePolicyAttachment") return `it attaches ${props.policyArn}`;
+  if (type !== "aws:iam/rolePolicy:RolePolicy" && type !== "aws:iam/policy:Policy") return undefined;
+  for (const { Effect, Action, Resource, NotAction, NotResource } of statementsOf(props.policy)) {
+    if (Effect === "Deny") continue;
+    if (NotAction ?? NotResource) return "it uses NotAction or NotResource";
+    for (const action of texts(Action)) {
+      const unknown = texts(Resource).find((each) => isWildcard(action, each) && !reasonOf(action, each));
+      if (unknown !== undefined) return `it allows ${action} on ${unknown}`;
+    }
+  }
+  return undefined;
+}
+
+function trustProblem({ type, props }: StackResource): string | undefined {
+  if (type !== "aws:iam/role:Role") return undefined;
+  for (const { Principal, Condition } of statementsOf(props.assumeRolePolicy)) {
+    const services = texts(at(Principal, "Service"));
+    if (services.length === 0) return "somebody else than an AWS service may assume it";
+    const isScoped = at(Condition, "StringEquals") !== undefined;
+    if (services.includes("scheduler.amazonaws.com") && !isScoped) return "a schedule of any account may assume it";
+  }
+  return undefined;
+}
+
+/** A URL without authorization needs both permissions for everybody, or AWS answers 403. */
+function missingPermissions(resources: StackResource[]): Problem[] {
+  const urls = resources.filter(({ type, props }) => type === FUNCTION_URL && props.authorizationType === "NONE");
+  return urls.flatMap((resource) => {
+    const permissions = resources.filter(
+      ({ type, props }) =>
+        type === PERMISSION && props.principal === "*" && props.function === resource.props.functionName,
+    );
+    const has = (action: string, flag: string, value: unknown) =>
+      permissions.some(({ props }) => props.action === action && props[flag] === value);
+    const problems = [
+      ...(has("lambda:InvokeFunctionUrl", "functionUrlAuthType", "NONE") ? [] : ["lambda:InvokeFunctionUrl"]),
+      ...(has("lambda:InvokeFunction", "invokedViaFunctionUrl", true) ? [] : ["lambda:InvokeFunction"]),
+    ];
+    return problems.map((action) => ({ resource, problem: `it has no permission for ${action}` }));
+  });
+}
+
+function corsProblem({ type, props }: StackResource): string | undefined {
+  const cors = type === FUNCTION_URL ? props.cors : type === "aws:apigatewayv2/api:Api" ? props.corsConfiguration : {};
+  const isSafe = (origin: string) =>
+    /^https:\/\/[^*]+$/.test(origin) || /^http:\/\/(localhost|127\.0\.0\.1)(:\d+)?$/.test(origin);
+  const bad = texts(at(cors, "allowOrigins")).find((origin) => !isSafe(origin));
+  return bad === undefined ? undefined : `it allows the origin ${bad}`;
+}
+
+const passwordFlows = ["ALLOW_USER_PASSWORD_AUTH", "ALLOW_ADMIN_USER_PASSWORD_AUTH", "ALLOW_USER_SRP_AUTH"];
+
+function signInProblem({ type, props }: StackResource): string | undefined {
+  if (type === "aws:cognito/userPool:UserPool") {
+    const custom = [props.schemas ?? []].flat().find((schema) => at(schema, "mutable") !== false);
+    return custom ? `its users may change the attribute ${at(custom, "name")}` : undefined;
+  }
+  if (type !== "aws:cognito/userPoolClient:UserPoolClient") return undefined;
+  if (texts(props.allowedOauthFlows).some((flow) => flow !== "code")) return "it allows another flow than code";
+  const direct = texts(props.explicitAuthFlows).find((flow) => passwordFlows.includes(flow));
+  if (direct ?? texts(props.explicitAuthFlows).length === 0)
+    return "its API accepts passwords outside the hosted pages";
+  if (props.preventUserExistenceErrors !== "ENABLED") return "it tells strangers which users exist";
+  return texts(props.writeAttributes).some((name) => name.startsWith("custom:"))
+    ? "its users may change custom attributes"
+    : undefined;
+}
+
+/** Rules about who may do what. */
+export const accessRules: Rule[] = [
+  {
+    name: "named-public-addresses",
+    description: "Only the relay's URL, the guest's route and Stripe's webhook are open to everybody.",
+    advice: "Add an authorizer, or add the address to policy/rules/access.ts after a review.",
+    check: publicProblem,
+  },
+  {
+    name: "function-url-permissions",
+    description: "A public function URL has both permissions that AWS needs: InvokeFunctionUrl and InvokeFunction.",
+    advice: "Create both permissions, as infra/relay.ts does. Without one of them AWS answers 403.",
+    checkStack: missingPermissions,
+  },
+  {
+    name: "no-unknown-wildcards",
+    description: "IAM policies name their actions and resources. The few wildcards that AWS needs are listed.",
+    advice: "Name the resource, or add the wildcard with its reason to policy/knownWildcards.ts.",
+    check: wildcardProblem,
+  },
+  {
+    name: "trusted-services",
+    description: "Only AWS services assume the roles, and the scheduler only for this account.",
+    advice: "Name the service as the principal; for the scheduler add the condition aws:SourceAccount.",
+    check: trustProblem,
+  },
+  {
+    name: "cors-origins",
+    description: "Only https origins, and localhost, may read the answers of the API and the relay.",
+    advice: "List the exact origins in frontend.origins.",
+    check: corsProblem,
+  },
+  {
+    name: "sign-in",
+    description: "Customers sign in at the hosted pages, and cannot change attributes that decide about their plan.",
+    advice: "Keep the flow code and the client's settings of infra/identity.ts. Plans belong into the users table.",
+    check: signInProblem,
+  },
+];
