@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { root } from "../../cli/root";
+import { type Client, createApi } from "../../client";
 import { customers as seeded } from "../../local/cloud/customers";
 import { readStackConfig } from "../../local/support/stackConfig";
 import { configKey } from "../../names";
@@ -11,7 +12,7 @@ import { CloudSwitches, cycleFaults } from "./faults";
 import { averages, memoryGrowth, type Process } from "./processes";
 import { StripeEvents } from "./stripeEvents";
 import { type Findings, Tally } from "./tally";
-import { type Area, Timeline } from "./timeline";
+import { Timeline } from "./timeline";
 import { watchWebhooks } from "./webhooks";
 
 /** Options of a run. */
@@ -48,6 +49,8 @@ export interface SoakResult extends Findings {
 
 /** Shortest warm-up, and its share of the time with faults. */
 const WARM_UP = { leastMs: 5_000, share: 0.1 };
+/** Concurrent calls of each route that start the API's containers. The local cloud starts at most four of a function. */
+const API_CALLS_AT_ONCE = 4;
 /** Concurrent chats that start the relay's containers, for each customer. More than the customers start later. */
 const CHATS_AT_ONCE = 1.5;
 /** Longest time in which a customer must finish the last action. */
@@ -175,16 +178,17 @@ class Soak {
   }
 
   /**
-   * Starts as many containers of the relay as a run may need, with the code of every LLM. Otherwise the containers that a
-   * fault makes necessary would count as growth.
+   * Starts as many containers as a run may need, those of the relay with the code of every LLM. Otherwise the containers
+   * that a fault makes necessary would count as growth.
    */
   private async fillContainers(): Promise<void> {
     const vip = seeded.find(({ label }) => label === "vip");
     if (!vip) throw new Error("There is no seeded customer of the plan vip");
     const browser = new Browser(this.cloud.started);
-    const chats = Math.ceil(this.options.customers * CHATS_AT_ONCE);
     await browser.signIn(vip);
-    const end = this.timeline.begin(["vip chat", "session"] satisfies Area[]);
+    await Promise.all(Array.from({ length: API_CALLS_AT_ONCE }, () => this.callApi(browser.tab)));
+    await this.events.reconcile();
+    const end = this.timeline.begin(["vip chat"]);
     await this.switches.llms(["anthropic", "openai", "bedrock"], "overloaded");
     const { inference } = await browser.tab.session();
     const chat = async () => {
@@ -195,10 +199,18 @@ class Soak {
       });
       await response.text();
     };
-    await Promise.all(Array.from({ length: chats }, chat));
+    await Promise.all(Array.from({ length: Math.ceil(this.options.customers * CHATS_AT_ONCE) }, chat));
     await this.switches.llms(["anthropic", "openai", "bedrock"], "none");
     end();
     browser.close();
+  }
+
+  /** Calls every route once. The answers do not matter: the customer has no subscription, and the event no signature. */
+  private async callApi({ getIdToken, plan, sync, checkout, portal }: Client): Promise<void> {
+    const { apiUrl, webhookUrl } = this.cloud.started;
+    const { session, guest } = createApi({ apiUrl, getIdToken });
+    const webhook = () => fetch(webhookUrl, { method: "POST", body: "{}" }).then((response) => response.text());
+    await Promise.allSettled([session(), guest(), plan(), sync(), checkout("paid"), portal(), webhook()]);
   }
 
   /** Measures while no customer acts. */

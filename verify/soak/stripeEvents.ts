@@ -60,6 +60,11 @@ export class StripeEvents {
     return this.unhandled();
   }
 
+  /** Runs the reconciler now instead of at its next schedule. A failed run shows in the events that are left. */
+  async reconcile(): Promise<void> {
+    await this.lambda.send(new InvokeCommand({ FunctionName: this.reconciler }));
+  }
+
   close(): void {
     this.dynamodb.destroy();
     this.lambda.destroy();
@@ -78,10 +83,5 @@ export class StripeEvents {
       for (const { pk } of await batchGet(this.dynamodb, this.table, keys)) handled.add(pk?.S ?? "");
     }
     return events.filter(({ id }) => !handled.has(key(id)));
-  }
-
-  /** Runs the reconciler now instead of at its next schedule. A failed run shows in the events that are left. */
-  private async reconcile(): Promise<void> {
-    await this.lambda.send(new InvokeCommand({ FunctionName: this.reconciler }));
   }
 }
