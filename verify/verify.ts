@@ -178,7 +178,8 @@ Exits with status 1 when a number from lostEvents on is not 0, or memoryGrowth i
   )
   .action(async ({ minutes, customers, seed, json = program.opts<{ json?: boolean }>().json }: SoakOptions) => {
     const progress = new Progress(process.stderr);
-    const result = await runSoak({ minutes, customers, seed, say: progress.step, show: progress.activity });
+    const show = process.stderr.isTTY ? progress.activity : everyHalfMinute(progress.step);
+    const result = await runSoak({ minutes, customers, seed, say: progress.step, show });
     progress.clear();
     const report = soakReportOf(result);
     for (const line of findingLines(result)) console.error(line);
@@ -188,6 +189,16 @@ Exits with status 1 when a number from lostEvents on is not 0, or memoryGrowth i
   });
 
 void run(program);
+
+/** Passes on a line at most every 30 s, for an output that is no terminal. */
+function everyHalfMinute(print: (line: string) => void): (line: string) => void {
+  let lastAt = performance.now();
+  return (line) => {
+    if (performance.now() - lastAt < 30_000) return;
+    lastAt = performance.now();
+    print(line);
+  };
+}
 
 function isBad({ requests: _, accepted: __, ...faults }: Omit<FuzzReport, "details">): boolean {
   return Object.values(faults).some((count) => count > 0);

@@ -1,7 +1,8 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
+import { rmSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { constants, tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface, type Interface } from "node:readline";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -64,9 +65,15 @@ export class SoakCloud {
       ["--inspect=127.0.0.1:0", "cli/run.cjs", "local/commands/start.ts", ...options],
       { cwd: root, stdio: ["ignore", "pipe", "pipe"], detached: true, env: { ...process.env, NO_COLOR: "1" } },
     );
-    const kill = () => void (child.exitCode === null && child.kill("SIGTERM"));
-    process.once("exit", kill);
-    child.once("exit", () => process.off("exit", kill));
+    // A signal ends this process without the `finally` blocks of its callers.
+    const end = () => {
+      child.kill("SIGTERM");
+      rmSync(dir, { recursive: true, force: true });
+    };
+    process.once("exit", end);
+    child.once("exit", () => process.off("exit", end));
+    for (const signal of ["SIGINT", "SIGTERM"] as const)
+      process.once(signal, () => process.exit(128 + constants.signals[signal]));
     const lines: string[] = [];
     const errors = createInterface(child.stderr).on("line", (line) => void lines.push(line));
     for await (const line of createInterface(child.stdout)) {

@@ -108,6 +108,34 @@ describe("DynamoDB table", () => {
     client.destroy();
   });
 
+  it("throttles the given share of the functions' requests, and none of other callers", async () => {
+    await using cloud = await startTestCloud();
+    const { engine } = cloud;
+    const { dynamodb } = cloud.aws.endpoints;
+    const table = await engine.create(TABLE, "users", plain);
+    const role = await engine.create("aws:iam/role:Role", "plan", {
+      assumeRolePolicy: JSON.stringify({ Version: "2012-10-17", Statement: [] }),
+    });
+    const Statement = [{ Effect: "Allow", Action: ["dynamodb:GetItem"], Resource: [String(table.outputs.arn)] }];
+    await engine.create("aws:iam/rolePolicy:RolePolicy", "plan", {
+      role: role.id,
+      policy: JSON.stringify({ Version: "2012-10-17", Statement }),
+    });
+    const get = new GetItemCommand({ TableName: table.id, Key: { user_id: { S: "u1" } } });
+    const of = async (accessKeyId?: string) => {
+      const client = clientOf(dynamodb, accessKeyId);
+      await client.send(get).finally(() => client.destroy());
+    };
+    const throttle = (throttledShare: number) =>
+      fetch(`${dynamodb}/admin/switches`, { method: "PATCH", body: JSON.stringify({ throttledShare }) });
+    expect(await (await throttle(1)).json()).toEqual({ throttledShare: 1 });
+    await expect(of(accessKeyOf(String(role.outputs.arn)))).rejects.toMatchObject({ name: "ThrottlingException" });
+    await of();
+    await throttle(0);
+    await of(accessKeyOf(String(role.outputs.arn)));
+    expect((await throttle(2)).status).toBe(400);
+  });
+
   it("rejects deletion while deletion protection is on", async () => {
     await using cloud = await startTestCloud();
     const table = await cloud.engine.create(TABLE, "users", { ...indexed, deletionProtectionEnabled: true });
