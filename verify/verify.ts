@@ -167,6 +167,7 @@ Customers sign up, chat on each plan, leave, lose their connection, pay, change,
 npm start in another process. Its faults are on one after another, then some at once.
 chats              complete replies
 excused            errors that an active fault explains
+stalledSeconds     time in which this machine was too busy for the product's time limits; it explains all errors
 lostEvents         Stripe's events that were never handled, and replies with missing or misplaced text
 wrongPlans         plans that differ from what was paid, at the end and a month of Stripe's clock later
 unexpected5xx      server errors that no active fault explains

@@ -4,7 +4,7 @@ import type { LlmFault } from "../../local/page/modelsPanel";
 import type { Switches as RunpodSwitches } from "../../local/runpod/account/switches";
 import type { Switches as StripeSwitches } from "../../local/stripe/switches";
 import type { SoakCloud } from "./cloud";
-import type { Area, Timeline } from "./timeline";
+import { type Area, areas, type Timeline } from "./timeline";
 
 /** Undoes a fault. */
 type Undo = () => Promise<unknown>;
@@ -22,7 +22,6 @@ export interface Fault {
 const MANY = 1_000_000_000;
 const EVERYTHING = ["*"];
 const billing = ["billing", "webhook"] as const;
-const everywhere = ["session", "billing", "webhook", "worker chat", "vip chat"] as const;
 
 /** Fault switches of a local cloud in another process. */
 export class CloudSwitches {
@@ -130,7 +129,7 @@ function dynamodb(name: string, share: number): Fault {
       () => switches.dynamodb(share),
       () => switches.dynamodb(0),
     );
-  return { name, explains: everywhere, start };
+  return { name, explains: areas, start };
 }
 
 async function turn(on: () => Promise<void>, off: () => Promise<void>): Promise<Undo> {

@@ -10,6 +10,7 @@ export interface SoakReport {
   chatsPerMinute: number;
   accounts: number;
   rounds: number;
+  stalledSeconds: number;
   excused: number;
   lostEvents: number;
   wrongPlans: number;
@@ -23,7 +24,7 @@ export interface SoakReport {
 
 /** Judges a run. A run without a chat proves nothing and fails. */
 export function reportOf(result: SoakResult): SoakReport {
-  const { chats, chatsPerMinute, accounts, rounds, excused, memoryMb } = result;
+  const { chats, chatsPerMinute, accounts, rounds, stalledSeconds, excused, memoryMb } = result;
   const counts = {
     lostEvents: result.lostEvents.length,
     wrongPlans: result.wrongPlans.length,
@@ -34,7 +35,18 @@ export function reportOf(result: SoakResult): SoakReport {
   const isClean = Object.values(counts).every((count) => count === 0);
   const passed = isClean && chats > 0 && result.memoryGrowth <= MAX_GROWTH_PERCENT;
   const { memoryGrowth } = result;
-  return { chats, chatsPerMinute, accounts, rounds, excused, ...counts, memoryGrowth, memoryMb, passed };
+  return {
+    chats,
+    chatsPerMinute,
+    accounts,
+    rounds,
+    stalledSeconds,
+    excused,
+    ...counts,
+    memoryGrowth,
+    memoryMb,
+    passed,
+  };
 }
 
 /** All findings, one per line. */

@@ -10,6 +10,7 @@ import { SoakCloud } from "./cloud";
 import { Customer, type Scene } from "./customer";
 import { CloudSwitches, cycleFaults } from "./faults";
 import { averages, memoryGrowth, type Process } from "./processes";
+import { watchStalls } from "./stalls";
 import { StripeEvents } from "./stripeEvents";
 import { type Findings, Tally } from "./tally";
 import { Timeline } from "./timeline";
@@ -35,6 +36,8 @@ export interface SoakResult extends Findings {
   chatsPerMinute: number;
   /** Errors that an active fault explains. */
   excused: number;
+  /** Time in which this machine was too busy for the product's time limits. It counts as a fault that explains all errors. */
+  stalledSeconds: number;
   /** Number of rounds of faults. */
   rounds: number;
   /** Accounts that were created. */
@@ -106,6 +109,7 @@ class Soak {
     const { say, show, minutes } = this.options;
     const durationMs = minutes * 60_000;
     const stopWatching = watchWebhooks(this.cloud.started, this.tally);
+    const stalls = watchStalls(this.cloud.started, this.timeline);
     const showing = setInterval(() => show(this.state()), SHOW_EVERY_MS);
     try {
       say("warming up");
@@ -137,9 +141,11 @@ class Soak {
       const accounts = this.customers.reduce((sum, customer) => sum + customer.accounts.length, 0);
       const findings = { lostEvents, wrongPlans, unexpected5xx, unexpectedErrors };
       const memory = { memoryGrowth: memoryGrowth(before, after), memoryMb: megabytes(before, after) };
-      return { ...findings, chats, chatsPerMinute, excused, rounds, accounts, ...memory };
+      const stalledSeconds = Math.round(stalls.stalledMs() / 1000);
+      return { ...findings, stalledSeconds, chats, chatsPerMinute, excused, rounds, accounts, ...memory };
     } finally {
       clearInterval(showing);
+      stalls.stop();
       await stopWatching();
       this.events.close();
     }

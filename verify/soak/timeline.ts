@@ -1,5 +1,6 @@
 /** Parts of the product that can fail separately. */
-export type Area = "session" | "billing" | "webhook" | "worker chat" | "vip chat";
+export const areas = ["session", "billing", "webhook", "worker chat", "vip chat"] as const;
+export type Area = (typeof areas)[number];
 
 /** Time after the end of a fault in which its effects may still be seen. */
 const TAIL_MS = 3_000;
@@ -14,19 +15,19 @@ export class Timeline {
    * @param explains areas in which the fault may cause errors
    * @returns a function that records its end
    */
-  begin(explains: readonly Area[], nowMs = performance.now()): (nowMs?: number) => void {
-    const window = { explains, fromMs: nowMs, untilMs: Number.POSITIVE_INFINITY };
+  begin(explains: readonly Area[], fromMs = performance.now()): (untilMs?: number) => void {
+    const window = { explains, fromMs, untilMs: Number.POSITIVE_INFINITY };
     this.windows.push(window);
-    return (endMs = performance.now()) => {
-      window.untilMs = endMs;
+    return (untilMs = performance.now()) => {
+      window.untilMs = untilMs;
     };
   }
 
   /** Whether a fault explains an error of a request in one of the areas, from the request's begin to its error. */
-  explains(areas: readonly Area[], beganMs: number, failedMs = performance.now()): boolean {
+  explains(of: readonly Area[], beganMs: number, failedMs = performance.now()): boolean {
     return this.windows.some(
       ({ explains, fromMs, untilMs }) =>
-        areas.some((area) => explains.includes(area)) && fromMs <= failedMs && beganMs <= untilMs + TAIL_MS,
+        of.some((area) => explains.includes(area)) && fromMs <= failedMs && beganMs <= untilMs + TAIL_MS,
     );
   }
 }

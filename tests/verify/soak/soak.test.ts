@@ -16,7 +16,16 @@ it("finds nothing after 24 s with six customers and every fault once", async () 
 
 describe("a report", () => {
   const clean: SoakResult = {
-    ...{ chats: 1, chatsPerMinute: 1, excused: 0, rounds: 1, accounts: 1, memoryGrowth: 10, memoryMb: {} },
+    ...{
+      chats: 1,
+      chatsPerMinute: 1,
+      excused: 0,
+      rounds: 1,
+      stalledSeconds: 0,
+      accounts: 1,
+      memoryGrowth: 10,
+      memoryMb: {},
+    },
     ...{ lostEvents: [], wrongPlans: [], unexpected5xx: [], unexpectedErrors: [], leftProcesses: [] },
   };
 
