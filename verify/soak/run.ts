@@ -165,7 +165,8 @@ class Soak {
 
   private async checkEvents(): Promise<void> {
     const lost = await this.events.settled();
-    this.tally.lostEvents.push(...lost.map(({ id, type }) => `${type} ${id} was never handled`));
+    const lines = lost.map(({ id, type }) => `${type} ${id} was never handled`);
+    this.tally.lostEvents.push(...lines.filter((line) => !this.tally.lostEvents.includes(line)));
   }
 
   private async checkPlans(when: string): Promise<void> {
