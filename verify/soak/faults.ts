@@ -1,16 +1,18 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { type VipProvider, vipProviders } from "../../contract/relay";
+import type { FunctionName } from "../../infra/bundle";
 import type { LlmFault } from "../../local/page/modelsPanel";
 import type { Switches as RunpodSwitches } from "../../local/runpod/account/switches";
 import type { Switches as StripeSwitches } from "../../local/stripe/switches";
 import type { SoakCloud } from "./cloud";
+import type { Stack } from "./stack";
 import { type Area, areas, type Timeline } from "./timeline";
 
 /** Undoes a fault. */
 type Undo = () => Promise<unknown>;
 
 /** A fault of the local cloud. */
-export interface Fault {
+interface Fault {
   name: string;
   /** Areas in which the fault may cause errors. Empty when customers must not notice it. */
   explains: readonly Area[];
@@ -27,6 +29,7 @@ const billing = ["billing", "webhook"] as const;
 export class CloudSwitches {
   constructor(
     private readonly cloud: Pick<SoakCloud, "started" | "processes">,
+    private readonly stack: Pick<Stack, "throttle">,
     /** Key of the RunPod account. */
     private readonly runpodKey: string,
   ) {}
@@ -42,6 +45,10 @@ export class CloudSwitches {
   runpod(changes: Partial<RunpodSwitches>): Promise<void> {
     const url = `${this.cloud.started.doubles.runpod}/admin/switches`;
     return change(url, "PATCH", changes, { authorization: `Bearer ${this.runpodKey}` });
+  }
+
+  async throttle(names: readonly FunctionName[], isOn: boolean): Promise<void> {
+    for (const name of names) await this.stack.throttle(name, isOn);
   }
 
   async llms(names: readonly VipProvider[], fault: LlmFault): Promise<void> {
@@ -123,6 +130,16 @@ function llms(name: string, explains: readonly Area[], names: readonly VipProvid
   };
 }
 
+/** Functions that Lambda may not run. */
+function throttled(name: string, explains: readonly Area[], names: readonly FunctionName[]): Fault {
+  const start = (switches: CloudSwitches) =>
+    turn(
+      () => switches.throttle(names, true),
+      () => switches.throttle(names, false),
+    );
+  return { name, explains, start };
+}
+
 function dynamodb(name: string, share: number): Fault {
   const start = (switches: CloudSwitches) =>
     turn(
@@ -177,11 +194,15 @@ const faults = {
   runpodBusy: runpodCalls("RunPod answers 429", "POST /v2/*/run", 429),
   streamsCut: runpodCalls("RunPod cuts the streams", "GET /v2/*/stream/*", "cut"),
   throttled: dynamodb("DynamoDB throttles a third", 0.33),
+  apiThrottled: throttled("Lambda throttles sessions", ["session"], ["session", "guest", "plan"]),
+  billingThrottled: throttled("Lambda throttles billing", ["billing"], ["checkout", "portal", "sync"]),
+  webhookThrottled: throttled("Lambda throttles the webhook", ["webhook"], ["webhook"]),
+  relayThrottled: throttled("Lambda throttles the relay", ["worker chat", "vip chat"], ["relay"]),
   tableDown: dynamodb("DynamoDB throttles everything", 1),
 } satisfies Record<string, Fault>;
 
 /** Faults in the order in which they are on: first each by itself, then some at once. */
-export const rounds: readonly Fault[][] = [
+const rounds: readonly Fault[][] = [
   ...Object.values(faults).map((fault) => [fault]),
   [faults.duplicated, faults.delayed, faults.reordered],
   [faults.dropped, faults.throttled, llms("two LLMs fail", [], [first, second], "cut")],

@@ -10,6 +10,7 @@ import { SoakCloud } from "./cloud";
 import { Customer, type Scene } from "./customer";
 import { CloudSwitches, cycleFaults } from "./faults";
 import { averages, memoryGrowth, type Process } from "./processes";
+import { Stack } from "./stack";
 import { watchStalls } from "./stalls";
 import { StripeEvents } from "./stripeEvents";
 import { type Findings, Tally } from "./tally";
@@ -84,6 +85,7 @@ export async function runSoak(options: SoakOptions): Promise<SoakResult> {
 class Soak {
   private readonly timeline = new Timeline();
   private readonly tally = new Tally(this.timeline);
+  private readonly stack: Stack;
   private readonly switches: CloudSwitches;
   private readonly events: StripeEvents;
   private readonly customers: Customer[];
@@ -98,8 +100,9 @@ class Soak {
     private readonly options: SoakOptions,
   ) {
     const config = readStackConfig(root, "local");
-    this.switches = new CloudSwitches(cloud, config.values[configKey("runpodApiKey")] ?? "");
-    this.events = new StripeEvents(cloud, config);
+    this.stack = new Stack(cloud, config);
+    this.switches = new CloudSwitches(cloud, this.stack, config.values[configKey("runpodApiKey")] ?? "");
+    this.events = new StripeEvents(cloud, this.stack, config);
     const scene: Scene = { cloud, tally: this.tally, gate: () => this.gate(), isOver: () => this.isOver };
     const names = Array.from({ length: options.customers }, (_, index) => index + 1);
     this.customers = names.map((number) => new Customer(`customer ${number}`, scene, new Random(options.seed, number)));
@@ -147,7 +150,7 @@ class Soak {
       clearInterval(showing);
       stalls.stop();
       await stopWatching();
-      this.events.close();
+      this.stack.close();
     }
   }
 
@@ -194,7 +197,7 @@ class Soak {
     const browser = new Browser(this.cloud.started);
     await browser.signIn(vip);
     await Promise.all(Array.from({ length: API_CALLS_AT_ONCE }, () => this.callApi(browser.tab)));
-    await this.events.reconcile();
+    await this.stack.invoke("reconciler");
     const end = this.timeline.begin(["vip chat"]);
     await this.switches.llms(["anthropic", "openai", "bedrock"], "overloaded");
     const { inference } = await browser.tab.session();

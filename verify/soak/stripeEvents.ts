@@ -1,18 +1,14 @@
-import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { DynamoDBClient } from "@aws-sdk/client-dynamodb";
-import { InvokeCommand, LambdaClient } from "@aws-sdk/client-lambda";
 import Stripe from "stripe";
 import { matters, parseEvent, type StripeEvent } from "../../functions/stripe/event";
 import { batchGet } from "../../functions/tables/batchGet";
 import { ephemeralKeys } from "../../functions/tables/ephemeralKeys";
-import { localCredentials } from "../../local/cloud/awsEndpoints";
-import { StackState } from "../../local/pulumi/state";
 import type { StackConfig } from "../../local/support/stackConfig";
-import { configKey, START_STACK, stackNames } from "../../names";
+import { configKey } from "../../names";
 import { clientOptions } from "../../stripe/clientOptions";
 import { webhookEvents } from "../../stripe/events";
 import type { SoakCloud } from "./cloud";
+import type { Stack } from "./stack";
 
 /** The reconciler handles an event from this age on. Until then, Stripe may still deliver it. */
 const RECONCILED_FROM_MS = 61_000;
@@ -22,25 +18,13 @@ const CHUNK = 100;
 /** Stripe's events, and the stack's record of those that it has handled. */
 export class StripeEvents {
   private readonly stripe: Stripe;
-  private readonly dynamodb: DynamoDBClient;
-  private readonly lambda: LambdaClient;
-  private readonly table: string;
-  private readonly reconciler: string;
 
-  constructor({ started, dir }: SoakCloud, { values }: StackConfig) {
-    const { stripe, aws } = started.doubles;
-    const client = { region: values["aws:region"] ?? "", credentials: localCredentials };
-    this.stripe = new Stripe(values[configKey("stripeApiKey")] ?? "", clientOptions(stripe));
-    this.dynamodb = new DynamoDBClient({ ...client, endpoint: aws.dynamodb });
-    this.lambda = new LambdaClient({ ...client, endpoint: aws.lambda });
-    const { all } = new StackState(join(dir, "stack.json"), false);
-    const nameOf = (type: string, isWanted: (outputs: Record<string, unknown>) => boolean) =>
-      String(all.find((resource) => resource.type === type && isWanted(resource.outputs))?.outputs.name);
-    this.table = nameOf("aws:dynamodb/table:Table", ({ hashKey }) => hashKey === "pk");
-    const { prefix } = stackNames(START_STACK);
-    this.reconciler = nameOf("aws:lambda/function:Function", ({ name }) =>
-      `${name}`.startsWith(`${prefix}-reconciler`),
-    );
+  constructor(
+    { started }: Pick<SoakCloud, "started">,
+    private readonly stack: Stack,
+    { values }: StackConfig,
+  ) {
+    this.stripe = new Stripe(values[configKey("stripeApiKey")] ?? "", clientOptions(started.doubles.stripe));
   }
 
   /**
@@ -56,18 +40,9 @@ export class StripeEvents {
       await sleep(ASK_EVERY_MS);
       events = await this.unhandled();
     }
-    if (events.length > 0) await this.reconcile();
+    // The reconciler runs now instead of at its next schedule. Its failure shows in the events that are left.
+    if (events.length > 0) await this.stack.invoke("reconciler");
     return this.unhandled();
-  }
-
-  /** Runs the reconciler now instead of at its next schedule. A failed run shows in the events that are left. */
-  async reconcile(): Promise<void> {
-    await this.lambda.send(new InvokeCommand({ FunctionName: this.reconciler }));
-  }
-
-  close(): void {
-    this.dynamodb.destroy();
-    this.lambda.destroy();
   }
 
   private async unhandled(): Promise<StripeEvent[]> {
@@ -80,7 +55,8 @@ export class StripeEvents {
     const key = (id: string) => `${ephemeralKeys.event}${id}`;
     for (let from = 0; from < events.length; from += CHUNK) {
       const keys = events.slice(from, from + CHUNK).map(({ id }) => key(id));
-      for (const { pk } of await batchGet(this.dynamodb, this.table, keys)) handled.add(pk?.S ?? "");
+      for (const { pk } of await batchGet(this.stack.dynamodb, this.stack.ephemeralTable, keys))
+        handled.add(pk?.S ?? "");
     }
     return events.filter(({ id }) => !handled.has(key(id)));
   }

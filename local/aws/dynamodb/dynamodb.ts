@@ -22,16 +22,15 @@ import { changeTable, openDynalite } from "./indexes";
 import { changeableSettings, keys, tableInputs } from "./table";
 
 /** Faults that can be switched on at any time. */
-export const Switches = z.strictObject({
+const Switches = z.strictObject({
   /** Share of the functions' requests that are throttled, from 0 to 1. Other callers are never throttled. */
   throttledShare: z.number().min(0).max(1),
 });
-export type Switches = z.output<typeof Switches>;
+type Switches = z.output<typeof Switches>;
 
 /** The running local DynamoDB. It serves all tables at one endpoint and stores them in a folder. */
 export interface Dynamodb extends Listening {
   effects: Effects;
-  switches: Switches;
 }
 
 /**
@@ -76,7 +75,6 @@ export async function startDynamodb(
     url,
     port,
     effects: tableEffects(client, store, events),
-    switches,
     async close() {
       client.destroy();
       await closeServer(server, pending);

@@ -45,8 +45,8 @@ class LambdaApiError extends Error {
 }
 
 /**
- * Serves four operations of Lambda's API: Invoke, GetAccountSettings, GetFunctionConfiguration and
- * UpdateFunctionConfiguration. A request needs a signature for this region and service, but the signature is not
+ * Serves six operations of Lambda's API: Invoke, GetAccountSettings, GetFunctionConfiguration,
+ * UpdateFunctionConfiguration, PutFunctionConcurrency and DeleteFunctionConcurrency. A request needs a signature for this region and service, but the signature is not
  * verified, because the local cloud has no users. Payloads are never logged.
  *
  * @throws PortInUseError
@@ -98,6 +98,16 @@ export function startLambdaApi(options: LambdaApiOptions): Promise<Listening> {
     }
     return c.json(configurationOf(account, name));
   });
+  app.on(["PUT", "DELETE"], "/2017-10-31/functions/:name/concurrency", async (c) => {
+    c.header("x-amzn-requestid", randomUUID());
+    authenticate(c.req.header("authorization"), account.region);
+    const name = knownFunction(account, c.req.param("name"), undefined);
+    const isPut = c.req.method === "PUT";
+    const reserved = isPut ? reservedOf(await c.req.json()) : NONE_RESERVED;
+    reserveConcurrency(account, name, reserved);
+    events.emit({ source: "lambda", summary: `${isPut ? "Put" : "Delete"}FunctionConcurrency ${name}` });
+    return isPut ? c.json({ ReservedConcurrentExecutions: reserved }) : c.body(null, 204);
+  });
   app.get("/2016-08-19/account-settings", (c) => {
     c.header("x-amzn-requestid", randomUUID());
     authenticate(c.req.header("authorization"), account.region);
@@ -116,7 +126,7 @@ export function startLambdaApi(options: LambdaApiOptions): Promise<Listening> {
   });
   app.notFound((c) => {
     const message =
-      "The local cloud supports only Invoke, GetAccountSettings, GetFunctionConfiguration and UpdateFunctionConfiguration.";
+      "The local cloud supports only Invoke, GetAccountSettings, GetFunctionConfiguration, UpdateFunctionConfiguration, PutFunctionConcurrency and DeleteFunctionConcurrency.";
     return errorResponse(c, new LambdaApiError(404, "UnknownOperationException", message));
   });
   app.onError((error, c) => {
@@ -183,6 +193,28 @@ function setEnvironment(account: AwsAccount, name: string, body: unknown): void 
   if (!resource) return;
   const environment = { variables: data.Environment.Variables };
   account.put({ ...resource, outputs: { ...resource.outputs, environment } });
+}
+
+/** Value of a function without reserved concurrency in the provider's state. */
+const NONE_RESERVED = -1;
+const Concurrency = z.strictObject({ ReservedConcurrentExecutions: z.int().min(0) });
+
+/** @throws LambdaApiError for a body without the number of executions */
+function reservedOf(body: unknown): number {
+  const { data } = Concurrency.safeParse(body);
+  if (data) return data.ReservedConcurrentExecutions;
+  throw new LambdaApiError(
+    400,
+    "InvalidParameterValueException",
+    "ReservedConcurrentExecutions must be a whole number of at least 0.",
+  );
+}
+
+/** Sets how many executions of a function may run at once. With 0, all are throttled. */
+function reserveConcurrency(account: AwsAccount, name: string, reserved: number): void {
+  const resource = account.get(lambdaFunction.type, name);
+  if (!resource) return;
+  account.put({ ...resource, outputs: { ...resource.outputs, reservedConcurrentExecutions: reserved } });
 }
 
 function configurationOf(account: AwsAccount, name: string) {
