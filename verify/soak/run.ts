@@ -173,7 +173,7 @@ class Soak {
   }
 
   private async checkPlans(when: string): Promise<void> {
-    for (const customer of this.customers) await customer.checkAccounts(when);
+    await Promise.all(this.customers.map((customer) => customer.checkAccounts(when)));
   }
 
   private async advance(): Promise<void> {
