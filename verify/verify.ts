@@ -172,7 +172,8 @@ lostEvents         Stripe's events that were never handled, and replies with mis
 wrongPlans         plans that differ from what was paid, at the end and a month of Stripe's clock later
 unexpected5xx      server errors that no active fault explains
 unexpectedErrors   other errors that no active fault explains
-memoryGrowth       growth of the resident memory from the warm-up to the end, in percent, after garbage collection
+memoryGrowth       growth of the resident memory from the warm-up to the end, in percent, after garbage collection,
+                   without Lambda containers that were started meanwhile
 leftProcesses      processes that survive the stop of the local cloud
 The start, the warm-up and the checks take some minutes more. stderr has each finding.
 Exits with status 1 when a number from lostEvents on is not 0, or memoryGrowth is above ${MAX_GROWTH_PERCENT}, also with --json.`,

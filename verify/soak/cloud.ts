@@ -11,7 +11,7 @@ import { root } from "../../cli/root";
 import { ProgramOutputs } from "../../local/cloud/outputs";
 import { findVenvPython } from "../../local/support/pythonEnvironment";
 import { collectGarbage } from "./garbage";
-import { isSame, listProcesses, type Process, treeOf } from "./processes";
+import { isSame, listProcesses, type Measurement, type Process, treeOf } from "./processes";
 
 const Started = z.extend(ProgramOutputs, {
   pageUrl: z.url(),
@@ -97,10 +97,10 @@ export class SoakCloud {
     return tree;
   }
 
-  /** Collects garbage and returns the processes, with the memory that they use now. */
-  async measure(): Promise<Process[]> {
-    await collectGarbage(this.inspectorUrl);
-    return this.processes();
+  /** Collects garbage and measures the memory that is used now. */
+  async measure(): Promise<Measurement> {
+    const containers = await collectGarbage(this.inspectorUrl);
+    return { main: this.child.pid, containers, processes: await this.processes() };
   }
 
   /**

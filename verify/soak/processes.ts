@@ -1,6 +1,7 @@
 import { execFile } from "node:child_process";
 import { basename } from "node:path";
 import { promisify } from "node:util";
+import type { Threads } from "./garbage";
 
 /** A running process. */
 export interface Process {
@@ -35,12 +36,26 @@ export function isSame(one: Process, other: Process): boolean {
   return one.pid === other.pid && one.started === other.started;
 }
 
+/** Memory of the local cloud at one moment. */
+export interface Measurement {
+  processes: readonly Process[];
+  /** Id of the process with the containers. */
+  main: number;
+  /** Lambda's containers: worker threads of the main process. They stay warm. */
+  containers: Threads;
+}
+
 /**
  * Growth of the resident memory between two measurements, in percent: that of the program whose processes have grown the
- * most. Compares the average process of each program, because workers are replaced. 0 when no program has grown.
+ * most. Compares the average process of each program, because workers are replaced. 0 when no program has grown. The
+ * memory of containers that were started meanwhile is no growth: their number depends on how many calls came at once.
  */
-export function memoryGrowth(before: readonly Process[], after: readonly Process[]): number {
-  const [old, now] = [averages(before), averages(after)];
+export function memoryGrowth(before: Measurement, after: Measurement): number {
+  const newBytes = (after.containers.count - before.containers.count) * before.containers.averageBytes;
+  const comparable = after.processes.map((one) =>
+    one.pid === after.main ? { ...one, bytes: one.bytes - newBytes } : one,
+  );
+  const [old, now] = [averages(before.processes), averages(comparable)];
   const growths = [...now].map(([name, bytes]) => (bytes / (old.get(name) ?? bytes) - 1) * 100);
   return Math.max(0, ...growths.map((percent) => Math.round(percent * 10) / 10));
 }

@@ -18,13 +18,14 @@ export interface SoakReport {
   unexpectedErrors: number;
   memoryGrowth: number;
   memoryMb: SoakResult["memoryMb"];
+  containers: SoakResult["containers"];
   leftProcesses: number;
   passed: boolean;
 }
 
 /** Judges a run. A run without a chat proves nothing and fails. */
 export function reportOf(result: SoakResult): SoakReport {
-  const { chats, chatsPerMinute, accounts, rounds, stalledSeconds, excused, memoryMb } = result;
+  const { chats, chatsPerMinute, accounts, rounds, stalledSeconds, excused, memoryMb, containers } = result;
   const counts = {
     lostEvents: result.lostEvents.length,
     wrongPlans: result.wrongPlans.length,
@@ -45,6 +46,7 @@ export function reportOf(result: SoakResult): SoakReport {
     ...counts,
     memoryGrowth,
     memoryMb,
+    containers,
     passed,
   };
 }
@@ -58,11 +60,12 @@ export function findingLines(result: SoakResult): string[] {
 }
 
 /** Renders the report as readable lines. */
-export function soakLines({ memoryMb, passed, memoryGrowth, ...counts }: SoakReport): string[] {
+export function soakLines({ memoryMb, containers, passed, memoryGrowth, ...counts }: SoakReport): string[] {
   const memory = Object.entries(memoryMb).map(([name, [before, after]]) => `${name} ${before} → ${after} MB`);
   return [
     ...Object.entries(counts).map(([name, count]) => `${name.padEnd(18)}${count}`),
     `memoryGrowth      ${memoryGrowth} % (limit ${MAX_GROWTH_PERCENT} %): ${memory.join(", ")}`,
+    `containers        ${containers.join(" → ")}`,
     passed ? pc.green("passed") : pc.red("failed"),
   ];
 }

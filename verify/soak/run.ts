@@ -9,7 +9,7 @@ import { Browser } from "./browser";
 import { SoakCloud } from "./cloud";
 import { Customer, type Scene } from "./customer";
 import { CloudSwitches, cycleFaults } from "./faults";
-import { averages, memoryGrowth, type Process } from "./processes";
+import { averages, type Measurement, memoryGrowth } from "./processes";
 import { Stack } from "./stack";
 import { watchStalls } from "./stalls";
 import { StripeEvents } from "./stripeEvents";
@@ -47,6 +47,8 @@ export interface SoakResult extends Findings {
   memoryGrowth: number;
   /** Resident memory of an average process of each program in MB: after the warm-up, and at the end. */
   memoryMb: Record<string, [number, number]>;
+  /** Number of Lambda's containers at the two measurements. */
+  containers: [number, number];
   /** Processes that have survived the stop of the local cloud. */
   leftProcesses: string[];
 }
@@ -143,7 +145,8 @@ class Soak {
       const { lostEvents, wrongPlans, unexpected5xx, unexpectedErrors, chats, excused } = this.tally;
       const accounts = this.customers.reduce((sum, customer) => sum + customer.accounts.length, 0);
       const findings = { lostEvents, wrongPlans, unexpected5xx, unexpectedErrors };
-      const memory = { memoryGrowth: memoryGrowth(before, after), memoryMb: megabytes(before, after) };
+      const containers: [number, number] = [before.containers.count, after.containers.count];
+      const memory = { memoryGrowth: memoryGrowth(before, after), memoryMb: megabytes(before, after), containers };
       const stalledSeconds = Math.round(stalls.stalledMs() / 1000);
       return { ...findings, stalledSeconds, chats, chatsPerMinute, excused, rounds, accounts, ...memory };
     } finally {
@@ -224,13 +227,13 @@ class Soak {
   }
 
   /** Measures while no customer acts. */
-  private async pausedMeasurement(): Promise<Process[]> {
+  private async pausedMeasurement(): Promise<Measurement> {
     this.open = Promise.withResolvers();
     while (this.waiting < this.customers.length) await this.sleep(50);
     await sleep(QUIET_MS);
-    const processes = await this.cloud.measure();
+    const measurement = await this.cloud.measure();
     this.open.resolve();
-    return processes;
+    return measurement;
   }
 
   private async gate(): Promise<void> {
@@ -254,8 +257,8 @@ class Soak {
   }
 }
 
-function megabytes(before: readonly Process[], after: readonly Process[]): Record<string, [number, number]> {
-  const [old, now] = [averages(before), averages(after)];
+function megabytes(before: Measurement, after: Measurement): Record<string, [number, number]> {
+  const [old, now] = [averages(before.processes), averages(after.processes)];
   const round = (bytes = 0) => Math.round(bytes / 1e5) / 10;
   const names = [...new Set([...old.keys(), ...now.keys()])];
   return Object.fromEntries(names.map((name) => [name, [round(old.get(name)), round(now.get(name))]]));
