@@ -1,7 +1,14 @@
 import { describe, expect, it } from "vitest";
 import { ApiProblem } from "../../../client";
 import { Account } from "../../../verify/soak/account";
-import { isSame, listProcesses, memoryGrowth, type Process, treeOf } from "../../../verify/soak/processes";
+import {
+  isSame,
+  listProcesses,
+  type Measurement,
+  memoryGrowth,
+  type Process,
+  treeOf,
+} from "../../../verify/soak/processes";
 import { findingLines, reportOf } from "../../../verify/soak/report";
 import { runSoak, type SoakResult } from "../../../verify/soak/run";
 import { Tally } from "../../../verify/soak/tally";
@@ -25,6 +32,7 @@ describe("a report", () => {
       accounts: 1,
       memoryGrowth: 10,
       memoryMb: {},
+      containers: [1, 1],
     },
     ...{ lostEvents: [], wrongPlans: [], unexpected5xx: [], unexpectedErrors: [], leftProcesses: [] },
   };
@@ -108,11 +116,24 @@ describe("processes", () => {
     bytes: megabytes * 1e6,
   });
 
+  /** A measurement with containers of 10 MB in the process `start.ts`. */
+  const measured = (count: number, ...processes: Process[]): Measurement => ({
+    processes: processes.map((one, index) => ({ ...one, pid: index })),
+    main: 0,
+    containers: { count, averageBytes: 10e6 },
+  });
+
   it("compare the average of each program, of which the largest growth counts", () => {
-    const before = [process_("start.ts", 100), process_("run_worker.py", 40), process_("run_worker.py", 60)];
-    const after = [process_("start.ts", 90), process_("run_worker.py", 60), process_("new.py", 500)];
+    const before = measured(4, process_("start.ts", 100), process_("run_worker.py", 40), process_("run_worker.py", 60));
+    const after = measured(4, process_("start.ts", 90), process_("run_worker.py", 60), process_("new.py", 500));
     expect(memoryGrowth(before, after)).toBe(20);
     expect(memoryGrowth(before, before)).toBe(0);
+  });
+
+  it("have not grown by the containers that were started meanwhile", () => {
+    const before = measured(4, process_("start.ts", 100));
+    expect(memoryGrowth(before, measured(6, process_("start.ts", 120)))).toBe(0);
+    expect(memoryGrowth(before, measured(4, process_("start.ts", 120)))).toBe(20);
   });
 
   it("are found with their descendants", async () => {
