@@ -126,7 +126,7 @@ export class Customer {
     const account = new Account();
     const { cloud } = this.scene;
     const { email } = account.credentials;
-    await this.checked("signs up", [], async () => {
+    await this.checked("signs up", ["session"], async () => {
       await this.browser.signUp(account.credentials, () => cloud.mailedCode(email));
       this.accounts.push(account);
       this.account = account;
@@ -134,7 +134,7 @@ export class Customer {
   }
 
   private async signIn(account: Account): Promise<void> {
-    await this.checked("signs in", [], () => this.enter(account));
+    await this.checked("signs in", ["session"], () => this.enter(account));
   }
 
   private async enter(account: Account): Promise<void> {
@@ -145,7 +145,7 @@ export class Customer {
   }
 
   private async signOut(): Promise<void> {
-    await this.checked("signs out", [], async () => {
+    await this.checked("signs out", ["session"], async () => {
       await this.browser.signOut();
       this.account = undefined;
     });
@@ -218,7 +218,7 @@ export class Customer {
 
   /** The API has rejected the token, so the client must get another one. All tabs ask at the same time. */
   private async refreshToken(): Promise<void> {
-    await this.checked("refreshes the token", [], async () => {
+    await this.checked("refreshes the token", ["session"], async () => {
       const { tabs } = this.browser;
       const before = await this.browser.tab.getIdToken();
       const after = await Promise.all(tabs.map((tab) => tab.getIdToken(before)));

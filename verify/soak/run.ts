@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { root } from "../../cli/root";
-import { type Client, createApi } from "../../client";
+import { type Client, createApi, type Session } from "../../client";
 import { customers as seeded } from "../../local/cloud/customers";
 import { readStackConfig } from "../../local/support/stackConfig";
 import { configKey } from "../../names";
@@ -59,6 +59,7 @@ const WARM_UP = { leastMs: 5_000, share: 0.1 };
 const API_CALLS_AT_ONCE = 4;
 /** Concurrent chats that start the relay's containers, for each customer. More than the customers start later. */
 const CHATS_AT_ONCE = 1.5;
+const FILL_ROUNDS = 2;
 /** Longest time in which a customer must finish the last action. */
 const HOMEWARD_MS = 180_000;
 const MONTH_SECONDS = 32 * 24 * 3600;
@@ -203,8 +204,9 @@ class Soak {
     await this.stack.invoke("reconciler");
     const end = this.timeline.begin(["vip chat"]);
     await this.switches.llms(["anthropic", "openai", "bedrock"], "overloaded");
-    const { inference } = await browser.tab.session();
-    const chat = async () => {
+    const { session: openGuest } = new Browser(this.cloud.started).tab;
+    const sessions = [await browser.tab.session(), await openGuest()];
+    const chat = async ({ inference }: Session) => {
       const response = await fetch(`${inference.url}/chat`, {
         method: "POST",
         headers: { "content-type": "application/json", authorization: inference.authorization },
@@ -212,7 +214,10 @@ class Soak {
       });
       await response.text();
     };
-    await Promise.all(Array.from({ length: Math.ceil(this.options.customers * CHATS_AT_ONCE) }, chat));
+    const count = Math.ceil(this.options.customers * CHATS_AT_ONCE);
+    // A container grows in its first chats, until all its code has run.
+    for (let round = 0; round < FILL_ROUNDS; round++)
+      for (const session of sessions) await Promise.all(Array.from({ length: count }, () => chat(session)));
     await this.switches.llms(["anthropic", "openai", "bedrock"], "none");
     end();
     browser.close();

@@ -40,7 +40,7 @@ export class Tally implements Findings {
    * @param beganMs begin of the action, as `performance.now()`
    */
   judge(error: unknown, action: string, areas: readonly Area[], beganMs: number): void {
-    const status = error instanceof ApiProblem ? errorCodes[error.code].status : 0;
+    const status = error instanceof ApiProblem ? errorCodes[error.code].status : isTimeout(error) ? 504 : 0;
     if ((status >= 500 || status === 429) && this.timeline.explains(areas, beganMs)) {
       this.excused++;
       return;
@@ -59,4 +59,9 @@ export class Tally implements Findings {
     if (this.timeline.explains(["webhook"], performance.now() - durationMs)) this.excused++;
     else this.unexpected5xx.push(`the webhook answers ${answer}, after ${Math.round(durationMs)} ms`);
   }
+}
+
+/** Whether a page did not answer in the time limit of `fetch`. */
+function isTimeout(error: unknown): boolean {
+  return error instanceof DOMException && error.name === "TimeoutError";
 }
