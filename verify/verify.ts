@@ -1,6 +1,7 @@
 import { InvalidArgumentError, Option } from "commander";
 import pc from "picocolors";
 import { command, run } from "../cli/command";
+import { Progress } from "../cli/progress";
 import { APP_BUDGET_LINES, CLIENT_BUDGET_BYTES } from "./clientApp/pack";
 import { clientAppLines } from "./clientApp/report";
 import { runClientApp } from "./clientApp/run";
@@ -11,10 +12,19 @@ import { leaversLines, reportOf } from "./leavers/report";
 import { runLeavers } from "./leavers/run";
 import { type FuzzReport, fuzz } from "./openapi/fuzz";
 import { setUpSchemathesis } from "./openapi/schemathesis";
+import { findingLines, MAX_GROWTH_PERCENT, soakLines, reportOf as soakReportOf } from "./soak/report";
+import { runSoak } from "./soak/run";
 
 interface LeaversOptions {
   json?: boolean;
   clients: number;
+  seed: number;
+}
+
+interface SoakOptions {
+  json?: boolean;
+  minutes: number;
+  customers: number;
   seed: number;
 }
 
@@ -143,7 +153,54 @@ Exits with status 1 when a number other than requests and accepted is not 0, als
     if (isBad(counts)) process.exitCode = 1;
   });
 
+program
+  .command("soak")
+  .description("lets customers use a local cloud for minutes, turns all its faults on and off, and checks the end")
+  .option("--json", "print one JSON object and nothing else")
+  .addOption(new Option("--minutes <number>", "time with faults").default(10).argParser(positive))
+  .addOption(new Option("--customers <number>", "customers at the same time").default(30).argParser(atLeast(1)))
+  .addOption(new Option("--seed <number>", "seed of what the customers do").default(1).argParser(atLeast(0)))
+  .addHelpText(
+    "after",
+    `
+Customers sign up, chat on each plan, leave, lose their connection, pay, change, cancel and dispute. The local cloud is
+npm start in another process. Its faults are on one after another, then some at once.
+chats              complete replies
+excused            errors that an active fault explains
+stalledSeconds     time in which this machine was too busy for the product's time limits; it explains all errors
+lostEvents         Stripe's events that were never handled, and replies with missing or misplaced text
+wrongPlans         plans that differ from what was paid, at the end and a month of Stripe's clock later
+unexpected5xx      server errors that no active fault explains
+unexpectedErrors   other errors that no active fault explains
+memoryGrowth       growth of the resident memory from the warm-up to the end, in percent, after garbage collection,
+                   without Lambda containers that were started meanwhile
+leftProcesses      processes that survive the stop of the local cloud
+The start, the warm-up and the checks take some minutes more. stderr has each finding.
+Exits with status 1 when a number from lostEvents on is not 0, or memoryGrowth is above ${MAX_GROWTH_PERCENT}, also with --json.`,
+  )
+  .action(async ({ minutes, customers, seed, json = program.opts<{ json?: boolean }>().json }: SoakOptions) => {
+    const progress = new Progress(process.stderr);
+    const show = process.stderr.isTTY ? progress.activity : everyHalfMinute(progress.step);
+    const result = await runSoak({ minutes, customers, seed, say: progress.step, show });
+    progress.clear();
+    const report = soakReportOf(result);
+    for (const line of findingLines(result)) console.error(line);
+    if (json) console.log(JSON.stringify(report));
+    else for (const line of soakLines(report)) console.log(line);
+    if (!report.passed) process.exitCode = 1;
+  });
+
 void run(program);
+
+/** Passes on a line at most every 30 s, for an output that is no terminal. */
+function everyHalfMinute(print: (line: string) => void): (line: string) => void {
+  let lastAt = performance.now();
+  return (line) => {
+    if (performance.now() - lastAt < 30_000) return;
+    lastAt = performance.now();
+    print(line);
+  };
+}
 
 function isBad({ requests: _, accepted: __, ...faults }: Omit<FuzzReport, "details">): boolean {
   return Object.values(faults).some((count) => count > 0);

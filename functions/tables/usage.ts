@@ -45,7 +45,7 @@ export interface UsageTable {
    * Admits a chat and reserves the maximum tokens that it can use. It throws RateLimited above a limit, and ApiError
    * `conflict` while a chat with this id is running.
    */
-  reserve(chat: ReserveRequest & { account: string }, now: Date): Promise<void>;
+  reserve(chat: Omit<ReserveRequest, "request"> & { account: string }, now: Date): Promise<void>;
   /** Ends a chat: replaces its reservation by the used tokens. A second call changes nothing. */
   settle(chat: { account: string; chatId: string; tokens: number }, now: Date): Promise<void>;
   /**
@@ -68,7 +68,8 @@ type Decide<Result> = (state: UsageState | undefined) => { next?: UsageState | u
 
 /**
  * Stores usage in the `ephemeral` table. A change is one conditional write, which fails if another container has
- * written since the cached state. The change is then computed again from a fresh read.
+ * written since the cached state. The change is then computed again from a fresh read. When a response was lost, the SDK
+ * repeats a write that has succeeded, and the condition fails. So every change must have no effect the second time.
  */
 export function createUsageTable(tableName: string): UsageTable {
   const client = new DynamoDBClient(awsClientLimits);
@@ -114,13 +115,9 @@ export function createUsageTable(tableName: string): UsageTable {
   }
 
   async function change<Result>(account: string, decide: Decide<Result>): Promise<Result> {
-    let lost: { version: string; result: Result } | undefined;
     for (let tries = 0; tries < MAX_TRIES; tries++) {
       const known = tries === 0 ? remembered.get(account) : undefined;
       const seen = known ?? (await load(account));
-      // When a response was lost, the SDK repeats the write. The first write has succeeded, but the condition of the
-      // second fails.
-      if (lost && lost.version === seen?.version) return lost.result;
       const { next, result } = decide(seen);
       if (!next) {
         // The cached state may be outdated, so a chat is refused only after a fresh read.
@@ -129,7 +126,6 @@ export function createUsageTable(tableName: string): UsageTable {
       }
       const version = randomUUID();
       if (await save(account, { ...next, version }, seen)) return result;
-      lost = { version, result };
       if (!known) await sleep(Math.random() * Math.min(WAIT_MS.first * 2 ** tries, WAIT_MS.longest));
     }
     throw new ApiError("overloaded", undefined, { cause: "too many concurrent changes of one account's usage" });
@@ -150,7 +146,8 @@ export function createUsageTable(tableName: string): UsageTable {
   }
 
   return {
-    async reserve({ account, ...request }, now) {
+    async reserve({ account, ...chat }, now) {
+      const request = { ...chat, request: randomUUID() };
       const refusal = await changeInTurn(account, (state) => {
         const { next, refusal: result } = reserve(state, request, now);
         return { next, result };

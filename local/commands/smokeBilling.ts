@@ -1,6 +1,7 @@
 import type { Api, PlanInfo } from "../../client";
 import { stripePanel } from "../cloud/stripePanel";
 import type { StripeDouble } from "../stripe/server";
+import { payAtCheckout, pressInPortal } from "../visitor/stripePages";
 
 /** Measurements and plans of the billing steps. */
 export interface BillingResult {
@@ -13,7 +14,6 @@ export interface BillingResult {
 type Step = "paid" | "cancelled" | "periodOver" | "renewalFailed" | "graceOver" | "paidAgain" | "disputed";
 
 const DAY_SECONDS = 24 * 3600;
-const WORKING_CARD = "4242424242424242";
 /** Longer than any webhook takes in this command. */
 const PLAN_TIMEOUT_MS = 10_000;
 
@@ -48,7 +48,7 @@ export async function walkBilling(
 
   say("paying, with every webhook held back");
   await panel.setSwitch("hold", true);
-  await pay((await api.checkout("paid")).url);
+  await payAtCheckout((await api.checkout("paid")).url);
   const returnedAt = performance.now();
   const synced = await api.sync();
   const paidAfterReturnMs = Math.round(performance.now() - returnedAt);
@@ -58,7 +58,7 @@ export async function walkBilling(
   const bought = await expectPlan("paid", "paid", "subscription");
 
   say("cancelling in the portal, and skipping time to the period's end");
-  await inPortal((await api.portal()).url, "cancel");
+  await pressInPortal((await api.portal()).url, "cancel");
   const cancelled = await expectPlan("cancelled", "paid", "subscription", async () => {
     const plan = await api.plan();
     return plan.cancel_at === undefined ? { ...plan, reason: "not cancelled" } : plan;
@@ -67,7 +67,7 @@ export async function walkBilling(
   await expectPlan("periodOver", "free", "canceled");
 
   say("paying again, and letting the renewal fail");
-  await pay((await api.checkout("paid")).url);
+  await payAtCheckout((await api.checkout("paid")).url);
   const again = await expectPlan("paid", "paid", "subscription");
   await panel.failNextRenewal(userId);
   await panel.advance(secondsTo(again.expires_at, panel.now()) + DAY_SECONDS / 4);
@@ -82,23 +82,6 @@ export async function walkBilling(
   await panel.dispute(userId);
   await expectPlan("disputed", "free", "disputed");
   return { paidAfterReturnMs, steps: steps as Record<Step, string> };
-}
-
-/** Submits Checkout's form and checks that Stripe redirects the browser back. */
-async function pay(checkoutUrl: string): Promise<void> {
-  const body = new URLSearchParams({ card_number: WORKING_CARD });
-  const { status, headers } = await fetch(checkoutUrl, { method: "POST", body, redirect: "manual" });
-  const back = headers.get("location") ?? "";
-  if (status !== 303 || !back.includes("checkout=success")) throw new Error(`Checkout answered ${status} ${back}`);
-}
-
-/** Presses the portal's button for an action. The customer has only one subscription on the portal's page. */
-async function inPortal(portalUrl: string, action: "cancel"): Promise<void> {
-  const html = await (await fetch(portalUrl)).text();
-  const [, subscription = ""] = /name="subscription" value="([^"]+)"/.exec(html) ?? [];
-  const body = new URLSearchParams({ subscription });
-  const { status } = await fetch(`${portalUrl}/${action}`, { method: "POST", body, redirect: "manual" });
-  if (status !== 303) throw new Error(`The portal answered ${status} to ${action}`);
 }
 
 /** Seconds from the Stripe clock's time `nowSeconds` to one minute after `moment`. */

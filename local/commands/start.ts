@@ -104,11 +104,12 @@ async function start(options: Options): Promise<void> {
     if (frontend) site = await serveFrontend(frontend, outputs);
     progress.clear();
     if (options.json) {
-      const { pageUrl, runpod } = cloud;
+      const { pageUrl, runpod, stripe: stripeDouble, aws } = cloud;
       const providers = await providerPorts(cloud);
       const jwksUrl = cloud.jwksUrl(outputs.signIn.issuer);
       const own = frontend && { url: frontend.origin, variables: frontendVariables(outputs) };
-      const printed = { pageUrl, ...outputs, jwksUrl, worker: runpod.workerKind, providers };
+      const doubles = { runpod: runpod.url, ...(stripeDouble && { stripe: stripeDouble.url }), aws: aws.endpoints };
+      const printed = { pageUrl, ...outputs, jwksUrl, worker: runpod.workerKind, providers, doubles };
       console.log(JSON.stringify({ ...printed, ...(own && { frontend: own }) }));
     } else {
       const seconds = ((performance.now() - startedAt) / 1000).toFixed(1);

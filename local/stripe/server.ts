@@ -2,12 +2,13 @@ import { join } from "node:path";
 import { Hono } from "hono";
 import type { Events } from "../support/events";
 import { CutConnection, type Listening, serve } from "../support/http";
+import { answerSwitches, SWITCHES_PATH } from "../support/switchesApi";
 import { type CatalogueEntry, StripeAccount } from "./account";
 import { stripeApi } from "./api";
 import { checkoutPage } from "./checkoutPage";
 import { type Deliveries, startDeliveries } from "./deliveries";
 import { portalPage } from "./portalPage";
-import { createSwitches, type Switches } from "./switches";
+import { createSwitches, Switches } from "./switches";
 
 /** Options of the Stripe double. */
 export interface StripeOptions {
@@ -32,6 +33,7 @@ export interface StripeDouble extends Listening, Pick<Deliveries, "settled" | "r
 
 /**
  * Starts the Stripe double on one port: the API below `/v1`, the pages of Checkout and portal, and webhook deliveries.
+ * Stripe has no `/admin/switches`: with it, other processes read and change the double's switches.
  *
  * Sources: https://docs.stripe.com/api, the SDK's types, https://docs.stripe.com/testing. Comments in the code mark
  * each deviation for local use: a clock that can be advanced, http endpoints on this machine, faster retries.
@@ -49,6 +51,11 @@ export async function startStripe(options: StripeOptions): Promise<StripeDouble>
   const wait = (eventId: string) => deliveries.answered(eventId, options.checkoutWaitMs ?? 10_000);
   app.route("/c/pay", checkoutPage(account, wait));
   app.route("/p/session", portalPage(account));
+  app.all(SWITCHES_PATH, async (c) => {
+    const { status, body } = answerSwitches(Switches, switches, { method: c.req.method, body: await c.req.text() });
+    if (!switches.hold) await deliveries.release();
+    return c.json(body, status);
+  });
   app.onError((error, c) => {
     if (error instanceof CutConnection) throw error;
     return c.json({ error: { type: "api_error", message: "The double has failed.", detail: error.message } }, 500);

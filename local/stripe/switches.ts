@@ -1,32 +1,36 @@
-/** Faults that can be switched on at any time. All are off at first. */
-export interface Switches {
+import * as z from "zod";
+
+/** Faults that can be switched on at any time. */
+export const Switches = z.strictObject({
   /** Sends each delivery twice. */
-  duplicate: boolean;
+  duplicate: z.boolean(),
   /** Maximum of the random delay of each delivery, in milliseconds. */
-  delayUpToMs: number;
+  delayUpToMs: z.int().min(0),
   /** Holds deliveries back until `release` is called. */
-  hold: boolean;
+  hold: z.boolean(),
   /** Drops deliveries. A dropped delivery counts as failed. */
-  lose: boolean;
+  lose: z.boolean(),
   /** Sends deliveries of one burst in random order. */
-  reorder: boolean;
+  reorder: z.boolean(),
   /** Signs deliveries with another secret. */
-  wrongSecret: boolean;
+  wrongSecret: z.boolean(),
   /** Sets the timestamp of signatures one day into the future. */
-  futureTimestamp: boolean;
+  futureTimestamp: z.boolean(),
   /**
    * The operator's settings of the customer portal. `missing`: they were never saved. `fixedPlan`: they do not allow a
    * change of plan.
    */
-  portal: "complete" | "fixedPlan" | "missing";
+  portal: z.enum(["complete", "fixedPlan", "missing"]),
   /** Delays API answers, in milliseconds. */
-  apiDelayMs: number;
+  apiDelayMs: z.int().min(0),
   /** Number of API requests that fail from now on. */
-  apiFailures: number;
+  apiFailures: z.int().min(0),
   /** HTTP status of the failures. With 0, the double executes the request and then cuts the connection. */
-  apiFailureStatus: number;
-}
+  apiFailureStatus: z.union([z.literal(0), z.int().min(400).max(599)]),
+});
+export type Switches = z.output<typeof Switches>;
 
+/** Creates switches that are all off. */
 export function createSwitches(): Switches {
   return {
     duplicate: false,

@@ -103,6 +103,21 @@ export function testUsage(tables: () => Tables): void {
     expect(await usage.read("user#u", limits, noon)).toMatchObject({ minute: { chats: 2 }, day: { tokens: 200 } });
   });
 
+  it("admits a chat when the write's response was lost and another container has written since", async () => {
+    const [usage, other] = [container(), container()];
+    await usage.reserve(chat("chat-0001"), noon);
+    const { send } = DynamoDBClient.prototype;
+    using spy = vi.spyOn(DynamoDBClient.prototype, "send");
+    spy.mockImplementationOnce(async function (this: DynamoDBClient, ...args: unknown[]) {
+      await Reflect.apply(send, this, args);
+      await other.reserve(chat("chat-0003"), noon);
+      return Reflect.apply(send, this, args);
+    });
+    await usage.reserve(chat("chat-0002"), noon);
+    expect(await usage.read("user#u", limits, noon)).toMatchObject({ minute: { chats: 3 }, day: { tokens: 300 } });
+    await expect(usage.reserve(chat("chat-0002"), noon)).rejects.toMatchObject({ code: "conflict" });
+  });
+
   it("counts each account separately", async () => {
     const usage = container();
     await usage.reserve(chat("chat-0001"), noon);

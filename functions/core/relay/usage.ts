@@ -36,6 +36,8 @@ export interface UsageLimits {
 
 const Reservation = z.object({
   chat_id: z.string(),
+  /** Id of the request that reserved. Absent in items of older versions. */
+  request: z.optional(z.string()),
   /** `sub` of the ticket. Several guests may share an account. */
   owner: z.string(),
   /** Maximum number of tokens that the chat can use. */
@@ -58,13 +60,15 @@ export const UsageState = z.object({
   tokens: z.int(),
   reservations: z.array(Reservation),
   /** Chats that were cancelled before they arrived. */
-  early_cancels: z.array(z.omit(Reservation, { tokens: true, cancelled: true })),
+  early_cancels: z.array(z.omit(Reservation, { request: true, tokens: true, cancelled: true })),
 });
 export type UsageState = z.infer<typeof UsageState>;
 
 /** Request to start a chat. */
 export interface ReserveRequest {
   chatId: string;
+  /** Unique id of this request. It tells the repetition of its own write from another chat with the same `chatId`. */
+  request: string;
   owner: string;
   /** Maximum number of tokens that the chat can use. */
   tokens: number;
@@ -100,19 +104,22 @@ export function totalTokens({ prompt_tokens, completion_tokens }: TokenUsage): n
 
 /**
  * Decides whether a chat may start. Returns the next state with the chat's reservation, or the reason of the refusal.
+ * Returns neither when this request has already reserved.
  */
 export function reserve(
   state: UsageState | undefined,
-  { chatId, owner, tokens, limits }: ReserveRequest,
+  { chatId, request, owner, tokens, limits }: ReserveRequest,
   now: Date,
 ): { next?: UsageState; refusal?: Refusal } {
   const current = currentState(state, now);
-  if (current.reservations.some(hasId(chatId))) return { refusal: { code: "conflict" } };
+  const running = current.reservations.find(hasId(chatId));
+  if (running) return running.request === request ? {} : { refusal: { code: "conflict" } };
   const retryAfterSeconds = secondsUntilAllowed(current, tokens, limits, now);
   if (retryAfterSeconds > 0) return { refusal: { code: "rate_limited", retryAfterSeconds } };
   const early = current.early_cancels.find(hasId(chatId));
   const reservation = {
     chat_id: chatId,
+    request,
     owner,
     tokens,
     expires_at: seconds(now) + RESERVATION_SECONDS,

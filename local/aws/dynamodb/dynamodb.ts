@@ -10,9 +10,10 @@ import {
   waitUntilTableNotExists,
 } from "@aws-sdk/client-dynamodb";
 import type { Store } from "dynalite/db/index.js";
-
+import * as z from "zod";
 import type { Events } from "../../support/events";
 import { type Listening, loopbackOnly, replay } from "../../support/http";
+import { answerSwitches, SWITCHES_PATH } from "../../support/switchesApi";
 import { callingRole, refusal } from "../iam/callers";
 import type { AwsAccount, AwsResource } from "../support/account";
 import type { Effects } from "../support/resource";
@@ -21,13 +22,21 @@ import { addTableSettings, continuousBackups } from "./description";
 import { changeTable, openDynalite } from "./indexes";
 import { changeableSettings, keys, tableInputs } from "./table";
 
+/** Faults that can be switched on at any time. */
+const Switches = z.strictObject({
+  /** Share of the functions' requests that are throttled, from 0 to 1. Other callers are never throttled. */
+  throttledShare: z.number().min(0).max(1),
+});
+type Switches = z.output<typeof Switches>;
+
 /** The running local DynamoDB. It serves all tables at one endpoint and stores them in a folder. */
 export interface Dynamodb extends Listening {
   effects: Effects;
 }
 
 /**
- * Starts DynamoDB on a free loopback port and keeps its tables below `path`.
+ * Starts DynamoDB on a free loopback port and keeps its tables below `path`. AWS has no `/admin/switches`: with it, other
+ * processes read and change the switches.
  *
  * @param account when given, a request with a role's credentials is refused unless the role's policies allow it
  */
@@ -38,13 +47,15 @@ export async function startDynamodb(
   account?: AwsAccount,
 ): Promise<Dynamodb> {
   const { server, store } = openDynalite({ path, createTableMs: 0, deleteTableMs: 0, updateTableMs: 0 });
-  guard(server, account);
+  const switches: Switches = { throttledShare: 0 };
+  guard(server, account, switches);
   const pending = new Set<ServerResponse>();
   server.on("request", (request, response) => {
     track(request, response, pending);
     const chunks: Buffer[] = [];
     request.on("data", (chunk: Buffer) => chunks.push(chunk));
     response.on("finish", () => {
+      if (request.url === SWITCHES_PATH) return;
       const operation = String(request.headers["x-amz-target"]).split(".").pop();
       events.emit({ source: "dynamodb", summary: `${operation} ${tableName(chunks)} → ${response.statusCode}` });
     });
@@ -76,7 +87,7 @@ export async function startDynamodb(
  * Puts two checks before dynalite. Web pages cannot read the tables: requests with a foreign `Host` are refused, and
  * responses have no CORS headers. A caller with a role's credentials can do only what the role's policies allow.
  */
-function guard(server: Server, account: AwsAccount | undefined): void {
+function guard(server: Server, account: AwsAccount | undefined, switches: Switches): void {
   const listeners = server.listeners("request") as RequestListener[];
   server.removeAllListeners("request");
   const dynalite: RequestListener = (request, response) => {
@@ -85,6 +96,7 @@ function guard(server: Server, account: AwsAccount | undefined): void {
   const answer: RequestListener = (request, response) => {
     // Without an origin, dynalite sends no CORS headers.
     delete request.headers.origin;
+    if (request.url === SWITCHES_PATH) return void changeSwitches(request, response).catch(() => response.destroy());
     if (account && request.headers["x-amz-target"] === "DynamoDB_20120810.DescribeTable")
       addTableSettings(account, response);
     const role = account && callingRole(account, request.headers.authorization);
@@ -99,13 +111,30 @@ function guard(server: Server, account: AwsAccount | undefined): void {
     const check = async () => {
       const body = await text(request);
       const reason = refusal(account, role, accessesOf(account, String(request.headers["x-amz-target"]), body));
-      if (reason === undefined) return dynalite(replay(request, body), response);
-      const error = { __type: "com.amazon.coral.service#AccessDeniedException", Message: reason };
-      response.writeHead(400, { "content-type": "application/x-amz-json-1.0" }).end(JSON.stringify(error));
+      if (reason !== undefined)
+        return refuse(response, { __type: "com.amazon.coral.service#AccessDeniedException", Message: reason });
+      if (Math.random() < switches.throttledShare) return refuse(response, throttled);
+      return dynalite(replay(request, body), response);
     };
     check().catch(() => response.destroy());
   };
+  const changeSwitches = async (request: IncomingMessage, response: ServerResponse) => {
+    const change = { method: request.method ?? "", body: await text(request) };
+    const { status, body } = answerSwitches(Switches, switches, change);
+    response.writeHead(status, { "content-type": "application/json" }).end(JSON.stringify(body));
+  };
   server.on("request", loopbackOnly(answer));
+}
+
+/** Error of an on-demand table above its throughput. The SDK sends the request again. */
+const throttled = {
+  __type: "com.amazon.coral.availability#ThrottlingException",
+  message:
+    "Throughput exceeds the current capacity of your table or index. DynamoDB is automatically scaling your table or index so please try again shortly.",
+};
+
+function refuse(response: ServerResponse, error: object): void {
+  response.writeHead(400, { "content-type": "application/x-amz-json-1.0" }).end(JSON.stringify(error));
 }
 
 function tableEffects(client: DynamoDBClient, store: Store, events: Events): Effects {

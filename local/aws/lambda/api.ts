@@ -48,8 +48,9 @@ class LambdaApiError extends Error {
 }
 
 /**
- * Serves five operations of Lambda's API: Invoke, GetAccountSettings, GetFunctionConfiguration,
- * UpdateFunctionConfiguration and GetFunctionUrlConfig. A request needs a signature for this region and service, but the signature is not
+ * Serves seven operations of Lambda's API: Invoke, GetAccountSettings, GetFunctionConfiguration,
+ * UpdateFunctionConfiguration, GetFunctionUrlConfig, PutFunctionConcurrency and DeleteFunctionConcurrency. A request needs
+ * a signature for this region and service, but the signature is not
  * verified, because the local cloud has no users. Payloads are never logged.
  *
  * @throws PortInUseError
@@ -103,6 +104,17 @@ export function startLambdaApi(options: LambdaApiOptions): Promise<Listening> {
     }
     return c.json(configurationOf(account, name));
   });
+  app.on(["PUT", "DELETE"], "/2017-10-31/functions/:name/concurrency", async (c) => {
+    c.header("x-amzn-requestid", randomUUID());
+    const isPut = c.req.method === "PUT";
+    const operation = `${isPut ? "Put" : "Delete"}FunctionConcurrency`;
+    const name = knownFunction(account, c.req.param("name"), undefined);
+    authorize(c, account, operation, name);
+    const reserved = isPut ? reservedOf(await c.req.json()) : NONE_RESERVED;
+    reserveConcurrency(account, name, reserved);
+    events.emit({ source: "lambda", summary: `${operation} ${name}` });
+    return isPut ? c.json({ ReservedConcurrentExecutions: reserved }) : c.body(null, 204);
+  });
   app.get("/2021-10-31/functions/:name/url", (c) => {
     c.header("x-amzn-requestid", randomUUID());
     authenticate(c.req.header("authorization"), account.region);
@@ -131,7 +143,8 @@ export function startLambdaApi(options: LambdaApiOptions): Promise<Listening> {
   });
   app.notFound((c) => {
     const message =
-      "The local cloud supports only Invoke, GetAccountSettings, GetFunctionConfiguration, UpdateFunctionConfiguration and GetFunctionUrlConfig.";
+      "The local cloud supports only Invoke, GetAccountSettings, GetFunctionConfiguration, UpdateFunctionConfiguration, " +
+      "GetFunctionUrlConfig, PutFunctionConcurrency and DeleteFunctionConcurrency.";
     return errorResponse(c, new LambdaApiError(404, "UnknownOperationException", message));
   });
   app.onError((error, c) => {
@@ -212,6 +225,28 @@ function setEnvironment(account: AwsAccount, name: string, body: unknown): void 
   if (!resource) return;
   const environment = { variables: data.Environment.Variables };
   account.put({ ...resource, outputs: { ...resource.outputs, environment } });
+}
+
+/** Value of a function without reserved concurrency in the provider's state. */
+const NONE_RESERVED = -1;
+const Concurrency = z.strictObject({ ReservedConcurrentExecutions: z.int().min(0) });
+
+/** @throws LambdaApiError for a body without the number of executions */
+function reservedOf(body: unknown): number {
+  const { data } = Concurrency.safeParse(body);
+  if (data) return data.ReservedConcurrentExecutions;
+  throw new LambdaApiError(
+    400,
+    "InvalidParameterValueException",
+    "ReservedConcurrentExecutions must be a whole number of at least 0.",
+  );
+}
+
+/** Sets how many executions of a function may run at once. With 0, all are throttled. */
+function reserveConcurrency(account: AwsAccount, name: string, reserved: number): void {
+  const resource = account.get(lambdaFunction.type, name);
+  if (!resource) return;
+  account.put({ ...resource, outputs: { ...resource.outputs, reservedConcurrentExecutions: reserved } });
 }
 
 function configurationOf(account: AwsAccount, name: string) {

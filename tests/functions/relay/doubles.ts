@@ -42,7 +42,7 @@ class MemoryUsage implements UsageTable {
   private readonly states = new Map<string, UsageState>();
 
   async reserve({ account, ...chat }: Parameters<UsageTable["reserve"]>[0], now: Date) {
-    const { next, refusal } = reserve(this.states.get(account), chat, now);
+    const { next, refusal } = reserve(this.states.get(account), { ...chat, request: crypto.randomUUID() }, now);
     if (refusal?.code === "conflict") throw new ApiError("conflict");
     if (refusal) throw new RateLimited(refusal.retryAfterSeconds);
     if (next) this.states.set(account, next);

@@ -18,7 +18,10 @@ const limits = { chatsPerMinute: 3, tokensPerDay: 1_000 };
 const noon = new Date("2026-11-27T12:00:00Z");
 const midnight = new Date("2026-11-28T00:00:00Z");
 const later = (seconds: number, from = noon) => new Date(from.getTime() + seconds * 1000);
-const request = (chatId: string, tokens = 100, owner = "u") => ({ chatId, owner, tokens, limits });
+const request = (chatId: string, tokens = 100, owner = "u") => ({
+  ...{ chatId, owner, tokens, limits },
+  request: crypto.randomUUID(),
+});
 
 /** Reserves chats one after the other and returns the last state. */
 function reserved(chats: [id: string, tokens: number][], now = noon): UsageState {

@@ -100,6 +100,30 @@ describe("DynamoDB table", () => {
     client.destroy();
   });
 
+  it("throttles the given share of the functions' requests, and none of other callers", async () => {
+    await using cloud = await startTestCloud();
+    const { engine } = cloud;
+    const { dynamodb } = cloud.aws.endpoints;
+    const table = await engine.create(TABLE, "users", plain);
+    const { accessKeyId } = putRole(cloud.aws.account, "plan", {
+      Action: ["dynamodb:GetItem"],
+      Resource: [String(table.outputs.arn)],
+    });
+    const get = new GetItemCommand({ TableName: table.id, Key: { user_id: { S: "u1" } } });
+    const readAs = async (caller?: string) => {
+      const client = clientOf(dynamodb, caller);
+      await client.send(get).finally(() => client.destroy());
+    };
+    const throttle = (throttledShare: number) =>
+      fetch(`${dynamodb}/admin/switches`, { method: "PATCH", body: JSON.stringify({ throttledShare }) });
+    expect(await (await throttle(1)).json()).toEqual({ throttledShare: 1 });
+    await expect(readAs(accessKeyId)).rejects.toMatchObject({ name: "ThrottlingException" });
+    await readAs();
+    await throttle(0);
+    await readAs(accessKeyId);
+    expect((await throttle(2)).status).toBe(400);
+  });
+
   it("rejects deletion while deletion protection is on", async () => {
     await using cloud = await startTestCloud();
     const table = await cloud.engine.create(TABLE, "users", { ...indexed, deletionProtectionEnabled: true });

@@ -1,10 +1,12 @@
 import { join } from "node:path";
 import { setImmediate } from "node:timers/promises";
 import {
+  DeleteFunctionConcurrencyCommand,
   GetFunctionConfigurationCommand,
   InvokeCommand,
   type InvokeCommandInput,
   LambdaClient,
+  PutFunctionConcurrencyCommand,
   RequestTooLargeException,
   ResourceNotFoundException,
   UpdateFunctionConfigurationCommand,
@@ -75,6 +77,17 @@ describe("Invoke API of Lambda", () => {
     for (const FunctionName of [arn, `${arn}:$LATEST`, `000000000000:function:${fn.id}`, `${fn.id}:$LATEST`])
       expect((await invoke({ n: 1 }, { FunctionName })).body.event).toEqual({ n: 1 });
     expect((await invoke({ n: 2 }, { Qualifier: "$LATEST" })).body.event).toEqual({ n: 2 });
+  });
+
+  it("throttles a function while it reserves no execution", async () => {
+    const named = { FunctionName: fn.id };
+    const none = new PutFunctionConcurrencyCommand({ ...named, ReservedConcurrentExecutions: 0 });
+    expect(await client.send(none)).toMatchObject({ ReservedConcurrentExecutions: 0 });
+    await expect(invoke({})).rejects.toMatchObject({ name: "TooManyRequestsException" });
+    await client.send(new DeleteFunctionConcurrencyCommand(named));
+    expect((await invoke({})).StatusCode).toBe(200);
+    const negative = new PutFunctionConcurrencyCommand({ ...named, ReservedConcurrentExecutions: -1 });
+    await expect(client.send(negative)).rejects.toMatchObject({ name: "InvalidParameterValueException" });
   });
 
   it("passes an empty object to the function when there is no payload", async () => {

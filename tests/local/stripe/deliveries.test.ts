@@ -166,6 +166,18 @@ describe("Stripe double", () => {
     expect(time > Date.now() / 1000 + 3_600).toBe(key === "futureTimestamp");
   });
 
+  it("is read and changed by other processes, which learn the allowed values", async () => {
+    const { double } = fixture();
+    const change = (body: object) =>
+      fetch(`${double.url}/admin/switches`, { method: "PATCH", body: JSON.stringify(body) });
+    expect(await (await change({ lose: true })).json()).toMatchObject({ lose: true, duplicate: false });
+    expect(double.switches.lose).toBe(true);
+    const refused = await change({ apiFailureStatus: 200, loose: true });
+    expect(refused.status).toBe(400);
+    expect(await refused.text()).toMatch(/loose.*apiFailureStatus|apiFailureStatus.*loose/s);
+    expect(await (await fetch(`${double.url}/admin/switches`)).json()).toEqual({ ...double.switches });
+  });
+
   it("fails the next API requests when apiFailures is set", async () => {
     const { stripe, double } = fixture();
     for (const [status, type, times] of [

@@ -40,7 +40,8 @@ function memoryUsage(): UsageTable {
   const states = new Map<string, UsageState>();
   const store = (account: string, next: UsageState | undefined) => next && states.set(account, next);
   return {
-    async reserve({ account, ...request }, now) {
+    async reserve({ account, ...chat }, now) {
+      const request = { ...chat, request: crypto.randomUUID() };
       const { next, refusal } = reserve(states.get(account), request, now);
       if (refusal?.code === "conflict") throw new ApiError("conflict");
       if (refusal) throw new RateLimited(refusal.retryAfterSeconds);

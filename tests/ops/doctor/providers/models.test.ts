@@ -12,7 +12,7 @@ const account = () => {
 };
 let servers: VipServers;
 beforeAll(async () => {
-  servers = await startVipServers(new Events(), () => account, offered);
+  servers = await startVipServers(new Events(), account, offered);
 });
 afterAll(() => servers.close());
 

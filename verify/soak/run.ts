@@ -1,0 +1,270 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import { root } from "../../cli/root";
+import { type Client, createApi, type Session } from "../../client";
+import { customers as seeded } from "../../local/cloud/customers";
+import { readStackConfig } from "../../local/support/stackConfig";
+import { configKey } from "../../names";
+import { Random } from "../chaos/random";
+import { Browser } from "./browser";
+import { SoakCloud } from "./cloud";
+import { Customer, type Scene } from "./customer";
+import { CloudSwitches, cycleFaults } from "./faults";
+import { averages, type Measurement, memoryGrowth } from "./processes";
+import { Stack } from "./stack";
+import { watchStalls } from "./stalls";
+import { StripeEvents } from "./stripeEvents";
+import { type Findings, Tally } from "./tally";
+import { Timeline } from "./timeline";
+import { watchWebhooks } from "./webhooks";
+
+/** Options of a run. */
+export interface SoakOptions {
+  /** Time with faults. The start, the warm-up and the checks at the end come in addition. */
+  minutes: number;
+  customers: number;
+  /** Seed of what the customers do. Their times also depend on the machine. */
+  seed: number;
+  /** Called with each step of the run. */
+  say: (line: string) => void;
+  /** Called often with the present state, for one line that is replaced. */
+  show: (line: string) => void;
+}
+
+/** Result of a run. */
+export interface SoakResult extends Findings {
+  /** Complete replies, and their number per minute of the time with faults. */
+  chats: number;
+  chatsPerMinute: number;
+  /** Errors that an active fault explains. */
+  excused: number;
+  /** Time in which this machine was too busy for the product's time limits. It counts as a fault that explains all errors. */
+  stalledSeconds: number;
+  /** Number of rounds of faults. */
+  rounds: number;
+  /** Accounts that were created. */
+  accounts: number;
+  /** Growth of the resident memory in percent, of the program that has grown the most. */
+  memoryGrowth: number;
+  /** Resident memory of an average process of each program in MB: after the warm-up, and at the end. */
+  memoryMb: Record<string, [number, number]>;
+  /** Number of Lambda's containers at the two measurements. */
+  containers: [number, number];
+  /** Processes that have survived the stop of the local cloud. */
+  leftProcesses: string[];
+}
+
+/** Shortest warm-up, and its share of the time with faults. */
+const WARM_UP = { leastMs: 5_000, share: 0.1 };
+/** Concurrent calls of each route that start the API's containers. The local cloud starts at most four of a function. */
+const API_CALLS_AT_ONCE = 4;
+/** Concurrent chats that start the relay's containers, for each customer. More than the customers start later. */
+const CHATS_AT_ONCE = 1.5;
+const FILL_ROUNDS = 2;
+/** Longest time in which a customer must finish the last action. */
+const HOMEWARD_MS = 180_000;
+const MONTH_SECONDS = 32 * 24 * 3600;
+const SHOW_EVERY_MS = 1_000;
+/** Time in which the last requests of a quiet local cloud end. */
+const QUIET_MS = 1_500;
+
+/**
+ * Lets customers use a local cloud, turns its faults on and off, and compares the end with what must be true.
+ *
+ * @throws Error when the local cloud does not start
+ */
+export async function runSoak(options: SoakOptions): Promise<SoakResult> {
+  options.say("starting the local cloud");
+  const cloud = await SoakCloud.start();
+  try {
+    const result = await new Soak(cloud, options).run();
+    options.say("stopping the local cloud");
+    return { ...result, leftProcesses: (await cloud.stop()).map(({ name, pid }) => `${name} (${pid})`) };
+  } finally {
+    await cloud.stop();
+  }
+}
+
+/** One run in a started local cloud. */
+class Soak {
+  private readonly timeline = new Timeline();
+  private readonly tally = new Tally(this.timeline);
+  private readonly stack: Stack;
+  private readonly switches: CloudSwitches;
+  private readonly events: StripeEvents;
+  private readonly customers: Customer[];
+  private readonly failed = new AbortController();
+  private open = Promise.withResolvers<void>();
+  private waiting = 0;
+  private isOver = false;
+  private active: string[] = [];
+
+  constructor(
+    private readonly cloud: SoakCloud,
+    private readonly options: SoakOptions,
+  ) {
+    const config = readStackConfig(root, "local");
+    this.stack = new Stack(cloud, config);
+    this.switches = new CloudSwitches(cloud, this.stack, config.values[configKey("runpodApiKey")] ?? "");
+    this.events = new StripeEvents(cloud, this.stack, config);
+    const scene: Scene = { cloud, tally: this.tally, gate: () => this.gate(), isOver: () => this.isOver };
+    const names = Array.from({ length: options.customers }, (_, index) => index + 1);
+    this.customers = names.map((number) => new Customer(`customer ${number}`, scene, new Random(options.seed, number)));
+  }
+
+  async run(): Promise<Omit<SoakResult, "leftProcesses">> {
+    const { say, show, minutes } = this.options;
+    const durationMs = minutes * 60_000;
+    const stopWatching = watchWebhooks(this.cloud.started, this.tally);
+    const stalls = watchStalls(this.cloud.started, this.timeline);
+    const showing = setInterval(() => show(this.state()), SHOW_EVERY_MS);
+    try {
+      say("warming up");
+      await this.fillContainers();
+      this.open.resolve();
+      const living = this.customers.map((customer) => customer.live());
+      const crash = Promise.all(living).catch((error: unknown) => this.failed.abort(error));
+      await this.sleep(Math.max(WARM_UP.leastMs, durationMs * WARM_UP.share));
+      const before = await this.pausedMeasurement();
+      say(`${this.options.customers} customers, and faults for ${minutes} min`);
+      const chatsBefore = this.tally.chats;
+      const rounds = await cycleFaults({
+        ...{ switches: this.switches, timeline: this.timeline, durationMs, signal: this.failed.signal },
+        onRound: (names) => {
+          this.active = names;
+        },
+      });
+      const chatsPerMinute = Math.round((this.tally.chats - chatsBefore) / minutes);
+      say("waiting for the last actions");
+      this.isOver = true;
+      await Promise.race([crash, sleep(HOMEWARD_MS, undefined, { ref: false }).then(() => this.report("hang"))]);
+      this.failed.signal.throwIfAborted();
+      await this.checkEnd();
+      say("measuring the memory");
+      await this.fillContainers();
+      await sleep(QUIET_MS);
+      const after = await this.cloud.measure();
+      const { lostEvents, wrongPlans, unexpected5xx, unexpectedErrors, chats, excused } = this.tally;
+      const accounts = this.customers.reduce((sum, customer) => sum + customer.accounts.length, 0);
+      const findings = { lostEvents, wrongPlans, unexpected5xx, unexpectedErrors };
+      const containers: [number, number] = [before.containers.count, after.containers.count];
+      const memory = { memoryGrowth: memoryGrowth(before, after), memoryMb: megabytes(before, after), containers };
+      const stalledSeconds = Math.round(stalls.stalledMs() / 1000);
+      return { ...findings, stalledSeconds, chats, chatsPerMinute, excused, rounds, accounts, ...memory };
+    } finally {
+      clearInterval(showing);
+      stalls.stop();
+      await stopWatching();
+      this.stack.close();
+    }
+  }
+
+  /** Compares plans and events, now and after the end of each subscription's period. */
+  private async checkEnd(): Promise<void> {
+    const { say } = this.options;
+    say("waiting for Stripe's events, and checking the plans");
+    await this.checkEvents();
+    await this.checkPlans("at the end");
+    say("moving Stripe's clock by a month, and checking the plans again");
+    await this.advance();
+    await this.checkEvents();
+    await this.checkPlans("a month later");
+  }
+
+  private async checkEvents(): Promise<void> {
+    const lost = await this.events.settled();
+    const lines = lost.map(({ id, type }) => `${type} ${id} was never handled`);
+    this.tally.lostEvents.push(...lines.filter((line) => !this.tally.lostEvents.includes(line)));
+  }
+
+  private async checkPlans(when: string): Promise<void> {
+    await Promise.all(this.customers.map((customer) => customer.checkAccounts(when)));
+  }
+
+  private async advance(): Promise<void> {
+    const response = await fetch(`${this.cloud.started.pageUrl}/stripe/advance`, {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify({ seconds: MONTH_SECONDS }),
+    });
+    if (!response.ok) throw new Error(`The page answered ${response.status} to advance`);
+    await response.body?.cancel();
+    for (const { accounts } of this.customers) for (const account of accounts) account.endPeriod();
+  }
+
+  /**
+   * Starts as many containers as a run may need, those of the relay with the code of every LLM. Otherwise the containers
+   * that a fault makes necessary would count as growth.
+   */
+  private async fillContainers(): Promise<void> {
+    const vip = seeded.find(({ label }) => label === "vip");
+    if (!vip) throw new Error("There is no seeded customer of the plan vip");
+    const browser = new Browser(this.cloud.started);
+    await browser.signIn(vip);
+    await Promise.all(Array.from({ length: API_CALLS_AT_ONCE }, () => this.callApi(browser.tab)));
+    await this.stack.invoke("reconciler");
+    const end = this.timeline.begin(["vip chat"]);
+    await this.switches.llms(["anthropic", "openai", "bedrock"], "overloaded");
+    const { session: openGuest } = new Browser(this.cloud.started).tab;
+    const sessions = [await browser.tab.session(), await openGuest()];
+    const chat = async ({ inference }: Session) => {
+      const response = await fetch(`${inference.url}/chat`, {
+        method: "POST",
+        headers: { "content-type": "application/json", authorization: inference.authorization },
+        body: JSON.stringify({ text: "こんばんは" }),
+      });
+      await response.text();
+    };
+    const count = Math.ceil(this.options.customers * CHATS_AT_ONCE);
+    // A container grows in its first chats, until all its code has run.
+    for (let round = 0; round < FILL_ROUNDS; round++)
+      for (const session of sessions) await Promise.all(Array.from({ length: count }, () => chat(session)));
+    await this.switches.llms(["anthropic", "openai", "bedrock"], "none");
+    end();
+    browser.close();
+  }
+
+  /** Calls every route once. The answers do not matter: the customer has no subscription, and the event no signature. */
+  private async callApi({ getIdToken, plan, sync, checkout, portal }: Client): Promise<void> {
+    const { apiUrl, webhookUrl } = this.cloud.started;
+    const { session, guest } = createApi({ apiUrl, getIdToken });
+    const webhook = () => fetch(webhookUrl, { method: "POST", body: "{}" }).then((response) => response.text());
+    await Promise.allSettled([session(), guest(), plan(), sync(), checkout("paid"), portal(), webhook()]);
+  }
+
+  /** Measures while no customer acts. */
+  private async pausedMeasurement(): Promise<Measurement> {
+    this.open = Promise.withResolvers();
+    while (this.waiting < this.customers.length) await this.sleep(50);
+    await sleep(QUIET_MS);
+    const measurement = await this.cloud.measure();
+    this.open.resolve();
+    return measurement;
+  }
+
+  private async gate(): Promise<void> {
+    this.waiting++;
+    await this.open.promise;
+    this.waiting--;
+  }
+
+  private sleep(ms: number): Promise<void> {
+    return sleep(ms, undefined, { signal: this.failed.signal }).catch(() => this.failed.signal.throwIfAborted());
+  }
+
+  private report(problem: string): void {
+    this.tally.unexpectedErrors.push(`customers ${problem} at the end of the run`);
+  }
+
+  private state(): string {
+    const { chats, excused, findings } = this.tally;
+    const faults = this.active.length > 0 ? this.active.join(" + ") : "no fault";
+    return `${chats} chats, ${excused} explained errors, ${findings} findings; now: ${faults}`;
+  }
+}
+
+function megabytes(before: Measurement, after: Measurement): Record<string, [number, number]> {
+  const [old, now] = [averages(before.processes), averages(after.processes)];
+  const round = (bytes = 0) => Math.round(bytes / 1e5) / 10;
+  const names = [...new Set([...old.keys(), ...now.keys()])];
+  return Object.fromEntries(names.map((name) => [name, [round(old.get(name)), round(now.get(name))]]));
+}

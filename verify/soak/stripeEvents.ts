@@ -1,0 +1,63 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import Stripe from "stripe";
+import { matters, parseEvent, type StripeEvent } from "../../functions/stripe/event";
+import { batchGet } from "../../functions/tables/batchGet";
+import { ephemeralKeys } from "../../functions/tables/ephemeralKeys";
+import type { StackConfig } from "../../local/support/stackConfig";
+import { configKey } from "../../names";
+import { clientOptions } from "../../stripe/clientOptions";
+import { webhookEvents } from "../../stripe/events";
+import type { SoakCloud } from "./cloud";
+import type { Stack } from "./stack";
+
+/** The reconciler handles an event from this age on. Until then, Stripe may still deliver it. */
+const RECONCILED_FROM_MS = 61_000;
+const ASK_EVERY_MS = 500;
+const CHUNK = 100;
+
+/** Stripe's events, and the stack's record of those that it has handled. */
+export class StripeEvents {
+  private readonly stripe: Stripe;
+
+  constructor(
+    { started }: Pick<SoakCloud, "started">,
+    private readonly stack: Stack,
+    { values }: StackConfig,
+  ) {
+    this.stripe = new Stripe(values[configKey("stripeApiKey")] ?? "", clientOptions(started.doubles.stripe));
+  }
+
+  /**
+   * Waits until the stack has handled every event: from Stripe's deliveries, or with one run of the reconciler when Stripe
+   * no longer delivers an event soon.
+   *
+   * @returns events that are still not handled
+   */
+  async settled(): Promise<StripeEvent[]> {
+    const beganMs = performance.now();
+    let events = await this.unhandled();
+    while (events.length > 0 && performance.now() - beganMs < RECONCILED_FROM_MS) {
+      await sleep(ASK_EVERY_MS);
+      events = await this.unhandled();
+    }
+    // The reconciler runs now instead of at its next schedule. Its failure shows in the events that are left.
+    if (events.length > 0) await this.stack.invoke("reconciler");
+    return this.unhandled();
+  }
+
+  private async unhandled(): Promise<StripeEvent[]> {
+    const events: StripeEvent[] = [];
+    for await (const event of this.stripe.events.list({ types: [...webhookEvents], limit: CHUNK })) {
+      const parsed = parseEvent(event);
+      if (parsed && matters(parsed)) events.push(parsed);
+    }
+    const handled = new Set<string>();
+    const key = (id: string) => `${ephemeralKeys.event}${id}`;
+    for (let from = 0; from < events.length; from += CHUNK) {
+      const keys = events.slice(from, from + CHUNK).map(({ id }) => key(id));
+      for (const { pk } of await batchGet(this.stack.dynamodb, this.stack.ephemeralTable, keys))
+        handled.add(pk?.S ?? "");
+    }
+    return events.filter(({ id }) => !handled.has(key(id)));
+  }
+}
