@@ -2,6 +2,8 @@ import { InvalidArgumentError, Option } from "commander";
 import pc from "picocolors";
 import { command, run } from "../cli/command";
 import { Progress } from "../cli/progress";
+import { canaryLines } from "./canary/report";
+import { runCanary } from "./canary/run";
 import { APP_BUDGET_LINES, CLIENT_BUDGET_BYTES } from "./clientApp/pack";
 import { clientAppLines } from "./clientApp/report";
 import { runClientApp } from "./clientApp/run";
@@ -25,6 +27,12 @@ interface SoakOptions {
   json?: boolean;
   minutes: number;
   customers: number;
+  seed: number;
+}
+
+interface CanaryOptions {
+  json?: boolean;
+  runs: number;
   seed: number;
 }
 
@@ -188,6 +196,32 @@ Exits with status 1 when a number from lostEvents on is not 0, or memoryGrowth i
     if (json) console.log(JSON.stringify(report));
     else for (const line of soakLines(report)) console.log(line);
     if (!report.passed) process.exitCode = 1;
+  });
+
+program
+  .command("canary")
+  .description("measures who meets a retrained model, and plays healthy and broken candidates against the verdict rule")
+  .option("--json", "print one JSON object and nothing else")
+  .addOption(new Option("--runs <number>", "healthy candidates, six hours each").default(1_000).argParser(atLeast(1)))
+  .addOption(new Option("--seed <number>", "seed of the ids and of the replies").default(1).argParser(atLeast(0)))
+  .addHelpText(
+    "after",
+    `
+sharePercent       share of 100,000 user ids that a candidate with a share of 5% answers
+monotone           whether no user returns to the released model when the share grows
+sticky             whether a user gets the same answer every time
+falseAlarms        healthy candidates that a verdict ended
+faults             minutes from each fault to the rollback, in simulated time, and the verdict's reason
+tooFewReplies      verdict about a broken candidate with too few replies
+Everything is computed: no server is started. Exits with status 1 when ok is false, also with --json.`,
+  )
+  .action(({ runs, seed, json = program.opts<{ json?: boolean }>().json }: CanaryOptions) => {
+    const progress = new Progress(process.stderr);
+    const report = runCanary(runs, seed, (run) => progress.activity(`${run} of ${runs} healthy candidates`));
+    progress.clear();
+    if (json) console.log(JSON.stringify(report));
+    else for (const line of canaryLines(report)) console.log(line);
+    if (!report.ok) process.exitCode = 1;
   });
 
 void run(program);

@@ -1,0 +1,164 @@
+import { compareRanks, type Part, probabilityOfMore, sum } from "./statistics";
+
+/** Upper bounds of the first-text histogram, in milliseconds. Each is about 1.4 times the one before. */
+const FIRST_TEXT_BOUNDS_MS = [125, 175, 250, 350, 500, 700, 1_000, 1_400, 2_000, 2_800, 4_000, 5_600, 8_000];
+
+/** Replies of one model version in one slot of time. */
+export interface ReplyCounts {
+  /** Chats that the version ended, with a reply or with a failure. Cancelled and refused chats do not count. */
+  replies: number;
+  /** Failed replies. A reply that the released model gave instead also counts here. */
+  failed: number;
+  /** Replies that are filtered, or have no text. */
+  empty: number;
+  /** Replies that break the contract of `contract/worker.ts`. */
+  invalid: number;
+  /**
+   * Histogram of the time to the first text (`firstTextBin`). Only replies of a worker that had already started count,
+   * because a candidate with few customers starts often.
+   */
+  firstText: readonly number[];
+}
+
+/** State of the candidate's workers: minutes for which a metric of the poller has been 1 without a break. */
+export interface WorkerMinutes {
+  crashLoop: number;
+  noCapacity: number;
+}
+
+/** Observations of a candidate. Both lists have one entry per slot of five minutes, the newest last. */
+export interface Observations {
+  candidate: readonly ReplyCounts[];
+  released: readonly ReplyCounts[];
+  workers: WorkerMinutes;
+}
+
+/** Decision about a candidate. `wait` means that there are too few replies for a decision. */
+export interface Verdict {
+  action: "keep" | "wait" | "rollback";
+  /** One sentence for the operator. */
+  reason: string;
+}
+
+/** Duration of a slot. One verdict follows each slot. */
+export const SLOT_MINUTES = 5;
+/** Number of slots that a verdict looks at. */
+export const SLOTS = 6;
+
+/** Fewest candidate replies for a comparison with the released version. */
+const FEWEST_REPLIES = 50;
+/**
+ * Highest probability of a difference that is only chance. A day has 288 verdicts with at most 8 tests each. By the sum
+ * of all probabilities, a healthy candidate has at most 0.0003 false rollbacks per day. The real number is smaller,
+ * because verdicts share slots, and because Fisher's test is conservative.
+ */
+const CHANCE = 1e-7;
+/** A difference below this number of points does not matter to customers, even if it is certain. */
+const POINTS_THAT_MATTER = 0.02;
+/** Share of the pairs of replies in which the candidate is slower. 0.7 is about a 1.4 times slower first text. */
+const SLOWER_THAT_MATTERS = 0.7;
+/** Longest crash loop and lack of workers, in minutes. */
+const LONGEST_MINUTES = { crashLoop: 2, noCapacity: 5 };
+
+/** Counts of a healthy version. They replace the released version's counts when it has too few replies. */
+const HEALTHY: ReplyCounts = { replies: 1_000, failed: 10, empty: 20, invalid: 0, firstText: [] };
+
+/** Number of the histogram's bin for a first text. */
+export function firstTextBin(firstTextMs: number): number {
+  const bin = FIRST_TEXT_BOUNDS_MS.findIndex((bound) => firstTextMs <= bound);
+  return bin === -1 ? FIRST_TEXT_BOUNDS_MS.length : bin;
+}
+
+/** Counts of a slot without replies. */
+export function noReplies(): ReplyCounts {
+  const firstText = Array.from({ length: FIRST_TEXT_BOUNDS_MS.length + 1 }, () => 0);
+  return { replies: 0, failed: 0, empty: 0, invalid: 0, firstText };
+}
+
+/**
+ * Judges a candidate. A broken contract, a crash loop and a lack of workers end it without a minimum number of replies.
+ * All other rules compare it with the released version, over the last ten minutes and over all slots. The short window
+ * finds a new fault soon. The long window has enough replies when there are few customers.
+ */
+export function judge({ candidate, released, workers }: Observations): Verdict {
+  const urgent = urgentReason(total(candidate), workers);
+  if (urgent) return { action: "rollback", reason: urgent };
+  const windows = [10 / SLOT_MINUTES, SLOTS].map((slots) => [total(candidate, slots), total(released, slots)] as const);
+  const judged = windows.filter(([own]) => own.replies >= FEWEST_REPLIES);
+  for (const [own, other] of judged) {
+    const reason = worseReason(own, other);
+    if (reason) return { action: "rollback", reason };
+  }
+  const { replies } = total(candidate);
+  if (judged.length > 0) return { action: "keep", reason: `${replies} replies, not worse than the released version.` };
+  return {
+    action: "wait",
+    reason: `${replies} replies, too few for a verdict: at least ${FEWEST_REPLIES} are needed.`,
+  };
+}
+
+function urgentReason({ invalid }: ReplyCounts, { crashLoop, noCapacity }: WorkerMinutes): string | undefined {
+  if (invalid > 0) return `${invalid} replies break the contract.`;
+  if (crashLoop >= LONGEST_MINUTES.crashLoop) return `The workers have crashed for ${crashLoop} minutes.`;
+  if (noCapacity >= LONGEST_MINUTES.noCapacity) return `Jobs have had no worker for ${noCapacity} minutes.`;
+  return undefined;
+}
+
+function worseReason(candidate: ReplyCounts, released: ReplyCounts): string | undefined {
+  const baseline = released.replies < FEWEST_REPLIES ? HEALTHY : released;
+  for (const part of ["failed", "empty"] as const) {
+    const [own, other] = [candidate[part] / candidate.replies, baseline[part] / baseline.replies];
+    if (!isMore({ of: candidate.replies, count: candidate[part] }, { of: baseline.replies, count: baseline[part] }))
+      continue;
+    return `${percent(own)} of the replies are ${part}, against ${percent(other)} of the released version.`;
+  }
+  return slowerReason(candidate.firstText, baseline.firstText);
+}
+
+/** The candidate is slower if all of its replies are slower (ranks), or if more of its replies are very slow (tail). */
+function slowerReason(candidate: readonly number[], released: readonly number[]): string | undefined {
+  const own = sum(candidate);
+  const other = sum(released);
+  if (own < FEWEST_REPLIES || other < FEWEST_REPLIES) return undefined;
+  const ranks = compareRanks(candidate, released);
+  const p95 = percentileBin(released, 0.95);
+  const tail = { of: own, count: sum(candidate.slice(p95 + 1)) };
+  const releasedTail = { of: other, count: sum(released.slice(p95 + 1)) };
+  const isSlower = ranks.above >= SLOWER_THAT_MATTERS && ranks.probability < CHANCE;
+  if (!isSlower && !isMore(tail, releasedTail)) return undefined;
+  const late = percent(tail.count / own);
+  return `The first text is slower: ${late} of the replies start later than 95% of the released version's replies.`;
+}
+
+/** Whether the first part is larger by points that matter, and not by chance. */
+function isMore(observed: Part, baseline: Part): boolean {
+  const points = observed.count / observed.of - baseline.count / baseline.of;
+  return points >= POINTS_THAT_MATTER && probabilityOfMore(observed, baseline) < CHANCE;
+}
+
+function percentileBin(histogram: readonly number[], part: number): number {
+  let counted = 0;
+  const needed = sum(histogram) * part;
+  return histogram.findIndex((count) => {
+    counted += count;
+    return counted >= needed;
+  });
+}
+
+/** Sum of the newest slots. */
+function total(slots: readonly ReplyCounts[], newest = SLOTS): ReplyCounts {
+  return slots.slice(-newest).reduce(
+    (all, slot) => ({
+      replies: all.replies + slot.replies,
+      failed: all.failed + slot.failed,
+      empty: all.empty + slot.empty,
+      invalid: all.invalid + slot.invalid,
+      firstText: all.firstText.map((count, bin) => count + (slot.firstText[bin] ?? 0)),
+    }),
+    noReplies(),
+  );
+}
+
+function percent(part: number): string {
+  return `${(part * 100).toFixed(1)}%`;
+}
