@@ -108,6 +108,8 @@ export interface FixtureValues {
   expiredTicket?: string | undefined;
   /** Ticket for another model. Undefined when the caller cannot obtain one. */
   otherModelsTicket?: string | undefined;
+  /** Ticket for another endpoint of the same model. Undefined when the caller cannot obtain one. */
+  otherEndpointsTicket?: string | undefined;
 }
 
 /**
@@ -121,6 +123,7 @@ export function fillFixture(fixture: Fixture, values: FixtureValues): { fixture:
     $TICKET: values.ticket,
     $EXPIRED_TICKET: values.expiredTicket,
     $OTHER_MODELS_TICKET: values.otherModelsTicket,
+    $OTHER_ENDPOINTS_TICKET: values.otherEndpointsTicket,
     $MODEL: model,
     $OTHER_MODEL: models.find((other) => other !== model),
     // A text of Latin letters has few tokens, so a model on a CPU can read it in time.

@@ -42,6 +42,11 @@ export const TicketClaims = z.object({
    */
   household: z.optional(z.string().check(z.maxLength(64))),
   /**
+   * RunPod's id of the only endpoint that accepts the ticket. It separates a candidate from the released model: both have
+   * the same `aud`. Workers of older versions ignore it, and tickets of a model without a candidate have none.
+   */
+  endpoint: z.optional(z.string().check(z.maxLength(64))),
+  /**
    * `keepalive`: the ticket of a job that only keeps RunPod from shrinking an idle endpoint. A worker answers such a job
    * without the engine, and the relay refuses the ticket.
    */

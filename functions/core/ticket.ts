@@ -19,7 +19,7 @@ export const TICKET_JOBS = 18;
 /** Claims of a ticket without the times, the id and the number of jobs. */
 export type TicketGrant = Pick<
   TicketClaims,
-  "iss" | "sub" | "aud" | "plan" | "limits" | "correlation_id" | "household" | "kind"
+  "iss" | "sub" | "aud" | "plan" | "limits" | "correlation_id" | "household" | "endpoint" | "kind"
 >;
 
 /**

@@ -38,6 +38,7 @@ describe("The Python worker", needsPython, () => {
       ticket: await endpoints.ticket(model),
       expiredTicket: await endpoints.ticket(model, new Date(0)),
       otherModelsTicket: other && (await endpoints.ticket(other)),
+      otherEndpointsTicket: await endpoints.ticket(model, new Date(), "another"),
     };
   }
 

@@ -46,8 +46,15 @@ export class Endpoints {
   /** Value of the `Authorization` header of the job APIs. */
   readonly authorization = `Bearer ${ACCOUNT_KEY}`;
 
-  async ticket(model: Model, at = new Date()): Promise<string> {
-    const grant = { iss: ISSUER, sub: "guest:1", aud: model, plan: modelPlans[model], limits };
+  async ticket(model: Model, at = new Date(), endpoint?: string): Promise<string> {
+    const grant = {
+      iss: ISSUER,
+      sub: "guest:1",
+      aud: model,
+      plan: modelPlans[model],
+      limits,
+      ...(endpoint && { endpoint }),
+    };
     return (await signTicket(grant, this.key, at)).ticket;
   }
 

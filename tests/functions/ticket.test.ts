@@ -45,6 +45,11 @@ describe("ticket", () => {
     expect(new Set(claims.map(({ jti }) => jti)).size).toBe(2);
   });
 
+  it("names the only endpoint that accepts it", async () => {
+    const { ticket } = await signTicket({ ...grant, endpoint: "endpoint-1" }, key, now);
+    expect(await verifyTicket(ticket, { jwks, issuer, model: "phi3", now })).toMatchObject({ endpoint: "endpoint-1" });
+  });
+
   it("of a keep-alive job is rejected, because it is for a worker only", async () => {
     const { ticket } = await signTicket({ ...grant, kind: "keepalive" }, key, now);
     expect(await refusal(ticket)).toBe("ticket_invalid");

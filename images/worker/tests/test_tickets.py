@@ -17,7 +17,7 @@ from snack_worker.tickets import MAX_QUEUE_S, TicketGate
 
 from .conftest import Run
 from .stub_engine import StubEngine
-from .worker_environment import OTHER_MODEL, environment, public_jwk, ticket
+from .worker_environment import ENDPOINT, OTHER_MODEL, environment, public_jwk, ticket
 
 
 def _error(items: list[Any]) -> dict[str, Any]:
@@ -84,7 +84,27 @@ _INVALID_TICKETS = {
     "expired": (ticket(exp=_EXPIRED), "ticket_expired"),
     "expired and for another model": (ticket(exp=_EXPIRED, aud=OTHER_MODEL), "ticket_expired"),
     "for another model": (ticket(aud=OTHER_MODEL), "ticket_wrong_model"),
+    "for another endpoint": (ticket(endpoint="endpoint-2"), "ticket_wrong_model"),
+    "for an empty endpoint": (ticket(endpoint=""), "ticket_wrong_model"),
+    "for a number as the endpoint": (ticket(endpoint=1), "ticket_invalid"),
+    "for another endpoint and expired": (ticket(endpoint="endpoint-2", exp=_EXPIRED), "ticket_expired"),
 }
+
+
+async def test_ticket_is_accepted_when_it_names_the_endpoint_of_the_worker(run: Run) -> None:
+    items = await run(text="こんばんは", ticket=ticket(endpoint=ENDPOINT))
+    assert items[-1]["done"] is True
+
+
+async def test_ticket_for_an_endpoint_is_refused_when_the_worker_does_not_know_its_endpoint(
+    tmp_path: Path, engine: StubEngine
+) -> None:
+    env = {name: value for name, value in environment(tmp_path).items() if name != "RUNPOD_ENDPOINT_ID"}
+    handler = make_handler(read_settings(env), Engine(engine.base_url))
+    value = {"text": "やあ", "ticket": ticket(endpoint=ENDPOINT)}
+    items = [item async for item in handler({"id": "1", "input": value})]
+    assert _error(items)["code"] == "ticket_wrong_model"
+    assert engine.requests == []
 
 
 async def test_ticket_is_accepted_when_the_clock_of_the_worker_is_slow(run: Run) -> None:
@@ -181,7 +201,7 @@ def test_job_count_of_a_ticket_is_kept_while_its_jobs_can_still_arrive(tmp_path:
 
 def _gate(tmp_path: Path) -> TicketGate:
     settings = read_settings(environment(tmp_path))
-    return TicketGate(settings.ticket_keys, settings.ticket_issuer, settings.model)
+    return TicketGate(settings.ticket_keys, settings.ticket_issuer, settings.model, settings.endpoint)
 
 
 async def test_error_for_an_expired_ticket_is_retryable(run: Run) -> None:

@@ -19,6 +19,7 @@ MODEL, OTHER_MODEL = MODELS[:2]
 
 ISSUER = "snack-misaki/test"
 VERSION = "2026-11-22"
+ENDPOINT = "endpoint-1"
 LIMITS = {"max_tokens": 200, "max_messages": 10, "max_input_chars": 500}
 
 ticket_key = Ed25519PrivateKey.generate()
@@ -65,6 +66,7 @@ def environment(directory: Path, **overrides: str) -> dict[str, str]:
         "TICKET_ISSUER": ISSUER,
         "TICKET_JWKS": json.dumps({"keys": [public_jwk(ticket_key, "k1")]}),
         "MODEL_VERSION_FILE": str(version_file),
+        "RUNPOD_ENDPOINT_ID": ENDPOINT,
         "ENGINE_BASE_URL": "http://127.0.0.1:8000/v1",
         **overrides,
     }

@@ -42,7 +42,7 @@ def make_handler(settings: Settings, engine: Engine) -> Handler:
     template cannot be read.
     """
     prompt_format = read_prompt_format(settings.tokenizer_file, settings.chat_template_file)
-    gate = TicketGate(settings.ticket_keys, settings.ticket_issuer, settings.model)
+    gate = TicketGate(settings.ticket_keys, settings.ticket_issuer, settings.model, settings.endpoint)
 
     async def handle(job: Job) -> AsyncGenerator[Item]:
         job_id, value = job["id"], job["input"]

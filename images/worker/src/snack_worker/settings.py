@@ -55,6 +55,8 @@ class Settings:
     ticket_issuer: str
     """Issuer of accepted tickets: `snack-misaki/<stack>`."""
     ticket_keys: TicketKeys
+    endpoint: str | None
+    """RunPod's id of this endpoint. RunPod sets it; None when the worker runs elsewhere."""
     engine_base_url: str
     """Base URL of the OpenAI-compatible API, ending in `/v1`."""
     engine_start_limit_s: float
@@ -102,6 +104,7 @@ def read_settings(env: Mapping[str, str]) -> Settings:
         chat_template_file=Path(env.get("CHAT_TEMPLATE_FILE", "/models/chat_template.jinja")),
         ticket_issuer=issuer,
         ticket_keys=keys,
+        endpoint=env.get("RUNPOD_ENDPOINT_ID", "").strip() or None,
         engine_base_url=base_url,
         # RunPod kills a starting worker after seven minutes without giving a reason. The default is shorter than that.
         engine_start_limit_s=_whole_number(env, "ENGINE_START_LIMIT_S", default=400, most=3_600),

@@ -2,8 +2,8 @@
 Tickets: short-lived JWTs (EdDSA, Ed25519) that let their holder send some jobs to one model. The worker verifies them
 offline, before it uses the GPU.
 
-Order of the checks: present, genuine (algorithm, `typ`, key, signature, issuer, shape), not expired, for this model,
-not used up.
+Order of the checks: present, genuine (algorithm, `typ`, key, signature, issuer, shape), not expired, for this model
+and endpoint, not used up. A ticket without an endpoint is for all endpoints of its model.
 
 RunPod does not return the submission time of a job. A job may wait for minutes while a worker starts, and its ticket
 may expire during the wait. Therefore the worker accepts a ticket that was valid at the earliest possible submission
@@ -70,10 +70,11 @@ class Ticket:
 class TicketGate:
     """Admits the jobs of one model by their tickets. Counts the jobs of each ticket on this worker."""
 
-    def __init__(self, keys: TicketKeys, issuer: str, model: str) -> None:
+    def __init__(self, keys: TicketKeys, issuer: str, model: str, endpoint: str | None) -> None:
         self._keys = keys
         self._issuer = issuer
         self._model = model
+        self._endpoint = endpoint
         self._uses: dict[str, tuple[int, int]] = {}
         """Number of jobs and expiry by ticket id."""
         self._next_prune_s = 0.0
@@ -86,7 +87,14 @@ class TicketGate:
         ticket.
         """
         submitted_s = min(now_s, max(submitted_after_s, now_s - MAX_QUEUE_S))
-        valid = verify_ticket(ticket, keys=self._keys, issuer=self._issuer, model=self._model, now_s=submitted_s)
+        valid = verify_ticket(
+            ticket,
+            keys=self._keys,
+            issuer=self._issuer,
+            model=self._model,
+            endpoint=self._endpoint,
+            now_s=submitted_s,
+        )
         self._prune(now_s)
         if valid.jobs is not None and self._uses.get(valid.id, (0, 0))[0] >= valid.jobs:
             raise WorkerError("ticket_expired", "The ticket is used up. Ask for a new session.", cause="used up")
@@ -123,7 +131,9 @@ def parse_jwks(text: str) -> TicketKeys:
     return keys
 
 
-def verify_ticket(ticket: object, *, keys: TicketKeys, issuer: str, model: str, now_s: float) -> Ticket:
+def verify_ticket(
+    ticket: object, *, keys: TicketKeys, issuer: str, model: str, endpoint: str | None, now_s: float
+) -> Ticket:
     """
     Returns the claims of a ticket that is valid at `now_s`. Otherwise raises WorkerError with the first code that
     applies: ticket_missing, ticket_invalid, ticket_expired, ticket_wrong_model.
@@ -135,13 +145,16 @@ def verify_ticket(ticket: object, *, keys: TicketKeys, issuer: str, model: str, 
     claims = _verify_signature(ticket, keys, issuer)
     expires_s, jobs, limits = claims["exp"], claims.get("jobs"), _limits(claims.get("limits"))
     correlation_id, kind = claims.get("correlation_id"), claims.get("kind")
+    only_endpoint = claims.get("endpoint")
     if limits is None or not _is_int(expires_s) or not (jobs is None or (_is_int(jobs) and jobs > 0)):
         raise WorkerError("ticket_invalid", cause="invalid claims")
     if not isinstance(correlation_id, str | None) or kind not in (None, KEEP_ALIVE):
         raise WorkerError("ticket_invalid", cause="invalid claims")
+    if not isinstance(only_endpoint, str | None):
+        raise WorkerError("ticket_invalid", cause="invalid claims")
     if now_s >= expires_s + CLOCK_SKEW_S:
         raise WorkerError("ticket_expired")
-    if claims["aud"] != model:
+    if claims["aud"] != model or only_endpoint not in (None, endpoint):
         raise WorkerError("ticket_wrong_model")
     return Ticket(str(claims["jti"]), expires_s, jobs, limits, correlation_id, kind == KEEP_ALIVE)
 
