@@ -3,6 +3,7 @@ import { AccountKeys } from "./infra/accountKeys";
 import { HttpApi } from "./infra/api";
 import { Auth } from "./infra/auth";
 import { Billing } from "./infra/billing";
+import { createCandidate } from "./infra/candidate";
 import { loadConfig } from "./infra/config";
 import { Data } from "./infra/data";
 import { Identity } from "./infra/identity";
@@ -28,6 +29,10 @@ const images = byModel((model) => new WorkerImage(model, { config }));
 const keys = new AccountKeys("account-keys", { config });
 const registry = new Registry("registry", { config, keys, images: Object.values(images) });
 const endpoints = byModel((model) => new Inference(model, { config, tickets, registry, image: images[model] }));
+// A retrained model answers some customers first, if the configuration has one.
+byModel((model) =>
+  createCandidate(model, { config, tickets, registry, image: images[model], released: endpoints[model] }),
+);
 
 // The relay streams every plan's chats: to the endpoints, and for the vip plan to external LLMs.
 const relay = new Relay("relay", { config, data, tickets, keys, endpoints });

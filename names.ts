@@ -42,6 +42,8 @@ export function stackNames(stack: string) {
     owner: `${PROJECT}/${stack}`,
     /** Name of a model's template and endpoint at RunPod. */
     endpoint: (model: Model) => `${prefix}-${model}`,
+    /** Name of the template and endpoint of a model's candidate. */
+    candidateEndpoint: (model: Model) => `${prefix}-${model}-candidate`,
     /**
      * Name, or beginning of the name, of registry credentials at RunPod. The RunPod provider requires
      * `<project>-<stack>-`.
@@ -64,6 +66,7 @@ export function stackNames(stack: string) {
     /** Names of the parameters in SSM Parameter Store. */
     parameters: {
       browserKey: (model: Model) => parameter(`${model}-browser-key`),
+      candidate: (model: Model) => parameter(`${model}-candidate`),
       providerKey: (provider: VipProvider) => parameter(`${provider}-key`),
       registryTokenExpiry: parameter("registry-token-expiry"),
       runpodApiKey: parameter("runpod-api-key"),

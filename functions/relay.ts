@@ -8,6 +8,7 @@ import type { Prices } from "./core/relay/spend";
 import type { UsageLimits } from "./core/relay/usage";
 import { createTicketReader } from "./core/ticket";
 import { createAlarms, type RaiseAlarm } from "./lib/alarms";
+import { type CandidateSettings, createCandidates } from "./lib/candidates";
 import { createParameters, RECHECK_MS } from "./lib/parameters";
 import { type StreamHandler, streamHandler } from "./lib/streaming";
 import type { ChatServices } from "./relay/chat";
@@ -18,13 +19,13 @@ import { createSpendTable } from "./tables/spend";
 import { createUsageTable } from "./tables/usage";
 
 /** Settings of the relay: names and URLs, never a secret. */
-export interface Settings {
+export interface Settings extends CandidateSettings {
   ticketIssuer: string;
   /** Public keys of the tickets: the JSON text of a JWKS. */
   ticketJwks: string;
   /** SSM parameter with the private JWK that signs the tickets of RunPod jobs. */
   signingKeyParameter: string;
-  /** Base URLs of the job APIs of the models that the relay serves. */
+  /** Base URLs of the job APIs of the models. */
   endpoints: Partial<Record<Model, string>>;
   /** SSM parameter with the RunPod account's API key. */
   runpodKeyParameter: string;
@@ -58,6 +59,7 @@ export function create(settings: Settings, pace?: ChatServices["pace"]): StreamH
       cooldowns: createCooldowns(createCooldownStore(settings.ephemeralTable)),
       limits: settings.limits,
       endpoints: settings.endpoints,
+      candidate: createCandidates(settings),
       workerKey: (options) => parameter(settings.runpodKeyParameter, options?.fresh ? RECHECK_MS : undefined),
       vipProviders: () => vipProviders(alarm),
       createProvider: createProviders(async (name, isRejected) => {

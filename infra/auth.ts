@@ -3,6 +3,7 @@ import { type Model, type Plan, planModels } from "../contract/plan";
 import type { Route } from "../functions/core/session";
 import type { Settings as GuestSettings } from "../functions/guest";
 import type { Settings as SessionSettings } from "../functions/session";
+import { candidateSettings, readCandidates } from "./candidate";
 import type { Config } from "./config";
 import type { Data } from "./data";
 import type { Identity } from "./identity";
@@ -15,7 +16,7 @@ import type { Tickets } from "./tickets";
 
 /** Arguments of `Auth`. */
 export interface AuthArgs {
-  config: Pick<Config, "planPolicy" | "guest" | "browserKeys" | "vip">;
+  config: Pick<Config, "stack" | "planPolicy" | "guest" | "browserKeys" | "vip">;
   identity: Identity;
   data: Data;
   /** Signs the sessions' tickets. */
@@ -35,7 +36,12 @@ export class Auth extends pulumi.ComponentResource {
     super("snack:infra:Auth", name, {}, opts);
     const child = { parent: this };
     const { config, identity, data, tickets } = args;
-    const signing = { ticketIssuer: tickets.issuer, signingKeyParameter: tickets.signingKey.name };
+    const signing = {
+      ticketIssuer: tickets.issuer,
+      signingKeyParameter: tickets.signingKey.name,
+      ...candidateSettings(config.stack),
+    };
+    const candidates = readCandidates(config.stack, tickets.signingKey);
     const [free, paid, vip] = [routeOf("free", args), routeOf("paid", args), routeOf("vip", args)];
 
     this.session = new Lambda(
@@ -50,7 +56,7 @@ export class Auth extends pulumi.ComponentResource {
           usersTable: data.users.name,
           policy: config.planPolicy,
         }),
-        statements: [...readSecrets(tickets.signingKey, free.key, paid.key, vip.key), data.users.read()],
+        statements: [...readSecrets(tickets.signingKey, free.key, paid.key, vip.key), candidates, data.users.read()],
       },
       child,
     );
@@ -66,7 +72,11 @@ export class Auth extends pulumi.ComponentResource {
           ephemeralTable: data.ephemeral.name,
           sessionsPerHour: config.guest.sessionsPerHour,
         }),
-        statements: [...readSecrets(tickets.signingKey, free.key), data.ephemeral.count("guest", "guest-renewal")],
+        statements: [
+          ...readSecrets(tickets.signingKey, free.key),
+          candidates,
+          data.ephemeral.count("guest", "guest-renewal"),
+        ],
       },
       child,
     );
@@ -81,7 +91,10 @@ function routeOf(
 ): { route: pulumi.Output<Route>; key: Secret | undefined } {
   const { url, browserKey: key } = endpoints[planModels[plan]];
   if (key && isDirect(plan, config)) {
-    return { route: pulumi.output({ kind: "runpod" as const, url, browserKeyParameter: key.name }), key };
+    return {
+      route: pulumi.output({ kind: "runpod" as const, url, browserKeyParameter: key.name, relayUrl: relay.url }),
+      key,
+    };
   }
   return { route: pulumi.output({ kind: "relay" as const, url: relay.url }), key: undefined };
 }

@@ -138,11 +138,35 @@ export function contradictions(config: PlainConfig, stack: string): string[] {
       );
     }
   }
-  const workers = models.reduce((sum, model) => sum + config[model].workersMax, 0);
+  for (const model of models) problems.push(...candidateProblems(model, config[model]));
+  const workersMax = models.flatMap((model) => {
+    const { workersMax, candidate } = config[model];
+    const released = [model, workersMax] as const;
+    return candidate ? [released, [`${model}.candidate`, candidate.workersMax] as const] : [released];
+  });
+  const workers = workersMax.reduce((sum, [, count]) => sum + count, 0);
   if (runpodWorkerQuota !== undefined && workers > runpodWorkerQuota) {
-    const each = models.map((model) => `${model} ${config[model].workersMax}`).join(", ");
+    const each = workersMax.map((pair) => pair.join(" ")).join(", ");
     problems.push(`runpodWorkerQuota: must be at least the sum of workersMax (${each}), got ${runpodWorkerQuota}`);
   }
+  return problems;
+}
+
+/**
+ * Finds contradictions between a candidate and its released model. Both images are of one kind, because both are in one
+ * repository. The weights are in the images, because RunPod's model cache has one commit for both endpoints.
+ */
+function candidateProblems(model: Model, { candidate, imageTag, imageUri, weights }: PlainConfig[Model]): string[] {
+  if (!candidate) return [];
+  const key = imageTag === undefined ? "imageUri" : "imageTag";
+  const image = candidate[key];
+  const path = `${model}.candidate`;
+  if (image === undefined) return [`${path}.${key}: must be set, because ${model}.${key} is set`];
+  const problems = [];
+  if (image === (imageTag ?? imageUri)) {
+    problems.push(`${path}.${key}: must differ from ${model}.${key}, got "${image}"`);
+  }
+  if (weights === "cached") problems.push(`${model}.weights: must be baked while ${path} is set, got "cached"`);
   return problems;
 }
 

@@ -23,15 +23,53 @@ const gpuId = z.union(
   `must be one of ${GPU_POOLS.join(", ")}, or -<GPU type>`,
 );
 
+const imageUri = z
+  .string()
+  .regex(/^[^\s@]+(:[\w][\w.-]*|@sha256:[0-9a-f]{64})$/, "must be host/name:tag or host/name@sha256:…")
+  .refine((uri) => !uri.endsWith(":latest"), "must name one build, not latest");
+
+/** Whether exactly one image is set. */
+function hasOneImage(images: { imageTag?: string | undefined; imageUri?: string | undefined }): boolean {
+  return (images.imageTag === undefined) !== (images.imageUri === undefined);
+}
+
+const oneImage = { path: ["imageTag"], message: "exactly one of imageTag and imageUri must be set" };
+
+const CandidateConfig = z
+  .strictObject({
+    imageTag: imageTag.optional().describe("Tag of the candidate's image, which the program builds and pushes."),
+    imageUri: imageUri.optional().describe("Image that a pipeline has built. Set it instead of imageTag."),
+    share: z
+      .number()
+      .min(0)
+      .max(100)
+      .default(0)
+      .describe("Percent of the customers and guests whose chats the candidate answers. 0: only the testers."),
+    testers: z
+      .array(text("must be the user id (sub) of a customer", /^[\w:-]{1,64}$/))
+      .max(50)
+      .default([])
+      .describe("User ids (sub) of customers whose chats the candidate always answers."),
+    workersMax: z
+      .int()
+      .min(1)
+      .max(60)
+      .default(1)
+      .describe("Maximum number of the candidate's workers at the same time."),
+  })
+  .refine(hasOneImage, oneImage)
+  .optional()
+  .describe(
+    "A retrained model that answers some customers at a second endpoint, before it is released. Without the block, the second " +
+      "endpoint is deleted.",
+  );
+
 const ModelConfig = z
   .strictObject({
     imageTag: imageTag
       .optional()
       .describe("Tag of the image that the program builds and pushes. A new tag rolls out a retrained model."),
-    imageUri: z
-      .string()
-      .regex(/^[^\s@]+(:[\w][\w.-]*|@sha256:[0-9a-f]{64})$/, "must be host/name:tag or host/name@sha256:…")
-      .refine((uri) => !uri.endsWith(":latest"), "must name one build, not latest")
+    imageUri: imageUri
       .optional()
       .describe("Image that a pipeline has built, host/name:tag or host/name@sha256:…. Set it instead of imageTag."),
     weights: z
@@ -58,11 +96,9 @@ const ModelConfig = z
       .max(3600)
       .default(60)
       .describe("Seconds a worker waits for the next message before it stops. A person types for 20 to 60 seconds."),
+    candidate: CandidateConfig,
   })
-  .refine((model) => (model.imageTag === undefined) !== (model.imageUri === undefined), {
-    path: ["imageTag"],
-    message: "exactly one of imageTag and imageUri must be set",
-  })
+  .refine(hasOneImage, oneImage)
   .refine((model) => model.workersMin <= model.workersMax, {
     path: ["workersMin"],
     message: "must not be above workersMax",

@@ -34,6 +34,9 @@ export class Inference extends pulumi.ComponentResource {
   /** RunPod key for browsers, restricted to the endpoint. Undefined until the operator has configured the key. */
   readonly browserKey: Secret | undefined;
 
+  /** RunPod secret with the workers' Hugging Face token. */
+  readonly huggingfaceToken: RunpodSecret | undefined;
+
   constructor(model: Model, args: InferenceArgs, opts?: pulumi.ComponentResourceOptions) {
     super("snack:infra:Inference", model, {}, opts);
     const child = { parent: this };
@@ -42,10 +45,17 @@ export class Inference extends pulumi.ComponentResource {
 
     const token = config.huggingfaceTokens[model];
     const secretName = stackNames(config.stack).huggingfaceSecret(model);
-    const huggingfaceToken =
+    this.huggingfaceToken =
       token && new RunpodSecret(`${model}-huggingface-token`, { name: secretName, value: token }, child);
     const template = createWorkerTemplate(
-      { model, name, settings: settings.template, huggingfaceToken, ...args },
+      {
+        resourceName: model,
+        model,
+        name,
+        settings: settings.template,
+        huggingfaceToken: this.huggingfaceToken,
+        ...args,
+      },
       child,
     );
     const endpoint = new Endpoint(model, { name, templateId: template.id, ...settings.endpoint }, child);

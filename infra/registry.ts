@@ -9,7 +9,7 @@ import type { Config } from "./config";
 import { Lambda, type Statement } from "./lambda";
 import { Schedule } from "./schedule";
 import { readSecrets, type Secret } from "./secrets";
-import type { WorkerImage } from "./workerImage";
+import type { PulledImage, WorkerImage } from "./workerImage";
 
 /** Hours between two renewals of an ECR token. A token expires after 12 hours. */
 const REFRESH_HOURS = 6;
@@ -38,7 +38,7 @@ interface TokenRefresh {
 /** The credentials with which RunPod pulls the images. `registry` of the configuration selects their kind. */
 export class Registry extends pulumi.ComponentResource {
   /** RunPod's id of the credentials for an image. Undefined when the image needs no credentials. */
-  readonly credentialsFor: (image: WorkerImage) => pulumi.Input<string> | undefined;
+  readonly credentialsFor: (image: PulledImage) => pulumi.Input<string> | undefined;
   /** The renewal of an ECR token. Undefined for other kinds of credentials. */
   readonly refresh: TokenRefresh | undefined;
 
@@ -46,7 +46,9 @@ export class Registry extends pulumi.ComponentResource {
     super("snack:infra:Registry", name, {}, opts);
     const child = { parent: this };
     const { registry } = config;
-    const inEcr = images.filter(isInEcr);
+    const inEcr = images
+      .flatMap(({ candidate, ...image }) => (candidate ? [image, candidate] : [image]))
+      .filter(isInEcr);
     switch (registry.kind) {
       case "ecr": {
         const ecr = inEcr.length > 0 ? createEcrCredentials(config, keys.runpod, inEcr, child) : undefined;
@@ -76,7 +78,7 @@ export class Registry extends pulumi.ComponentResource {
 }
 
 /** Whether an image is in private ECR. Always true for images that the program builds. */
-function isInEcr({ prebuilt }: WorkerImage): boolean {
+function isInEcr({ prebuilt }: PulledImage): boolean {
   return prebuilt === undefined || isPrivateEcr(prebuilt);
 }
 
@@ -88,7 +90,7 @@ function isInEcr({ prebuilt }: WorkerImage): boolean {
 function createEcrCredentials(
   config: RegistryArgs["config"],
   runpodKey: Secret,
-  images: WorkerImage[],
+  images: PulledImage[],
   child: { parent: pulumi.Resource },
 ): { id: pulumi.Output<string>; refresh: TokenRefresh } {
   const names = stackNames(config.stack);
@@ -118,7 +120,7 @@ interface RefreshArgs {
   credentials: RegistryAuth;
   runpodKey: Secret;
   expiry: aws.ssm.Parameter;
-  images: WorkerImage[];
+  images: PulledImage[];
 }
 
 function createRefresh(
@@ -161,12 +163,15 @@ function createRefresh(
  * Allows creating an ECR token and pulling these images. A token has the permissions of the role that creates it. IAM
  * cannot restrict `ecr:GetAuthorizationToken` to a resource, so its resource is `*`.
  */
-function pullImages(images: WorkerImage[]): Statement[] {
+function pullImages(images: PulledImage[]): Statement[] {
   return [
     { Action: ["ecr:GetAuthorizationToken"], Resource: ["*"] },
     {
       Action: ["ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"],
-      Resource: images.map((image) => image.repositoryUrl.apply(repositoryArn)),
+      // A model and its candidate have images in the same repository.
+      Resource: pulumi
+        .all(images.map((image) => image.repositoryUrl.apply(repositoryArn)))
+        .apply((arns) => [...new Set(arns)]),
     },
   ];
 }

@@ -1,17 +1,17 @@
 import * as pulumi from "@pulumi/pulumi";
-import { type Model, Plan, planModels } from "../contract/plan";
+import { byModel, type Model } from "../contract/plan";
 import { type VipProvider, vipProviders } from "../contract/relay";
 import type { Settings } from "../functions/relay";
 import { stackNames } from "../names";
 import type { AccountKeys } from "./accountKeys";
 import * as aws from "./aws";
 import { invokeProfile } from "./bedrock";
+import { candidateSettings, readCandidates } from "./candidate";
 import type { Config } from "./config";
 import type { Data } from "./data";
 import { CLOUDFRONT_REGION, createAlias, createCertificate } from "./domains";
 import type { Inference } from "./inference";
 import { Lambda, type Statement } from "./lambda";
-import { isDirect } from "./routes";
 import { readSecrets } from "./secrets";
 import type { Tickets } from "./tickets";
 
@@ -49,6 +49,7 @@ export class Relay extends pulumi.ComponentResource {
         environment: environmentOf(config.vip),
         statements: [
           ...readSecrets(tickets.signingKey, keys.runpod, ...Object.values(configuredKeys(args))),
+          readCandidates(config.stack, tickets.signingKey),
           ...data.ephemeral.relay(),
           ...invokeBedrock(config.vip, child),
         ],
@@ -67,14 +68,15 @@ export class Relay extends pulumi.ComponentResource {
 
 function relaySettings(args: RelayArgs): pulumi.Output<Settings> {
   const { config, data, tickets, keys, endpoints } = args;
-  const served = Plan.options.filter((plan) => !isDirect(plan, config)).map((plan) => planModels[plan]);
   const keyParameters = Object.entries(configuredKeys(args)).map(([provider, secret]) => [provider, secret.name]);
   const prices = configuredProviders(config.vip).map((name) => [name, config.vip[name]?.usdPerMillionTokens]);
   return pulumi.output({
     ticketIssuer: tickets.issuer,
     ticketJwks: tickets.jwks,
     signingKeyParameter: tickets.signingKey.name,
-    endpoints: Object.fromEntries(served.map((model) => [model, endpoints[model].url])),
+    // Also those that browsers call directly: the relay answers the customers of their candidates.
+    endpoints: byModel((model) => endpoints[model].url),
+    ...candidateSettings(config.stack),
     runpodKeyParameter: keys.runpod.name,
     ephemeralTable: data.ephemeral.name,
     keyParameters: Object.fromEntries(keyParameters),

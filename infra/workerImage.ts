@@ -9,17 +9,27 @@ export interface WorkerImageArgs {
   config: Pick<Config, Model | "huggingfaceTokens">;
 }
 
-/**
- * The image of a model's workers. With `imageTag`, the program builds and pushes the image. With `imageUri`, the
- * program uses an image that a pipeline has pushed.
- */
-export class WorkerImage extends pulumi.ComponentResource {
+/** An image that RunPod pulls. */
+export interface PulledImage {
+  readonly model: Model;
   /** `imageUri` of the configuration. Undefined when the program builds the image. */
   readonly prebuilt: string | undefined;
   /** `host/name` of the repository. For a prebuilt image: the whole `imageUri`, with its tag or digest. */
   readonly repositoryUrl: pulumi.Output<string>;
   /** Image that RunPod pulls: `host/name@sha256:…`, or `imageUri` for a prebuilt image. */
   readonly uri: pulumi.Output<string>;
+}
+
+/**
+ * The image of a model's workers. With `imageTag`, the program builds and pushes the image. With `imageUri`, the
+ * program uses an image that a pipeline has pushed.
+ */
+export class WorkerImage extends pulumi.ComponentResource implements PulledImage {
+  readonly prebuilt: string | undefined;
+  readonly repositoryUrl: pulumi.Output<string>;
+  readonly uri: pulumi.Output<string>;
+  /** Image of the model's candidate. */
+  readonly candidate: PulledImage | undefined;
 
   constructor(
     readonly model: Model,
@@ -30,27 +40,42 @@ export class WorkerImage extends pulumi.ComponentResource {
     // repository and the images of these stacks.
     const aliases = [{ parent: pulumi.createUrn(model, "snack:infra:Inference") }];
     super("snack:infra:WorkerImage", model, {}, pulumi.mergeOptions(opts, { aliases }));
-    const { imageUri, imageTag = "", weights } = config[model];
+    const { imageUri, imageTag = "", weights, candidate } = config[model];
     this.prebuilt = imageUri;
     if (imageUri === undefined) {
-      const { repositoryUrl, uri } = this.build(imageTag, weights, config.huggingfaceTokens[model]);
-      this.repositoryUrl = repositoryUrl;
-      this.uri = uri;
+      const repository = this.createRepository();
+      const token = config.huggingfaceTokens[model];
+      this.repositoryUrl = repository.url;
+      // The build arguments already describe the candidate's weights, and the released image has others.
+      this.uri = this.build(repository, {
+        name: model,
+        tag: imageTag,
+        weights,
+        token,
+        isFrozen: candidate !== undefined,
+      });
+      this.candidate = candidate?.imageTag
+        ? {
+            model,
+            prebuilt: undefined,
+            repositoryUrl: repository.url,
+            uri: this.build(repository, { name: `${model}-candidate`, tag: candidate.imageTag, weights, token }),
+          }
+        : undefined;
     } else {
       this.repositoryUrl = pulumi.output(imageUri);
       this.uri = this.repositoryUrl;
+      const other = candidate?.imageUri;
+      this.candidate = other
+        ? { model, prebuilt: other, repositoryUrl: pulumi.output(other), uri: pulumi.output(other) }
+        : undefined;
     }
     this.registerOutputs({ uri: this.uri });
   }
 
-  private build(
-    tag: string,
-    weights: Weights,
-    token: pulumi.Output<string> | undefined,
-  ): Pick<WorkerImage, "repositoryUrl" | "uri"> {
-    const { model } = this;
-    const repository = new ecr.Repository(
-      model,
+  private createRepository(): ecr.Repository {
+    return new ecr.Repository(
+      this.model,
       // By default, awsx keeps only one untagged image. A rollback and a worker that starts late need earlier images.
       {
         forceDelete: true,
@@ -61,8 +86,16 @@ export class WorkerImage extends pulumi.ComponentResource {
       },
       { parent: this },
     );
+  }
+
+  /** Builds and pushes an image. A promoted candidate keeps its build, because a build is named by its tag. */
+  private build(
+    repository: ecr.Repository,
+    { name, tag, weights, token, isFrozen = false }: BuildArgs,
+  ): pulumi.Output<string> {
+    const { model } = this;
     const image = new ecr.Image(
-      model,
+      name,
       {
         repositoryUrl: repository.url,
         // awsx names the build resource by its tag alone. The model's name keeps the builds of two models apart.
@@ -73,23 +106,36 @@ export class WorkerImage extends pulumi.ComponentResource {
         args: buildArgs(model, tag, weights),
       },
       // A new tag creates a new resource. Deleting the old resource would delete its image, which a rollback needs.
-      { parent: this, retainOnDelete: true, transforms: [buildSettings(token)] },
+      { parent: this, retainOnDelete: true, transforms: [buildSettings(token, isFrozen)] },
     );
-    return { repositoryUrl: repository.url, uri: image.imageUri };
+    return image.imageUri;
   }
+}
+
+interface BuildArgs {
+  /** Name of the resource in the program. */
+  name: string;
+  tag: string;
+  weights: Weights;
+  token: pulumi.Output<string> | undefined;
+  /** Whether the image must not be built again while its tag stays the same. */
+  isFrozen?: boolean;
 }
 
 /**
  * Sets the settings of the build for which awsx has no argument. A preview of a new tag builds no image. The Dockerfile
  * mounts the Hugging Face token while it downloads the weights, so that the token is in no layer of the image.
  */
-function buildSettings(token: pulumi.Output<string> | undefined): pulumi.ResourceTransform {
+function buildSettings(token: pulumi.Output<string> | undefined, isFrozen: boolean): pulumi.ResourceTransform {
   return ({ type, props, opts }) => {
     if (type !== "docker-build:index:Image") return undefined;
     return {
       props: { ...props, buildOnPreview: false, ...(token && { secrets: { HF_TOKEN: token } }) },
       // A rotated token does not change the weights, so that it must not build and roll out the same image again.
-      opts: { ...opts, ignoreChanges: [...(opts.ignoreChanges ?? []), "secrets"] },
+      opts: {
+        ...opts,
+        ignoreChanges: [...(opts.ignoreChanges ?? []), "secrets", ...(isFrozen ? ["buildArgs"] : [])],
+      },
     };
   };
 }

@@ -5,15 +5,17 @@ import { Template } from "../runpod/template";
 import type { inferenceSettings } from "./inferenceSettings";
 import type { Registry } from "./registry";
 import type { Tickets } from "./tickets";
-import type { WorkerImage } from "./workerImage";
+import type { PulledImage } from "./workerImage";
 
 /** Arguments of `createWorkerTemplate`. */
 interface WorkerTemplateArgs {
+  /** Name of the resource in the program. */
+  resourceName: string;
   model: Model;
   /** Name of the template at RunPod. */
   name: string;
   settings: ReturnType<typeof inferenceSettings>["template"];
-  image: WorkerImage;
+  image: PulledImage;
   registry: Registry;
   tickets: Tickets;
   /** Hugging Face token of the workers. */
@@ -25,12 +27,12 @@ interface WorkerTemplateArgs {
  * replaces the workers.
  */
 export function createWorkerTemplate(
-  { model, name, settings, image, registry, tickets, huggingfaceToken }: WorkerTemplateArgs,
+  { resourceName, model, name, settings, image, registry, tickets, huggingfaceToken }: WorkerTemplateArgs,
   opts: pulumi.CustomResourceOptions,
 ): Template {
   const containerRegistryAuthId = registry.credentialsFor(image);
   return new Template(
-    model,
+    resourceName,
     {
       name,
       imageName: image.uri,

@@ -1,6 +1,7 @@
 import type { JWK } from "jose";
-import { type Plan, planModels } from "../../contract/plan";
+import { type Model, type Plan, planModels } from "../../contract/plan";
 import type { SessionResponse } from "../../contract/session";
+import { endpointIdOf, type FindCandidate, isChosen } from "./canary/candidate";
 import { planLimits } from "./planLimits";
 import { signTicket } from "./ticket";
 
@@ -10,8 +11,8 @@ import { signTicket } from "./ticket";
  */
 export type Route =
   | { kind: "relay"; url: string }
-  /** The endpoint's job API, with the RunPod key for browsers in an SSM parameter. */
-  | { kind: "runpod"; url: string; browserKeyParameter: string };
+  /** The endpoint's job API, with the RunPod key for browsers in an SSM parameter. A candidate answers over the relay. */
+  | { kind: "runpod"; url: string; browserKeyParameter: string; relayUrl: string };
 
 /** External values needed to open a session. */
 export interface SessionSources {
@@ -21,10 +22,12 @@ export interface SessionSources {
   signingKey(): Promise<JWK>;
   /** Reads a browser key by the name of its parameter. */
   browserKey(parameter: string): Promise<string>;
+  candidate: FindCandidate;
 }
 
 /**
- * Opens a chat session: chooses the model of the plan, and signs a ticket for it.
+ * Opens a chat session: chooses the model of the plan, and signs a ticket for it. A customer of a candidate always gets the
+ * relay, because browsers have no key for the candidate's endpoint, and because the relay can fall back.
  *
  * @param customer `correlationId` is the id of the API's request. The ticket carries it to the relay and the worker.
  * `household` is set for a guest
@@ -37,11 +40,11 @@ export async function openSession(
 ): Promise<SessionResponse> {
   const model = planModels[customer.plan];
   const limits = planLimits[customer.plan];
-  const [key, browserKey] = await Promise.all([
-    sources.signingKey(),
-    route.kind === "runpod" ? sources.browserKey(route.browserKeyParameter) : undefined,
-  ]);
   const { userId: sub, plan, correlationId: correlation_id, household } = customer;
+  const [key, direct] = await Promise.all([
+    sources.signingKey(),
+    route.kind === "runpod" ? openDirect(sub, model, route, sources) : undefined,
+  ]);
   const grant = {
     iss: sources.ticketIssuer,
     sub,
@@ -50,15 +53,37 @@ export async function openSession(
     limits,
     correlation_id,
     ...(household && { household }),
+    ...(direct?.endpoint && { endpoint: direct.endpoint }),
   };
   const { ticket, expiresAt } = await signTicket(grant, key, now);
   return {
     user_id: customer.userId,
     plan: customer.plan,
     model,
-    inference: { kind: route.kind, url: route.url, authorization: `Bearer ${browserKey ?? ticket}` },
+    inference: direct
+      ? { kind: "runpod", url: route.url, authorization: `Bearer ${direct.browserKey}` }
+      : { kind: "relay", url: route.kind === "relay" ? route.url : route.relayUrl, authorization: `Bearer ${ticket}` },
     ticket,
     ticket_expires_at: expiresAt.toISOString(),
     limits,
   };
+}
+
+/**
+ * Opens the direct way to the released endpoint. The ticket is for this endpoint only while the model has a candidate.
+ *
+ * @returns undefined when the candidate answers the user
+ */
+async function openDirect(
+  userId: string,
+  model: Model,
+  { url, browserKeyParameter }: Extract<Route, { kind: "runpod" }>,
+  sources: SessionSources,
+): Promise<{ browserKey: string; endpoint: string | undefined } | undefined> {
+  const [candidate, browserKey] = await Promise.all([
+    sources.candidate(model),
+    sources.browserKey(browserKeyParameter),
+  ]);
+  if (candidate && isChosen(model, candidate, userId)) return undefined;
+  return { browserKey, endpoint: candidate && endpointIdOf(url) };
 }

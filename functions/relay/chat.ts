@@ -2,6 +2,7 @@ import type { JWK } from "jose";
 import { ApiError } from "../../contract/errors";
 import type { Model, Plan } from "../../contract/plan";
 import type { ChatReply, VipProvider } from "../../contract/relay";
+import { endpointIdOf, type FindCandidate, isChosen } from "../core/canary/candidate";
 import {
   type AttemptOptions,
   type AttemptResult,
@@ -45,6 +46,7 @@ export interface ChatServices {
   limits: Record<Plan, UsageLimits>;
   /** URLs of the models' job APIs. */
   endpoints: Partial<Record<Model, string>>;
+  candidate: FindCandidate;
   /** Reads the RunPod account's API key. */
   workerKey(options?: { fresh: boolean }): Promise<string>;
   /** External LLMs that answer the vip plan, in order. */
@@ -98,7 +100,7 @@ export async function runChat(chat: Chat, reader: ChatReader, services: ChatServ
   const startedAt = performance.now();
   const failed: string[] = [];
   const onFailure = (provider: Provider, failure: ProviderFailure) => {
-    failed.push(`${provider.name} ${failure.reason}`);
+    failed.push(`${provider.name}${provider.isCandidate ? " candidate" : ""} ${failure.reason}`);
     if (!failures[failure.reason].alarm || refusalOf(failure)) return;
     services.alarm("relay_provider", { provider: provider.name, reason: failure.reason, cause: failure.message });
   };
@@ -130,7 +132,7 @@ async function admit(
   let calls: readonly Call[] = [];
   try {
     if (external.length > 0) spend = await reserveSpend(external, worst, services, now);
-    const workers = route.worker ? [workerOf(route.worker, chat, services)] : [];
+    const workers = route.worker ? await workersOf(route.worker, chat, services) : [];
     const providers = [...(spend ? external : []), ...workers];
     if (providers.length === 0) throw new ApiError("unavailable", undefined, { cause: "no worker, and no spend left" });
     const result = await stream(chat, reader, { providers, chat: request, onFailure }, services);
@@ -199,17 +201,39 @@ async function reserveSpend(
   };
 }
 
+/** GPU workers that answer a user, in order: those of the candidate if it has the user, and then the released ones. */
+async function workersOf(route: WorkerRoute, chat: Chat, services: ChatServices): Promise<Provider[]> {
+  const candidate = await services.candidate(route.model);
+  if (!candidate) return [workerOf(route, chat, services)];
+  const released = workerOf({ ...route, isBound: true }, chat, services);
+  if (!isChosen(route.model, candidate, chat.claims.sub)) return [released];
+  return [workerOf({ ...route, url: candidate.url, isCandidate: true, isBound: true }, chat, services), released];
+}
+
 /**
- * GPU workers of the plan's model. The relay signs a ticket for the job, because the customer's ticket may expire while
+ * GPU workers of one endpoint of the plan's model. With `isBound`, no other endpoint accepts the job's ticket. The relay signs a ticket for the job, because the customer's ticket may expire while
  * the job waits for a worker to start.
  */
-function workerOf({ model, url }: WorkerRoute, chat: Chat, services: ChatServices): Provider {
+function workerOf(
+  { model, url, isCandidate = false, isBound = false }: WorkerRoute & { isCandidate?: boolean; isBound?: boolean },
+  chat: Chat,
+  services: ChatServices,
+): Provider {
   const { input, id, claims, waitUntil, late } = chat;
   const { sub, aud, plan, limits, correlation_id } = claims;
-  const grant = { iss: services.ticketIssuer, sub, aud, plan, limits, ...(correlation_id && { correlation_id }) };
+  const grant = {
+    iss: services.ticketIssuer,
+    sub,
+    aud,
+    plan,
+    limits,
+    ...(correlation_id && { correlation_id }),
+    ...(isBound && { endpoint: endpointIdOf(url) }),
+  };
   const params = { ...input.params, max_tokens: replyTokens(input, claims.limits) };
   return createWorker({
     model,
+    isCandidate,
     url,
     apiKey: services.workerKey,
     ticket: async () => (await signTicket(grant, await services.signingKey(), new Date(), JOB_SECONDS)).ticket,

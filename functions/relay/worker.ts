@@ -22,6 +22,8 @@ const EXECUTION_TIMEOUT_MS = 120_000;
 /** A RunPod endpoint and the input of one job. */
 export interface WorkerOptions {
   model: Model;
+  /** Whether the endpoint is that of the model's candidate. */
+  isCandidate?: boolean;
   /** Base URL of the endpoint's job API, `https://api.runpod.ai/v2/<endpoint id>`. */
   url: string;
   /** Reads the account's API key. */
@@ -46,7 +48,8 @@ export interface WorkerOptions {
  * An aborted request cancels its job, even when RunPod has not returned the job's id yet.
  */
 export function createWorker(options: WorkerOptions): Provider {
-  return { name: "runpod", model: options.model, stream: (_, signal) => runJob(options, signal) };
+  const { model, isCandidate } = options;
+  return { name: "runpod", model, ...(isCandidate && { isCandidate }), stream: (_, signal) => runJob(options, signal) };
 }
 
 async function* runJob(options: WorkerOptions, signal: AbortSignal): AsyncGenerator<ProviderEvent, void, void> {

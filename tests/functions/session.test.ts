@@ -7,7 +7,19 @@ import { createTicketKeys, type TicketKeys } from "./ticketKeys";
 
 const now = new Date("2026-11-27T12:00:00Z");
 const relay: Route = { kind: "relay", url: "https://relay.example" };
-const direct: Route = { kind: "runpod", url: "https://api.runpod.ai/v2/ep1", browserKeyParameter: "/stack/key" };
+const direct: Route = {
+  kind: "runpod",
+  url: "https://api.runpod.ai/v2/ep1",
+  browserKeyParameter: "/stack/key",
+  relayUrl: "https://relay.example",
+};
+/** A candidate that answers only the user `tester`. */
+const candidate = async () => ({
+  image: "2026-12-01",
+  url: "https://api.runpod.ai/v2/ep2",
+  share: 0,
+  testers: ["tester"],
+});
 let sources: SessionSources;
 let jwks: TicketKeys["jwks"];
 
@@ -18,6 +30,7 @@ beforeAll(async () => {
     ticketIssuer: "snack-misaki/test",
     signingKey: async () => keys.key,
     browserKey: async (parameter) => `rpa_of_${parameter}`,
+    candidate: async () => undefined,
   };
 });
 
@@ -46,6 +59,22 @@ describe("A session", () => {
       authorization: "Bearer rpa_of_/stack/key",
     });
     expect(session.ticket).not.toBe("");
+  });
+
+  it("sends a customer of the candidate to the relay when its route is direct", async () => {
+    const customer = { userId: "tester", correlationId: "request-1", plan: "paid" } as const;
+    const { inference, ticket } = await openSession(customer, direct, { ...sources, candidate }, now);
+    expect(inference).toEqual({ kind: "relay", url: "https://relay.example", authorization: `Bearer ${ticket}` });
+  });
+
+  it("gets a ticket for the released endpoint only, when its route is direct and the model has a candidate", async () => {
+    const customer = { userId: "user-1", correlationId: "request-1", plan: "paid" } as const;
+    const endpointOf = async (changed: SessionSources) => {
+      const { ticket, model } = await openSession(customer, direct, changed, now);
+      return (await verifyTicket(ticket, { jwks, issuer: "snack-misaki/test", model, now })).endpoint;
+    };
+    expect(await endpointOf({ ...sources, candidate })).toBe("ep1");
+    expect(await endpointOf(sources)).toBeUndefined();
   });
 
   it("reads no browser key when its route is the relay", async () => {

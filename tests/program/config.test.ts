@@ -127,6 +127,38 @@ describe("Stack configuration", () => {
     expect(load("local", { "relay.concurrency": -1 }).relay.concurrency).toBe(-1);
   });
 
+  it.each([
+    [
+      { "phi3.candidate": { imageTag: "local-1" } },
+      'phi3.candidate.imageTag: must differ from phi3.imageTag, got "local-1"',
+    ],
+    [
+      { "phi3.candidate": { imageUri: "ghcr.io/a/b:2" } },
+      "phi3.candidate.imageTag: must be set, because phi3.imageTag is set",
+    ],
+    [
+      { "phi3.candidate": { imageTag: "local-2" }, "phi3.weights": "cached" },
+      'phi3.weights: must be baked while phi3.candidate is set, got "cached"',
+    ],
+    [{ "phi3.candidate": { share: 5 } }, "phi3.candidate.imageTag: exactly one of imageTag and imageUri must be set"],
+    [{ "phi3.candidate": { imageTag: "local-2", share: 101 } }, "phi3.candidate.share: "],
+    [
+      { "phi3.candidate": { imageTag: "local-2", testers: ["a b"] } },
+      "phi3.candidate.testers.0: must be the user id (sub) of a customer",
+    ],
+  ])("rejects the candidate %j", (change, problem) => {
+    expect(problems(change)).toContain(`snack-misaki:${problem}`);
+  });
+
+  it("gives a candidate one worker and no customers by default", () => {
+    expect(load("local", { "phi3.candidate": { imageTag: "local-2" } }).phi3.candidate).toEqual({
+      imageTag: "local-2",
+      share: 0,
+      testers: [],
+      workersMax: 1,
+    });
+  });
+
   it("accepts workersMin above 0, except in a dev stack", async () => {
     await pulumi.runtime.setMocks(mocks, "snack-misaki", "dev");
     expect(problems({ "phi3.workersMin": 1 })).toContain(

@@ -1,4 +1,4 @@
-import { isChosen } from "../../functions/core/canary/choice";
+import { isChosen } from "../../functions/core/canary/candidate";
 import { Random } from "../chaos/random";
 import { faults, playFault, playHealthy } from "./simulation";
 

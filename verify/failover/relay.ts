@@ -84,6 +84,7 @@ async function createServices({ providers, scale }: RelayOptions, billed: number
     ticketIssuer: "snack-misaki/failover",
     readTicket: async () => claims,
     signingKey: async () => jobKey,
+    candidate: async () => undefined,
     usage: {
       reserve: async () => {},
       settle: async ({ tokens }) => void billed.push(tokens),

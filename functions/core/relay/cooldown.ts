@@ -111,8 +111,8 @@ export function createCooldowns(store: CooldownStore): Cooldowns {
 
 /**
  * Key of a provider's cooldown. Each model of a vendor has its own cooldown, because one model alone may be retired or
- * overloaded.
+ * overloaded. A candidate that fails must not stop the released model.
  */
-function keyOf({ name, model }: Provider): string {
-  return `${name}#${model}`;
+function keyOf({ name, model, isCandidate }: Provider): string {
+  return `${name}#${model}${isCandidate ? "#candidate" : ""}`;
 }

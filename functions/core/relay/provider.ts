@@ -37,6 +37,8 @@ export interface Provider {
   readonly name: "runpod" | "anthropic" | "openai" | "bedrock" | "huggingface";
   /** Configured name of the model. */
   readonly model: string;
+  /** Whether it is a candidate of `model`. It has separate cooldowns, and its failures count as the candidate's. */
+  readonly isCandidate?: true;
   /** Tokens that the model may use for thinking, in addition to the reply. Default 0. */
   readonly thinkingTokens?: number;
   /**

@@ -142,6 +142,7 @@ export async function createServices(provider: Provider, changes: Partial<RelayS
     cooldowns: memoryCooldowns(),
     limits: { free: limit, paid: limit, vip: limit },
     endpoints: {},
+    candidate: async () => undefined,
     workerKey: async () => "account-key",
     vipProviders: () => ["anthropic"],
     createProvider: async () => provider,

@@ -1,7 +1,9 @@
 import { setTimeout as sleep } from "node:timers/promises";
+import { decodeJwt } from "jose";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { ApiError } from "../../../contract/errors";
 import type { Plan } from "../../../contract/plan";
+import { TicketClaims } from "../../../contract/ticket";
 import { type ProviderChat, type ProviderEvent, ProviderFailure } from "../../../functions/core/relay/provider";
 import { Background } from "../../../functions/lib/background";
 import { createRelay, type RelayServices } from "../../../functions/relay/handler";
@@ -56,6 +58,12 @@ const failureOf = (options: Partial<WorkerOptions> = {}): Promise<ProviderFailur
   collect(ask(options)).then(
     () => expect.fail("the request succeeded"),
     (error) => (error instanceof ProviderFailure ? error : Promise.reject(error)),
+  );
+/** The running worker of an endpoint. */
+const workerOf = (id: string) =>
+  vi.waitFor(
+    () => runpod.workers.find(({ env }) => env.RUNPOD_ENDPOINT_ID === id) ?? expect.fail("no worker has started"),
+    { interval: 10 },
   );
 const fault = (on: string, answer: Fault["answer"], more: Partial<Fault> = {}) =>
   runpod.double.switches.faults.push({ on, answer, times: 1, skip: 0, done: false, delayMs: 0, ...more });
@@ -347,6 +355,51 @@ describe("The relay", () => {
     await host.close();
     expect(relay.usage.settled).toEqual([105]);
     expect(relay.spend.settled).toEqual([]);
+  });
+
+  describe("with a candidate", () => {
+    const reply = (version: string) => ({ ...done, model: { ...done.model, version } });
+    const claimsOf = (input: unknown) => TicketClaims.parse(decodeJwt((input as { ticket: string }).ticket));
+    const deployed = async (share: number) => {
+      const released = endpoint;
+      const own = (await runpod.deploy({ name: "candidate" }, { name: "candidate-template" })).id;
+      const candidate = async () => ({ image: "2", url: `${runpod.jobApiUrl}/${own}`, share, testers: [] });
+      return { released, own, worker: runpod.worker, ...(await start("free", { candidate })) };
+    };
+
+    it("sends a chosen user's chat to the candidate, with a ticket for its endpoint only", async () => {
+      const { own, post, host } = await deployed(100);
+      const response = post("/chat", { text: "こんばんは" });
+      const worker = await workerOf(own);
+      const job = await nextJob(worker);
+      expect(claimsOf(job.input).endpoint).toBe(own);
+      await worker.stream(job.id, reply("2"));
+      expect((await readItems(await response)).at(-1)).toMatchObject({ model: { version: "2" }, attempts: 1 });
+      await host.close();
+    });
+
+    it("sends the chat of another user to the released endpoint, with a ticket for this endpoint only", async () => {
+      const { released, post, host } = await deployed(0);
+      const response = post("/chat", { text: "こんばんは" });
+      const worker = await workerOf(released);
+      const job = await nextJob(worker);
+      expect(claimsOf(job.input).endpoint).toBe(released);
+      await worker.stream(job.id, reply("1"));
+      expect((await readItems(await response)).at(-1)).toMatchObject({ model: { version: "1" }, attempts: 1 });
+      await host.close();
+    });
+
+    it("falls back to the released endpoint when the candidate fails, and logs the candidate's failure", async () => {
+      const { released, own, post, host } = await deployed(100);
+      fault(`POST /v2/${own}/run`, 500, { times: 2 });
+      const response = post("/chat", { text: "こんばんは" });
+      const worker = await workerOf(released);
+      const job = await nextJob(worker);
+      await worker.stream(job.id, reply("1"));
+      expect((await readItems(await response)).at(-1)).toMatchObject({ model: { version: "1" }, text: done.text });
+      expect(JSON.stringify(vi.mocked(console.info).mock.calls)).toContain("runpod candidate upstream_error");
+      await host.close();
+    });
   });
 
   it("returns the code and text of the worker's refusal, and raises no alarm", async () => {

@@ -67,6 +67,7 @@ const services: RelayServices = {
   ticketIssuer,
   readTicket: createTicketReader({ jwks, issuer: ticketIssuer }),
   signingKey: noKey,
+  candidate: async () => undefined,
   usage: memoryUsage(),
   spend: { reserve: async () => true, settle: async () => {} },
   cooldowns: createCooldowns({

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { isChosen } from "../../../functions/core/canary/choice";
+import { isChosen } from "../../../functions/core/canary/candidate";
 
 const users = Array.from({ length: 100_000 }, (_, user) => `user-${user}`);
 const at = (share: number, image = "2026-12-01", testers: string[] = []) => ({ image, share, testers });
