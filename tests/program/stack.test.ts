@@ -5,7 +5,7 @@ import { DynamoDBClient, ScanCommand } from "@aws-sdk/client-dynamodb";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type LocalCloud, startLocalCloud } from "../../local/cloud/cloud";
 import { engineOptions } from "../../local/cloud/program";
-import { destroy, type EngineOptions, preview, refresh, up } from "../../local/pulumi/engine";
+import { destroy, type EngineOptions, preview, refresh, type StepEvent, up } from "../../local/pulumi/engine";
 
 // All tests share one stack with deletion protection, as in production. They run in this order.
 const programDir = process.cwd();
@@ -103,6 +103,41 @@ describe("A second pulumi up", () => {
     const { steps } = await up(options(second));
     expect(steps.filter(({ op, custom }) => custom && op !== "same" && op !== "read")).toEqual([]);
     expect(atAws()).toEqual(before);
+  });
+});
+
+describe("A candidate", () => {
+  const released = { "auth.domainPrefix": "snack-second" };
+  const candidate = { ...released, "mistral.candidate.imageTag": "2026-12-01" };
+  const changes = (steps: StepEvent[]) =>
+    steps
+      .filter(({ op, custom }) => custom && op !== "same" && op !== "read")
+      .map(({ op, type, name }) => `${op} ${type.split(":").at(-1)} ${name}`)
+      .sort();
+
+  it("creates exactly an image, a template, an endpoint and a parameter", async () => {
+    const { steps } = await up(options(candidate));
+    expect(changes(steps)).toEqual([
+      "create Endpoint mistral-candidate",
+      "create Image mistral-2026-12-01",
+      "create Parameter mistral-candidate",
+      "create Template mistral-candidate",
+    ]);
+  });
+
+  it("changes only its parameter for another share", async () => {
+    const { steps } = await up(options({ ...candidate, "mistral.candidate.share": 25 }));
+    expect(changes(steps)).toEqual(["update Parameter mistral-candidate"]);
+  });
+
+  it("is deleted with its block, and only it", async () => {
+    const { steps } = await up(options(released));
+    expect(changes(steps)).toEqual([
+      "delete Endpoint mistral-candidate",
+      "delete Image mistral-2026-12-01",
+      "delete Parameter mistral-candidate",
+      "delete Template mistral-candidate",
+    ]);
   });
 });
 
