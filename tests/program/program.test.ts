@@ -216,7 +216,8 @@ describe("Secrets", () => {
 
   it("are stored in AWS only as SecureString parameters", () => {
     const parameters = resources("aws:ssm/parameter:Parameter");
-    const { browserKey, providerKey, ...others } = names.parameters;
+    // Without a candidate in the configuration, its parameter does not exist.
+    const { browserKey, candidate: _, providerKey, ...others } = names.parameters;
     expect(parameters.map(({ outputs }) => outputs.name).sort()).toEqual(
       [
         ...Object.values(others),
@@ -279,13 +280,15 @@ describe("Policies of the functions", () => {
     const count = "dynamodb:UpdateItem on ephemeral";
     const events = "evt#*";
     const stripeKey = "ssm:GetParameters on stripe-api-key";
+    const candidates = `ssm:GetParameters on ${models.map((model) => `${model}-candidate`).join(" ")}`;
     const invoke = "bedrock:InvokeModelWithResponseStream on";
     expect(Object.fromEntries(policies)).toEqual({
-      session: [`ssm:GetParameters on ticket-signing-key ${planModels.paid}-browser-key`, readRow],
-      guest: ["ssm:GetParameters on ticket-signing-key", `${count} rate#guest#* rate#guest-renewal#*`],
+      session: [`ssm:GetParameters on ticket-signing-key ${planModels.paid}-browser-key`, candidates, readRow],
+      guest: ["ssm:GetParameters on ticket-signing-key", candidates, `${count} rate#guest#* rate#guest-renewal#*`],
       plan: [readRow, "dynamodb:GetItem on ephemeral usage#user#*"],
       relay: [
         "ssm:GetParameters on ticket-signing-key runpod-api-key anthropic-key openai-key huggingface-key",
+        candidates,
         "dynamodb:GetItem dynamodb:PutItem on ephemeral usage#*",
         "dynamodb:UpdateItem on ephemeral spend#*",
         "dynamodb:BatchGetItem dynamodb:UpdateItem dynamodb:DeleteItem on ephemeral cooldown#*",
