@@ -73,5 +73,3 @@ def _check_number(file: Path, name: str, number: object, least: float, most: flo
     is_number = isinstance(number, (int,) if name in _WHOLE else (int, float)) and not isinstance(number, bool)
     if not is_number or not least <= number <= most:  # type: ignore[operator]
         raise TrainingError(f"{file}: {name} is {number!r}; allowed: {kind} from {least:g} to {most:g}")
-
-

@@ -97,9 +97,7 @@ def load(files: Sequence[Path], prompts: Prompts, *, max_tokens: int, held_out_p
     return DataSet(trained, held_out, hashlib.sha256("\n".join(keys).encode()).hexdigest(), sources)
 
 
-def examine(
-    files: Sequence[Path], prompts: Prompts, *, max_tokens: int
-) -> tuple[list[Conversation], list[Problem]]:
+def examine(files: Sequence[Path], prompts: Prompts, *, max_tokens: int) -> tuple[list[Conversation], list[Problem]]:
     """Returns the conversations of all files and the problems of all lines."""
     conversations: list[Conversation] = []
     problems: list[Problem] = []
@@ -216,7 +214,9 @@ def _licence_problems(file: Path) -> list[Problem]:
         allowed = "customers' conversations need their opt-in"
         problems.append(Problem(name, 0, "origin", f"must be one of {', '.join(ORIGINS)}; {allowed}"))
     if not isinstance(licence["source"], str) or not licence["source"].strip():
-        problems.append(Problem(name, 0, "source", "must say who wrote the conversations, or where they were published"))
+        problems.append(
+            Problem(name, 0, "source", "must say who wrote the conversations, or where they were published")
+        )
     return problems
 
 

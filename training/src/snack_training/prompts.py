@@ -12,10 +12,9 @@ from jinja2.ext import Extension
 from jinja2.parser import Parser
 from jinja2.runtime import Macro
 from jinja2.sandbox import ImmutableSandboxedEnvironment
-from tokenizers import Tokenizer
-
 from snack_worker.chat_input import Message
 from snack_worker.chat_template import SPECIAL_TOKENS, read_template
+from tokenizers import Tokenizer
 
 from .errors import TrainingError
 
@@ -102,7 +101,9 @@ class Prompts:
         for start, end in rendered.spans:
             first, last = _token_at(encoding.offsets, start), _token_at(encoding.offsets, end - 1)
             if first is None or last is None or encoding.ids[last] != self.end_token:
-                raise TrainingError(f"the mask of a reply does not end with {self.end_of_turn}: check the chat template")
+                raise TrainingError(
+                    f"the mask of a reply does not end with {self.end_of_turn}: check the chat template"
+                )
             mask[first : last + 1] = [1] * (last + 1 - first)
         return Tokenized(list(encoding.ids), mask)
 

@@ -48,7 +48,9 @@ class Run:
     """Trains with a persona of one line instead of the worker's."""
 
 
-def train(base: Path, template_file: Path, data: DataSet, config: TrainingConfig, run: Run, progress: Progress) -> Trained:
+def train(
+    base: Path, template_file: Path, data: DataSet, config: TrainingConfig, run: Run, progress: Progress
+) -> Trained:
     """Trains an adapter on the model in the folder `base`. Raises TrainingError when the masks are wrong."""
     import torch
     from peft import LoraConfig
