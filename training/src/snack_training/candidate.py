@@ -85,7 +85,7 @@ def generation_end_tokens(config: Mapping[str, Any]) -> list[int]:
 
 
 def read_shapes(file: Path) -> dict[str, list[int]]:
-    """Returns the shapes of a safetensors file's tensors. Raises ValueError when the file is cut or has another format."""
+    """Returns the shapes of a safetensors file. Raises ValueError when the file is cut or has another format."""
     with file.open("rb") as content:
         size = int.from_bytes(content.read(8), "little")
         if size > _MAX_HEADER_BYTES:

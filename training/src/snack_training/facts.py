@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from .errors import TrainingError
 from .files import read_json
 from .gates import Facts
 from .prompts import Prompts
@@ -17,6 +18,8 @@ def template_file(images: Path, model: str) -> Path:
 def read_facts(images: Path, model: str, prompts: Prompts) -> Facts:
     """Reads the facts of a model. `prompts` has its chat template and tokenizer."""
     bos = prompts.tokenizer.token_to_id(BOS)
+    if bos is None:
+        raise TrainingError(f"the tokenizer of {model} has no token {BOS}")
     expected = prompts.prompt_ids([{"role": "user", "content": "こんばんは"}]).count(bos)
     return Facts(
         model=model,

@@ -3,7 +3,7 @@ The gates of a candidate: pure rules over its files and its measurements. A cont
 clients and workers rely on. A quality gate protects what customers read.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -97,14 +97,14 @@ def judge(given: Input) -> list[Result]:
     return [_result(gate, gate.rule(given), is_tiny) for gate in GATES]
 
 
-def may_be_promoted(candidate: Candidate, results: list[Result]) -> bool:
+def may_be_promoted(candidate: Candidate, results: Sequence[Result]) -> bool:
     """Whether every gate has passed. A gate that was not measured has not passed."""
     return not candidate.run.get("tiny") and all(result.status == "passed" for result in results)
 
 
 def _result(gate: Gate, finding: Finding, is_tiny: bool) -> Result:
     status: Status = {True: "passed", False: "failed", None: "notMeasured"}[finding.passed]  # type: ignore[assignment]
-    if is_tiny and gate.kind == "quality" and status == "failed":
+    if is_tiny and gate.kind == "quality" and status != "notMeasured":
         status = "notJudged"
     return Result(gate.name, gate.kind, gate.about, status, finding.measured, finding.limit, finding.details)
 

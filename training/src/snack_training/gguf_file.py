@@ -8,7 +8,9 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 from .errors import TrainingError
 from .files import read_json, write_json
@@ -37,10 +39,10 @@ def write_gguf(candidate: Path, file: Path) -> None:
 
 def _write_sentencepiece(folder: Path) -> None:
     """
-    Writes `tokenizer.model` from `tokenizer.json`, because the converter reads only SentencePiece files. A piece's score
-    is the negative rank of its merge, so that both merge in the same order.
+    Writes `tokenizer.model` from `tokenizer.json`, because the converter reads only SentencePiece files. A piece's
+    score is the negative rank of its merge, so that both merge in the same order.
     """
-    from sentencepiece import sentencepiece_model_pb2 as protobuf
+    protobuf: Any = import_module("sentencepiece.sentencepiece_model_pb2")
 
     if (folder / "tokenizer.model").is_file():
         return

@@ -51,8 +51,8 @@ async def compare(candidate: Sequence[PersonaReply], serving: Sequence[PersonaRe
 
 def combine(forward: Verdict, backward: Verdict) -> int:
     """
-    Returns 1 when both orders prefer the candidate, -1 when both prefer the serving model, otherwise 0. The candidate is
-    the first reply of `forward` and the second of `backward`.
+    Returns 1 when both orders prefer the candidate, -1 when both prefer the serving model, otherwise 0. The candidate
+    is the first reply of `forward` and the second of `backward`.
     """
     if (forward, backward) == ("first", "second"):
         return 1

@@ -9,7 +9,9 @@ from collections.abc import Callable
 
 # Digits with optional separators between them. The patterns below are applied to text in Unicode's form NFKC, so
 # full-width digits and hyphens are covered.
-_SEPARATOR = r"[-‐‑–—−ー. ]?"
+_SEPARATOR = r"[-‐‑–—−ー. ()]?"
+# The digits belong to no longer number.
+_BEGIN, _END = r"(?<!\d)(?<!\d[- .])", rf"(?!{_SEPARATOR}\d)"
 
 
 def _is_card(match: re.Match[str]) -> bool:
@@ -31,21 +33,24 @@ def _always(_match: re.Match[str]) -> bool:
     return True
 
 
-_PATTERNS: tuple[tuple[str, re.Pattern[str], Callable[[re.Match[str]], bool]], ...] = (
-    ("e-mail address", re.compile(r"[\w.+-]+@[\w-]+(\.[\w-]+)+"), _always),
-    ("web address", re.compile(r"https?://|\bwww\.", re.IGNORECASE), _always),
-    ("card number", re.compile(rf"(?<!\d)\d(?:{_SEPARATOR}\d){{12,18}}(?!\d)"), _is_card),
-    ("My Number", re.compile(rf"(?<!\d)\d(?:{_SEPARATOR}\d){{11}}(?!\d)"), _is_my_number),
-    ("phone number", re.compile(rf"(?<!\d)(?:\+81{_SEPARATOR}|0)\d{{1,4}}{_SEPARATOR}\d{{1,4}}{_SEPARATOR}\d{{3,4}}(?!\d)"), _always),
-    ("postal code", re.compile(r"〒|(?<!\d)\d{3}[-‐‑–—−ー]\d{4}(?!\d)"), _always),
-    ("street address", re.compile(r"[\d一二三四五六七八九十]+(?:丁目|番地)|\d+番\d+号|(?<!\d)\d{1,4}-\d{1,4}-\d{1,4}(?!\d)"), _always),
-)  # fmt: skip
+_PHONE = rf"(?<!\d)(?:\+81{_SEPARATOR}|0)\d{{1,4}}{_SEPARATOR}\d{{1,4}}{_SEPARATOR}\d{{3,4}}(?!\d)"
+_ADDRESS = r"[\d一二三四五六七八九十]+(?:丁目|番地)|\d+番\d+号|(?<!\d)\d{1,4}-\d{1,4}-\d{1,4}(?!\d)"
+
+_PATTERNS: tuple[tuple[str, str, Callable[[re.Match[str]], bool]], ...] = (
+    ("e-mail address", r"[\w.+-]+@[\w-]+(\.[\w-]+)+", _always),
+    ("web address", r"https?://|\bwww\.", _always),
+    ("card number", rf"{_BEGIN}\d(?:{_SEPARATOR}\d){{12,18}}{_END}", _is_card),
+    ("My Number", rf"{_BEGIN}\d(?:{_SEPARATOR}\d){{11}}{_END}", _is_my_number),
+    ("phone number", _PHONE, _always),
+    ("postal code", r"〒|(?<!\d)\d{3}[-‐‑–—−ー]\d{4}(?!\d)", _always),
+    ("street address", _ADDRESS, _always),
+)
 
 
 def personal_data_in(text: str) -> str | None:
     """Returns the kind of the first personal data in a text, such as `phone number`, or None."""
     normal = unicodedata.normalize("NFKC", text)
     for kind, pattern, confirm in _PATTERNS:
-        if any(confirm(match) for match in pattern.finditer(normal)):
+        if any(confirm(match) for match in re.finditer(pattern, normal)):
             return kind
     return None

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from .candidate import read_candidate
+from .errors import TrainingError
 from .facts import read_facts, template_file
 from .files import read_json, sha256_of, write_json
 from .gates import Facts, Input, judge
@@ -72,8 +73,8 @@ class Selftest:
         fixtures: Mapping[str, Fixtures],
     ) -> None:
         """
-        `tokenizers` has the tokenizer file of each model. `fixtures` has the results of the contract's fixtures: `sound`,
-        and `fieldMissing` for an answer that lacks a field.
+        `tokenizers` has the tokenizer file of each model. `fixtures` has the results of the contract's fixtures:
+        `sound`, and `fieldMissing` for an answer that lacks a field.
         """
         self._images = images
         self._tokenizers = tokenizers
@@ -84,13 +85,13 @@ class Selftest:
         self._served: list[ServedModel] = []
 
     async def run(self) -> list[Outcome]:
-        """Judges every broken candidate. Raises AssertionError when a sound candidate fails a gate."""
+        """Judges every broken candidate. Raises TrainingError when a sound candidate fails a gate."""
         outcomes = []
         with tempfile.TemporaryDirectory() as temporary:
-            sound = {model: await self._sound(model, Path(temporary) / model) for model in self._tokenizers}
+            sound = {model: await self.sound(model, Path(temporary) / model) for model in self._tokenizers}
             for served in sound.values():
-                failed = _failed(served)
-                assert not failed, f"the sound candidate of {served.facts.model} fails {failed}"
+                if failed := _failed(served):
+                    raise TrainingError(f"the sound candidate of {served.facts.model} fails {', '.join(failed)}")
             for name, expected, model, broken in await self._candidates(sound):
                 copy = Path(temporary) / name.replace(" ", "-")
                 _copy(sound[model].folder, copy)
@@ -127,7 +128,8 @@ class Selftest:
             ("adapter not merged", "adapter-merged", "phi3", _with_unmerged_adapter),
         ]
 
-    async def _sound(self, model: str, folder: Path) -> Served:
+    async def sound(self, model: str, folder: Path) -> Served:
+        """Writes a sound candidate to `folder` and measures it."""
         prompts = Prompts(template_file(self._images, model), self._tokenizers[model])
         facts = read_facts(self._images, model, prompts)
         _write_candidate(folder, template_file(self._images, model), self._tokenizers[model], prompts, facts)
