@@ -18,6 +18,7 @@ const unitTests = [
   "tests/runpod/{error,records}.test.ts",
   "tests/runner/selection.test.ts",
   "tests/stripe/connection.test.ts",
+  "tests/training/fixtureResults.test.ts",
   "tests/verify/{bench/budgetTable,chaos/virtualTime,structure/structure}.test.ts",
 ];
 

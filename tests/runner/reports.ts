@@ -4,7 +4,8 @@ import type { Counts } from "./steps";
 const reports = ".build/reports";
 
 export const vitestReport = `${reports}/vitest.json`;
-export const pytestReport = `${reports}/pytest.xml`;
+/** Report of the tests of a Python package. */
+export const pytestReport = (name: string): string => `${reports}/pytest-${name}.xml`;
 
 /**
  * Deletes the reports of the previous run. Otherwise a run that crashes would report the success of the previous run.
@@ -41,8 +42,9 @@ export function countVitest(words: string[] = []): Counts {
   };
 }
 
-export function countPytest(): Counts {
-  const xml = readFileSync(pytestReport, "utf8");
+/** @param report file that pytest has written */
+export function countPytest(report: string): Counts {
+  const xml = readFileSync(report, "utf8");
   const [suite = ""] = /<testsuite [^>]*>/.exec(xml) ?? [];
   const read = (name: string) => Number(new RegExp(` ${name}="(\\d+)"`).exec(suite)?.[1] ?? 0);
   const failed = read("failures") + read("errors");

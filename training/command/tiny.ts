@@ -14,6 +14,8 @@ import { runPackage, setupWorkerPython } from "./python";
 const LIMIT_MS = 120_000;
 /** A tiny random model writes until this limit. */
 const MAX_TOKENS = 48;
+/** Number of persona prompts. The replies are noise, so a sample of each kind is enough. */
+const PROMPTS = 60;
 
 /** Callbacks that show the progress of a long command. */
 export interface Show {
@@ -47,8 +49,8 @@ export interface GateResult {
   failed: boolean;
 }
 
-/** Result of `npm run train -- <model> --tiny --json`. */
-export type TinyResult = Omit<TrainResult, "gguf"> & GateResult;
+/** Result of `npm run train -- <model> --tiny --json`. `seconds` does not include the installation of packages. */
+export type TinyResult = Omit<TrainResult, "gguf"> & GateResult & { seconds: number };
 
 /** Folder of the results of one run. */
 export function runFolder(model: Model, kind: "tiny" | "local"): string {
@@ -72,6 +74,7 @@ export function tokenizerIn(folder: string, model: Model, workerPython: string):
 export async function trainTiny(model: Model, { step, activity }: Show): Promise<TinyResult> {
   const workerPython = await setupWorkerPython(step, activity);
   const trainingPython = await setupTraining(step, activity);
+  const startedAt = performance.now();
   const folder = runFolder(model, "tiny");
   rmSync(folder, { recursive: true, force: true });
   const tokenizer = tokenizerIn(join(folder, "tokenizers"), model, workerPython);
@@ -89,13 +92,13 @@ export async function trainTiny(model: Model, { step, activity }: Show): Promise
     const fixtures = join(folder, "fixtures.json");
     writeFileSync(fixtures, JSON.stringify(countFixtures(results)));
     const served = ["--engine-url", engineUrl, "--engine", "llama.cpp", "--fixtures", fixtures];
-    const limits = ["--max-tokens", String(MAX_TOKENS), "--at-once", "4", "--out", measurements];
-    const measureArgs = ["measure", "--model", model, "--candidate", trained.candidate, ...served, ...limits];
-    await runPackage(workerPython, measureArgs, step);
+    const limits = ["--prompts", String(PROMPTS), "--max-tokens", String(MAX_TOKENS), "--at-once", "4"];
+    const measureArgs = ["measure", "--model", model, "--candidate", trained.candidate, "--out", measurements];
+    await runPackage(workerPython, [...measureArgs, ...served, ...limits], step);
   });
   step("judging the candidate");
   const judged = await gate({ model, candidate: trained.candidate, measurements, python: workerPython, tokenizer });
-  return { ...trained, ...judged };
+  return { ...trained, ...judged, seconds: Math.round((performance.now() - startedAt) / 1000) };
 }
 
 /** Judges a candidate and writes its report beside the measurements. */
