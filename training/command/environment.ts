@@ -4,7 +4,6 @@ import { join } from "node:path";
 import { root } from "../../cli/root";
 import { execute, interpreterOf, pipInstall } from "../../local/support/pythonEnvironment";
 
-const build = join(root, ".build");
 const lock = join(root, "training/requirements-train.lock");
 const NAME = "training-env-";
 const NEEDED_BYTES = 12e9;
@@ -22,12 +21,14 @@ export class TrainingUnavailable extends Error {
  *
  * @param progress called with a line as each step begins
  * @param activity called about once a second with the package that pip processes
+ * @param build folder that contains the environment
  * @returns the environment's Python
  * @throws TrainingUnavailable with the reason when this machine cannot install it
  */
 export async function setupTraining(
   progress: (line: string) => void,
   activity: (text: string) => void,
+  build = join(root, ".build"),
 ): Promise<string> {
   const hash = createHash("sha256").update(readFileSync(lock)).digest("hex").slice(0, 12);
   const folder = join(build, NAME + hash);

@@ -57,12 +57,15 @@ export function runFolder(model: Model, kind: "tiny" | "local"): string {
   return join(root, ".build", "training-runs", `${model}-${kind}`);
 }
 
-/** Writes the tokenizer of a model to a folder and returns the file. */
-export function tokenizerIn(folder: string, model: Model, workerPython: string): string {
+/** Writes the tokenizer of a model to a folder. Returns the file and the model's architecture: `phi3` or `mistral`. */
+export function tokenizerIn(
+  folder: string,
+  model: Model,
+  workerPython: string,
+): { tokenizer: string; architecture: string } {
   mkdirSync(folder, { recursive: true });
-  const file = join(folder, `${model}.json`);
-  writeTokenizer(model, file, workerPython);
-  return file;
+  const tokenizer = join(folder, `${model}.json`);
+  return { tokenizer, architecture: writeTokenizer(model, tokenizer, workerPython) };
 }
 
 /**
@@ -77,8 +80,9 @@ export async function trainTiny(model: Model, { step, activity }: Show): Promise
   const startedAt = performance.now();
   const folder = runFolder(model, "tiny");
   rmSync(folder, { recursive: true, force: true });
-  const tokenizer = tokenizerIn(join(folder, "tokenizers"), model, workerPython);
-  const trainArgs = ["train", "--model", model, "--tiny", "--tokenizer", tokenizer, "--out", folder, "--gguf"];
+  const { tokenizer, architecture } = tokenizerIn(join(folder, "tokenizers"), model, workerPython);
+  const tinyArgs = ["--tiny", architecture, "--tokenizer", tokenizer];
+  const trainArgs = ["train", "--model", model, ...tinyArgs, "--out", folder, "--gguf"];
   const { gguf, ...trained } = await runPackage<TrainResult>(trainingPython, trainArgs, ownLines(step));
   if (!gguf) throw new Error("The training wrote no GGUF file");
 

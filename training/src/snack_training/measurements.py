@@ -1,7 +1,7 @@
 """Measurements of a served candidate. They are numbers and texts in a JSON file, so the gates need no engine."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -108,6 +108,15 @@ def read_measurements(file: Path) -> Measurements:
         )
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise TrainingError(f"{file} has no valid measurements: {type(error).__name__} at {error}") from error
+
+
+def read_fixtures(file: Path) -> Fixtures:
+    """Reads the result of the contract's fixtures. Raises TrainingError that names the file and the fields."""
+    try:
+        return Fixtures(**read_json(file))
+    except TypeError as error:
+        names = ", ".join(entry.name for entry in fields(Fixtures))
+        raise TrainingError(f"{file} must be an object with exactly {names}") from error
 
 
 def _speeds(value: Mapping[str, Any]) -> dict[int, Speed]:

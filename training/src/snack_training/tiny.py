@@ -20,8 +20,8 @@ _SHAPE = {
 }
 
 
-def write_tiny_base(model: str, tokenizer_file: Path, folder: Path, seed: int) -> None:
-    """Writes a random model for the tokenizer in `tokenizer_file`. `model` is `phi3` or `mistral`."""
+def write_tiny_base(architecture: str, tokenizer_file: Path, folder: Path, seed: int) -> None:
+    """Writes a random model for the tokenizer in `tokenizer_file`. `architecture` is `phi3` or `mistral`."""
     import torch
 
     shutil.rmtree(folder, ignore_errors=True)
@@ -29,11 +29,11 @@ def write_tiny_base(model: str, tokenizer_file: Path, folder: Path, seed: int) -
     shutil.copyfile(tokenizer_file, folder / "tokenizer.json")
     tokenizer = json.loads(tokenizer_file.read_bytes())
     ids = [*tokenizer["model"]["vocab"].values(), *(token["id"] for token in tokenizer["added_tokens"])]
-    end = {"phi3": "<|endoftext|>", "mistral": "</s>"}[model]
+    end = {"phi3": "<|endoftext|>", "mistral": "</s>"}[architecture]
     names = {"tokenizer_class": "PreTrainedTokenizerFast", "bos_token": "<s>", "eos_token": end, "unk_token": "<unk>"}
     write_json(folder / "tokenizer_config.json", names)
     torch.manual_seed(seed)
-    built = {"phi3": _phi3, "mistral": _mistral}[model](max(ids) + 1)
+    built = {"phi3": _phi3, "mistral": _mistral}[architecture](max(ids) + 1)
     built.save_pretrained(folder, safe_serialization=True)
 
 
