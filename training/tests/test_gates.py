@@ -101,6 +101,13 @@ def test_tiny_candidate_is_judged_by_the_contract_only_and_never_promoted(sound:
     assert not may_be_promoted(candidate, results)
 
 
+def test_server_that_counts_other_tokens_than_it_reports_fails_the_prompt_gate(sound: Served) -> None:
+    tokens = sound.measurements.prompts["greeting"]
+    prompts = {**sound.measurements.prompts, "greeting": replace(tokens, counted=tokens.counted + 1)}
+    changed = replace(sound, measurements=replace(sound.measurements, prompts=prompts))
+    assert [name for name, status in _judged(changed).items() if status == "failed"] == ["prompt-ids"]
+
+
 @pytest.mark.parametrize("name", ["model.safetensors", "tokenizer.json", "chat_template.jinja", "config.json"])
 def test_cut_or_missing_file_fails_the_files_gate(sound: Served, name: str) -> None:
     file = sound.folder / name
