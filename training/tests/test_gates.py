@@ -10,7 +10,7 @@ import pytest
 from snack_training.candidate import read_candidate
 from snack_training.errors import TrainingError
 from snack_training.files import read_json, write_json
-from snack_training.gates import GATES, Input, judge, may_be_promoted
+from snack_training.gates import GATES, Input, judge, keeps_the_contract, may_be_promoted
 from snack_training.measurements import Fixtures, read_measurements, write_measurements
 from snack_training.persona_prompts import read_persona_prompts
 from snack_training.report import page, summary
@@ -98,6 +98,9 @@ def test_tiny_candidate_is_judged_by_the_contract_only_and_never_promoted(sound:
     results = judge(Input(candidate, sound.measurements, sound.facts))
     assert {result.status for result in results if result.kind == "contract"} == {"passed"}
     assert {result.status for result in results if result.kind == "quality"} == {"notJudged"}
+    assert keeps_the_contract(results)
+    without_fixtures = replace(sound.measurements, fixtures=None)
+    assert not keeps_the_contract(judge(Input(candidate, without_fixtures, sound.facts)))
     assert not may_be_promoted(candidate, results)
 
 

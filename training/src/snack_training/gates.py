@@ -102,6 +102,11 @@ def may_be_promoted(candidate: Candidate, results: Sequence[Result]) -> bool:
     return not candidate.run.get("tiny") and all(result.status == "passed" for result in results)
 
 
+def keeps_the_contract(results: Sequence[Result]) -> bool:
+    """Whether every contract gate has passed. This is all that a tiny model can show."""
+    return all(result.status == "passed" for result in results if result.kind == "contract")
+
+
 def _result(gate: Gate, finding: Finding, is_tiny: bool) -> Result:
     status: Status = {True: "passed", False: "failed", None: "notMeasured"}[finding.passed]  # type: ignore[assignment]
     if is_tiny and gate.kind == "quality" and status != "notMeasured":

@@ -10,7 +10,7 @@ from jinja2 import Environment, PackageLoader, select_autoescape
 from markupsafe import Markup
 
 from . import plots
-from .gates import Input, Result, Status, may_be_promoted
+from .gates import Input, Result, Status, keeps_the_contract, may_be_promoted
 from .measurements import PersonaReply
 from .persona_rules import MAX_CHARS, RULES, broken_rule
 
@@ -71,8 +71,8 @@ def _verdict(given: Input, results: Sequence[Result]) -> tuple[str, str]:
         return "May be promoted", "passed"
     if not given.candidate.run.get("tiny"):
         return "Must not be promoted", "failed"
-    is_broken = any(result.status != "passed" for result in results if result.kind == "contract")
-    return ("The pipeline is broken", "failed") if is_broken else ("The pipeline works", "passed")
+    works = keeps_the_contract(results)
+    return ("The pipeline works", "passed") if works else ("The pipeline is broken", "failed")
 
 
 def _curve(losses: Sequence[float], held_out: Sequence[float]) -> Markup | None:
