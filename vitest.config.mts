@@ -21,6 +21,7 @@ const unitTests = [
   "tests/runner/selection.test.ts",
   "tests/stripe/connection.test.ts",
   "tests/workflows/rules.test.ts",
+  "tests/training/fixtureResults.test.ts",
   "tests/verify/{bench/budgetTable,chaos/virtualTime,structure/structure}.test.ts",
 ];
 
