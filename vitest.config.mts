@@ -31,7 +31,7 @@ const unitTests = [
  */
 const cloudTests = [
   "tests/billing/checkout.test.ts",
-  "tests/ops/{doctor/command,privileges/calls}.test.ts",
+  "tests/ops/privileges/calls.test.ts",
   "tests/system/{billing,flow,operations,relay}.test.ts",
 ];
 
