@@ -83,7 +83,7 @@ describe("Each alarm", () => {
   });
 
   it("has a section in the runbook, which its message names", () => {
-    const headings = [...runbook.matchAll(/^### (.+)$/gm)].map(([, heading = ""]) => heading);
+    const headings = [...runbook.matchAll(/^#### (.+)$/gm)].map(([, heading = ""]) => heading);
     expect(headings.sort()).toEqual(all.map(({ name }) => name).sort());
     for (const alarm of all) {
       const text = alarmDescription(alarm, "prod", false);

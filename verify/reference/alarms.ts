@@ -43,14 +43,14 @@ function alarmSections(): string {
   return alarmGroups
     .map((group) => {
       const sections = alarms.filter((alarm) => alarm.group === group).map(section);
-      return `## ${titles[group]}\n\n${sections.join("\n")}`;
+      return `### ${titles[group]}\n\n${sections.join("\n")}`;
     })
     .join("\n");
 }
 
 function section(alarm: MetricAlarm | CompositeAlarm): string {
   const lines = [
-    `### ${alarm.name}`,
+    `#### ${alarm.name}`,
     "",
     alarm.means,
     "",

@@ -1,0 +1,188 @@
+import { execFileSync, spawn } from "node:child_process";
+import { once } from "node:events";
+import {
+  chmodSync,
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
+import { delimiter, dirname, join, resolve } from "node:path";
+import { text } from "node:stream/consumers";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { type LocalCloud, startLocalCloud } from "../../local/cloud/cloud";
+import { type Listening, serve } from "../../local/support/http";
+import { choosePorts, type Ports } from "../../local/support/ports";
+import { parse } from "yaml";
+import { AwsStandIn } from "./aws";
+import { parseCommand } from "./options";
+import { commandsInText, shellBlocks, withoutComments } from "./page";
+import { PulumiStandIn } from "./pulumi";
+
+const pages = { english: "docs/operations.md", japanese: "docs/operations.ja.md" };
+const english = readFileSync(pages.english, "utf8");
+const blocks = shellBlocks(english);
+const handWritten = english.split("<!-- Alarms:")[0] ?? "";
+
+/** Values of the examples on the page, in the local cloud. */
+const examples: Record<string, string> = {
+  "export STACK=prod": "export STACK=local",
+  // `STACK` is also the name of an environment in ops/github.
+  "--arg stack \"$STACK\" '.secretsProviders": "--arg stack prod '.secretsProviders",
+  "--arg stack \"$STACK\" '.deployRoles": "--arg stack prod '.deployRoles",
+};
+
+const githubOutputs = {
+  deployRoles: { prod: "arn:aws:iam::000000000000:role/snack-misaki-github-deploy-prod" },
+  previewRole: "arn:aws:iam::000000000000:role/snack-misaki-github-preview",
+  backendUrl: "s3://snack-misaki-state?region=ap-northeast-1&awssdk=v2",
+  secretsProviders: { prod: "awskms:///arn:aws:kms:ap-northeast-1:000000000000:key/1" },
+  permissionsBoundary: "arn:aws:iam::000000000000:policy/snack-misaki-github-boundary",
+};
+
+const dir = mkdtempSync(join(tmpdir(), "snack-misaki-runbook-"));
+const repository = join(dir, "repository");
+const bin = join(dir, "bin");
+const environment = join(dir, "environment");
+const git = (...args: string[]) => execFileSync("git", args, { cwd: repository, encoding: "utf8" }).trim();
+
+let cloud: LocalCloud;
+let aws: AwsStandIn;
+let pulumi: PulumiStandIn;
+let standIns: Listening;
+
+/** Creates a clone of the repository's present files, with one commit. The stack local has the cloud's free ports. */
+function createRepository(ports: Ports): void {
+  const files = execFileSync("git", ["ls-files", "-z", "--cached", "--others", "--exclude-standard"], {
+    encoding: "utf8",
+  });
+  for (const file of files.split("\0").filter((name) => name && existsSync(name))) {
+    mkdirSync(join(repository, dirname(file)), { recursive: true });
+    copyFileSync(file, join(repository, file));
+  }
+  symlinkSync(resolve("node_modules"), join(repository, "node_modules"));
+  const local = join(repository, "Pulumi.local.yaml");
+  const fixed = { 4100: ports.page, 4101: ports.runpod, 4102: ports.domain, 4103: ports.stripe };
+  const moved = readFileSync(local, "utf8").replaceAll(/localhost:(410[0-3])/g, (_, port: keyof typeof fixed) => {
+    return `localhost:${fixed[port]}`;
+  });
+  writeFileSync(local, moved);
+  git("init", "--quiet", "--initial-branch=main");
+  writeFileSync(join(repository, ".git/info/exclude"), "node_modules\n");
+  git("config", "user.name", "Test");
+  git("config", "user.email", "test@example.com");
+  git("add", "--all");
+  git("commit", "--quiet", "--message", "Start");
+}
+
+/** Programs that need an account. The others are real. */
+function installStandIns(): void {
+  mkdirSync(bin);
+  const npm = execFileSync("which", ["npm"], { encoding: "utf8" }).trim();
+  const forward = `exec "${process.execPath}" "${resolve("tests/runbook/forward.cjs")}"`;
+  const scripts = {
+    ...Object.fromEntries(["pulumi", "aws", "gh"].map((name) => [name, `${forward} ${name} "$@"`])),
+    npm: `if [ "$*" = ci ]; then ${forward} npm ci; else exec "${npm}" "$@"; fi`,
+  };
+  for (const [name, script] of Object.entries(scripts)) {
+    writeFileSync(join(bin, name), `#!/bin/bash\n${script}\n`);
+    chmodSync(join(bin, name), 0o755);
+  }
+}
+
+function gh(args: string[]): string {
+  const value = "value" as const;
+  const { name, options, rest } = parseCommand("gh", args, {
+    api: { options: { "--method": value }, rest: [1, 1] },
+    "variable set": { options: { "--body": value, "--env": value }, rest: [1, 1] },
+    "secret set": { options: { "--env": value }, rest: [1, 1] },
+    "workflow run": { options: { "--raw-field": value }, rest: [1, 1] },
+  });
+  const [argument = ""] = rest;
+  if (name === "variable set" && (typeof options["--body"] !== "string" || options["--body"] === "null"))
+    throw new Error(`${argument} has no value`);
+  if (name === "workflow run") {
+    const { on } = parse(readFileSync(join(".github/workflows", argument), "utf8"));
+    const [input = ""] = String(options["--raw-field"]).split("=");
+    if (!(input in on.workflow_dispatch.inputs)) throw new Error(`${argument} has no input ${input}`);
+  }
+  if (name === "variable set" || name === "secret set") {
+    const workflows = execFileSync("git", ["grep", "-h", "-o", `\\(vars\\|secrets\\)\\.${argument}`, "--", ".github"]);
+    expect(String(workflows)).toContain(argument);
+  }
+  return "";
+}
+
+async function answer(program: string, args: string[], cwd: string): Promise<string> {
+  if (program === "pulumi") return pulumi.run(args, cwd);
+  if (program === "aws") return aws.run(args);
+  if (program === "gh") return gh(args);
+  if (program === "npm") return "";
+  throw new Error(`${program}: command not found`);
+}
+
+beforeAll(async () => {
+  const ports = await choosePorts(process.cwd(), true);
+  createRepository(ports);
+  installStandIns();
+  const state = join(repository, ".local");
+  mkdirSync(state);
+  cloud = await startLocalCloud({ programDir: repository, dir: state, freePorts: true, ports, engine: "scripted" });
+  const { values, secretKeys } = cloud.config();
+  const secrets = Object.fromEntries(secretKeys.map((key) => [key.split(":")[1] ?? key, values[key] ?? ""]));
+  aws = new AwsStandIn(cloud, state);
+  pulumi = new PulumiStandIn({ repository, cloud, secrets, githubOutputs });
+  standIns = await serve("stand-ins", 0, async (request) => {
+    const { program, args, cwd } = (await request.json()) as { program: string; args: string[]; cwd: string };
+    try {
+      return Response.json({ out: await answer(program, args, cwd), err: "", status: 0 });
+    } catch (error) {
+      return Response.json({ out: "", err: `error: ${(error as Error).message}\n`, status: 255 });
+    }
+  });
+  writeFileSync(environment, "");
+});
+
+afterAll(async () => {
+  await standIns?.close();
+  await cloud?.close();
+  rmSync(dir, { recursive: true, force: true });
+});
+
+/** Runs commands as one terminal does: variables stay for the next commands. Expects the status 0. */
+async function runInTerminal(commands: string): Promise<string> {
+  let script = commands;
+  for (const [example, value] of Object.entries(examples)) script = script.replaceAll(example, value);
+  const child = spawn(
+    "bash",
+    ["--noprofile", "--norc", "-c", `. "${environment}"; set -ae -o pipefail\n${script}\nexport -p > "${environment}"`],
+    {
+      cwd: repository,
+      stdio: ["ignore", "pipe", "pipe"],
+      env: {
+        HOME: process.env.HOME,
+        PATH: `${bin}${delimiter}${process.env.PATH}`,
+        GIT_CONFIG_GLOBAL: "/dev/null",
+        NO_COLOR: "1",
+        STAND_IN_URL: standIns.url,
+      },
+    },
+  );
+  const [out, err, [status]] = await Promise.all([text(child.stdout), text(child.stderr), once(child, "close")]);
+  if (status !== 0) throw new Error(`${script}\nended with ${status}:\n${out}${err}`);
+  return out + err;
+}
+
+const minutes = (count: number) => count * 60_000;
+
+describe("An operator with the runbook alone, in the local cloud", () => {
+  it.each(blocks.map((block, index) => ({ ...block, index })))("$index $heading", async ({ heading, commands }) => {
+    await runInTerminal(commands);
+    expect(heading).not.toBe("");
+  }, minutes(10));
+});
