@@ -89,7 +89,7 @@ export class PulumiStandIn {
       case "stack select":
         return "";
       case "config set":
-        if (options["--secret"]) this.change(stack, key, isPath, this.typed(key, value));
+        if (options["--secret"]) this.change(stack, key, isPath, this.typed(key, value), true);
         else if (value === undefined) throw new Error(`${key}: the test types only secrets`);
         else this.change(stack, key, isPath, isPath ? (parse(value) as unknown) : value);
         return "";
@@ -138,13 +138,7 @@ export class PulumiStandIn {
 
   private options(stack: string): EngineOptions {
     const { repository, cloud } = this.settings;
-    // The local cloud needs its keys in the file from the start. The program gets those that the operator has set.
-    const config = () => {
-      const given = readStackConfig(repository, stack);
-      const isUnset = (key: string) => given.secretKeys.includes(key) && !this.secretsSet.has(key);
-      const values = Object.fromEntries(Object.entries(given.values).filter(([key]) => !isUnset(key)));
-      return { ...given, values };
-    };
+    const config = () => readStackConfig(repository, stack);
     const state = join(repository, ".local");
     const options = engineOptions({ config, providers: cloud.providers }, repository, state, {}, stack);
     return { ...options, statePath: join(state, `${stack}.json`) };
@@ -158,12 +152,14 @@ export class PulumiStandIn {
     return secret;
   }
 
-  private change(stack: string, key: string, isPath: boolean, value: unknown): void {
+  private change(stack: string, key: string, isPath: boolean, value: unknown, isSecret = false): void {
     const file = join(this.settings.repository, `Pulumi.${stack}.yaml`);
     const document = parseDocument(readFileSync(file, "utf8"));
     const path = ["config", ...this.pathOf(key, isPath)];
     if (value === undefined) document.deleteIn(path);
     else document.setIn(path, value);
+    // Pulumi encrypts each value with a new nonce, so that the file changes although the secret is the same.
+    if (isSecret) document.comment = ` changed ${new Date().toISOString()}`;
     writeFileSync(file, document.toString({ lineWidth: 0 }));
   }
 
