@@ -1,3 +1,4 @@
+import { CognitoIdentityProviderClient, ListUsersCommand } from "@aws-sdk/client-cognito-identity-provider";
 import {
   type AttributeValue,
   CreateTableCommand,
@@ -11,9 +12,8 @@ import {
   PutItemCommand,
   ScanCommand,
 } from "@aws-sdk/client-dynamodb";
-import { CognitoIdentityProviderClient, ListUsersCommand } from "@aws-sdk/client-cognito-identity-provider";
-import type { LocalCloud } from "../../local/cloud/cloud";
 import { localCredentials, readAwsEndpoints } from "../../local/cloud/awsEndpoints";
+import type { LocalCloud } from "../../local/cloud/cloud";
 import { needed, type Parsed, parseCommand } from "./options";
 
 const value = "value" as const;
@@ -182,7 +182,10 @@ export class AwsStandIn {
         return undefined;
       case "dynamodb delete-item":
         await this.dynamodb.send(
-          new DeleteItemCommand({ TableName: needed(parsed, "--table-name"), Key: JSON.parse(needed(parsed, "--key")) }),
+          new DeleteItemCommand({
+            TableName: needed(parsed, "--table-name"),
+            Key: JSON.parse(needed(parsed, "--key")),
+          }),
         );
         return undefined;
       case "dynamodb delete-table":
@@ -235,9 +238,7 @@ export class AwsStandIn {
   }
 
   private async restore({ items, schema }: Backup, target: string): Promise<object> {
-    await this.dynamodb.send(
-      new CreateTableCommand({ TableName: target, BillingMode: "PAY_PER_REQUEST", ...schema }),
-    );
+    await this.dynamodb.send(new CreateTableCommand({ TableName: target, BillingMode: "PAY_PER_REQUEST", ...schema }));
     for (const item of items) await this.writeRow(target, item);
     return { TableDescription: { TableName: target, TableStatus: "CREATING" } };
   }

@@ -1,5 +1,6 @@
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { expect } from "vitest";
 import { parse, parseDocument } from "yaml";
 import type { LocalCloud } from "../../local/cloud/cloud";
 import { engineOptions } from "../../local/cloud/program";
@@ -46,10 +47,20 @@ export class PulumiStandIn {
   /** Selected stack of each backend and program. */
   private readonly selected = new Map<string, string>();
   private readonly stacks = new Set<string>();
+  private isLocked = false;
   /** Full keys of the secrets that the operator has set. */
   readonly secretsSet = new Set<string>();
 
   constructor(private readonly settings: PulumiSettings) {}
+
+  /** Starts an update of a stack, and ends it after its first change, as a lost connection does. The lock stays. */
+  async interrupt(stack: string): Promise<void> {
+    const stop = new AbortController();
+    const options = { ...this.options(stack), signal: stop.signal };
+    const onStep = ({ op }: StepEvent) => op !== "same" && stop.abort();
+    await expect(up({ ...options, onStep })).rejects.toThrow();
+    this.isLocked = true;
+  }
 
   /** Runs a command. Returns what it prints. Throws an Error with Pulumi's message. */
   async run(args: string[], cwd: string): Promise<string> {
@@ -104,6 +115,13 @@ export class PulumiStandIn {
         if (new StackState(this.options(stack).statePath, false).all.length > 0)
           throw new Error(`'${stack}' still has resources; removal rejected`);
         return "";
+      case "cancel":
+        if (!this.isLocked) throw new Error("no update is in progress");
+        this.isLocked = false;
+        return "";
+    }
+    if (this.isLocked) throw new Error("the stack is currently locked by 1 lock(s): pulumi cancel");
+    switch (name) {
       case "preview":
         return lines((await preview(this.options(stack))).steps);
       case "up":
@@ -113,8 +131,6 @@ export class PulumiStandIn {
         return lines((await refresh(this.options(stack))).steps);
       case "destroy":
         return lines((await destroy(this.options(stack))).steps);
-      case "cancel":
-        return "";
       default:
         throw new Error(`The test does not run pulumi ${name} for the main program`);
     }
@@ -180,7 +196,6 @@ export class PulumiStandIn {
     return String(value);
   }
 }
-
 
 function known(outputs: Record<string, unknown>, name: string): unknown {
   if (!(name in outputs)) throw new Error(`current stack does not have output property '${name}'`);

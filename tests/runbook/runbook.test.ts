@@ -14,14 +14,14 @@ import {
 import { tmpdir } from "node:os";
 import { delimiter, dirname, join, resolve } from "node:path";
 import { text } from "node:stream/consumers";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { type LocalCloud, startLocalCloud } from "../../local/cloud/cloud";
-import { type Listening, serve } from "../../local/support/http";
-import { choosePorts, type Ports } from "../../local/support/ports";
 import { unmarshall } from "@aws-sdk/util-dynamodb";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { parse, parseDocument } from "yaml";
 import { compositeAlarms, metricAlarms } from "../../infra/alarms";
+import { type LocalCloud, startLocalCloud } from "../../local/cloud/cloud";
 import { customers } from "../../local/cloud/customers";
+import { type Listening, serve } from "../../local/support/http";
+import { choosePorts, type Ports } from "../../local/support/ports";
 import { readStackConfig } from "../../local/support/stackConfig";
 import { configKey } from "../../names";
 import { AwsStandIn } from "./aws";
@@ -37,8 +37,8 @@ const blocks = shellBlocks(english);
 const examples: Record<string, string> = {
   "export STACK=prod": "export STACK=local",
   // `STACK` is also the name of an environment in ops/github.
-  "--arg stack \"$STACK\" '.secretsProviders": "--arg stack prod '.secretsProviders",
-  "--arg stack \"$STACK\" '.deployRoles": "--arg stack prod '.deployRoles",
+  '--arg stack "$STACK" \'.secretsProviders': "--arg stack prod '.secretsProviders",
+  '--arg stack "$STACK" \'.deployRoles': "--arg stack prod '.deployRoles",
 };
 
 const githubOutputs = {
@@ -75,7 +75,8 @@ function createRepository(ports: Ports): void {
   const moved = readFileSync(local, "utf8").replaceAll(/localhost:(410[0-3])/g, (_, port: keyof typeof fixed) => {
     return `localhost:${fixed[port]}`;
   });
-  writeFileSync(local, moved);
+  // The local cloud's stack has no protection, but a real stack has.
+  writeFileSync(local, moved.replace("deletionProtection: false", "deletionProtection: true"));
   git("init", "--quiet", "--initial-branch=main");
   writeFileSync(join(repository, ".git/info/exclude"), "node_modules\n");
   git("config", "user.name", "Test");
@@ -192,7 +193,8 @@ async function runInTerminal(commands: string): Promise<string> {
 }
 
 const minutes = (count: number) => count * 60_000;
-const configOf = (key: string) => parse(readFileSync(join(repository, "Pulumi.local.yaml"), "utf8")).config[configKey(key)];
+const configOf = (key: string) =>
+  parse(readFileSync(join(repository, "Pulumi.local.yaml"), "utf8")).config[configKey(key)];
 const [, paid = { sub: "" }, vip = { sub: "" }] = customers;
 const stranger = "3f1c2b9e-5a52-4b6e-9a5e-0f6a7d1c0009";
 
@@ -230,16 +232,23 @@ async function loseTable(): Promise<void> {
   await aws.loseTable(table);
 }
 
+/** An update of an image ends in the middle. */
+async function interruptUpdate(): Promise<void> {
+  await runInTerminal("pulumi config set --path phi3.imageTag interrupted-1");
+  await pulumi.interrupt("local");
+}
+
 /** What a block of the page deals with, by a text in its commands. */
 const faults: Record<string, () => Promise<void> | void> = {
   // Not before: the commands that need no account start another local cloud, which needs its keys.
   "--secrets-provider": removeSecrets,
   "BEFORE=2026": loseRows,
   "list-backups": loseTable,
+  "pulumi cancel": interruptUpdate,
 };
 
 /** What must be true after a block, by a text in its commands. */
-const results: Record<string, () => Promise<void> | void> = {
+const results: Record<string, (output: string) => Promise<void> | void> = {
   "npm run smoke -- --url": () => {
     expect(cloud.runpod.account.endpoints.map(({ name }) => name).sort()).toEqual([
       "snack-misaki-local-mistral",
@@ -249,6 +258,8 @@ const results: Record<string, () => Promise<void> | void> = {
   "ticketKeys.signing 2": () => expect(configOf("ticketKeys")).toEqual({ signing: 2, accepted: [2] }),
   "npm run rollout": () => expect(configOf("phi3").imageTag).toBe("2026-12-01"),
   "npm run rollback": () => expect(configOf("phi3").imageTag).toBe("local-1"),
+  "pulumi cancel": (output) => expect(output).toMatch(/(create|update|replace) \S+ phi3/),
+  "runpodApi rest": (output) => expect(output).not.toMatch(/^(create|delete|replace) /m),
   "resync --all": async () => {
     const rows = await rowsById();
     expect(rows[paid.sub]).toMatchObject({ grant_plan: "paid" });
@@ -274,7 +285,7 @@ describe("An operator with the runbook alone, in the local cloud", () => {
         Object.entries(by).flatMap(([words, value]) => (commands.includes(words) ? [value] : []));
       for (const fault of matching(faults)) await fault();
       const output = await runInTerminal(commands);
-      for (const check of matching(results)) await check();
+      for (const check of matching(results)) await check(output);
       expect(output).not.toContain("undefined");
       failed = false;
       if (commands.includes(" events")) await runFirstCommands();

@@ -1,3 +1,4 @@
+import { models } from "../../contract/plan";
 import {
   type AlarmGroup,
   alarmGroups,
@@ -7,7 +8,6 @@ import {
   metricAlarms,
 } from "../../infra/alarms";
 import { ConfigSchema } from "../../infra/configSchema";
-import { models } from "../../contract/plan";
 import { alarmMeanings } from "./alarmMeanings";
 
 const BEGIN = "<!-- Alarms: npm run docs:generate writes this part from infra/alarms.ts. -->";
@@ -70,12 +70,16 @@ function japaneseTables(): string {
   return alarmGroups
     .map((group) => {
       const rows = alarmsOf(group).map(
-        ({ name, run }) =>
-          `| [${name}](operations.md#${name.toLowerCase()}) | ${japaneseMeaning(name)} | \`${run}\` |`,
+        ({ name, run }) => `| [${name}](operations.md#${name.toLowerCase()}) | ${japaneseMeaning(name)} | \`${run}\` |`,
       );
-      return [`### ${japaneseTitles[group]}`, "", "| アラーム | 意味 | 最初のコマンド |", "| --- | --- | --- |", ...rows, ""].join(
-        "\n",
-      );
+      return [
+        `### ${japaneseTitles[group]}`,
+        "",
+        "| アラーム | 意味 | 最初のコマンド |",
+        "| --- | --- | --- |",
+        ...rows,
+        "",
+      ].join("\n");
     })
     .join("\n");
 }
