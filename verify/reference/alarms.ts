@@ -50,7 +50,7 @@ export function withAlarms(page: string): string {
  * @throws Error when the page has no such part, or an alarm has no Japanese meaning
  */
 export function withJapaneseAlarms(page: string): string {
-  return withPart(page, "docs/operations.ja.md", japaneseTables());
+  return withPart(page, "docs/operations.ja.md", japaneseLists());
 }
 
 function withPart(page: string, file: string, part: string): string {
@@ -65,21 +65,15 @@ function alarmsOf(group: AlarmGroup): (MetricAlarm | CompositeAlarm)[] {
   return [...compositeAlarms, ...metricAlarms({ hourlyUsd })].filter((alarm) => alarm.group === group);
 }
 
-/** One table per group of alarms. Each alarm links to its section in the English runbook. */
-function japaneseTables(): string {
+/** One list per group of alarms. Each alarm links to its section in the English runbook. */
+function japaneseLists(): string {
   return alarmGroups
     .map((group) => {
-      const rows = alarmsOf(group).map(
-        ({ name, run }) => `| [${name}](operations.md#${name.toLowerCase()}) | ${japaneseMeaning(name)} | \`${run}\` |`,
+      const items = alarmsOf(group).map(
+        ({ name, run }) =>
+          `- [${name}](operations.md#${name.toLowerCase()}): ${japaneseMeaning(name)}最初のコマンド: \`${run}\``,
       );
-      return [
-        `### ${japaneseTitles[group]}`,
-        "",
-        "| アラーム | 意味 | 最初のコマンド |",
-        "| --- | --- | --- |",
-        ...rows,
-        "",
-      ].join("\n");
+      return `### ${japaneseTitles[group]}\n\n${items.join("\n")}\n`;
     })
     .join("\n");
 }
