@@ -48,6 +48,7 @@ describe("npm run cost -- --stack dev", () => {
     const alarms = metricAlarms({ hourlyUsd: 5 });
     expect(basis("CloudWatch alarms and dashboard")).toBe(`${alarms.length} alarms, 1 composite, 1 dashboard`);
     expect(basis("DynamoDB")).toBe("2 tables, 1 with backups");
+    expect(basis("SSM, KMS, Scheduler, SNS")).toBe("2 secrets, 46,200 scheduled runs, 0 addresses");
     expect(basis("ECR, stored images")).toMatch(/^phi3, mistral: \d+ GB$/);
   });
 
@@ -109,7 +110,7 @@ describe("npm run cost refuses", () => {
     [
       "a bad number of chats",
       ["--stack", "dev", "--chats-per-day", "many"],
-      /^--chats-per-day: must be a number of at least 0, not many\n$/,
+      /^--chats-per-day: must be a number of at least 0, got many\n$/,
     ],
     [
       "a bad value",
