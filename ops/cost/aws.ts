@@ -236,7 +236,7 @@ function transferLine({ distributions }: ProgramFacts, { relayChats }: Traffic, 
   };
 }
 
-/** The chats that go through CloudFront. Each is about two requests, because browsers ask for permission (CORS) first. */
+/** Requests to the relay through CloudFront. A chat is about two, because browsers ask for permission (CORS) first. */
 function cloudfrontLines({ distributions }: ProgramFacts, { relayChats, relayRequests }: Traffic): Line[] {
   if (distributions === 0) return [];
   const { httpsRequest, gbOut } = awsPrices.cloudfront;
@@ -246,7 +246,7 @@ function cloudfrontLines({ distributions }: ProgramFacts, { relayChats, relayReq
       group: "AWS",
       item: "CloudFront",
       basis: counted(relayChats.expected, "chat"),
-      usd: byCase((of) => 2 * relayRequests[of] * httpsRequest + relayChats[of] * replyUsd),
+      usd: byCase((of) => (relayChats[of] + relayRequests[of]) * httpsRequest + relayChats[of] * replyUsd),
     },
   ];
 }

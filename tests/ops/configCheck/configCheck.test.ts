@@ -83,8 +83,8 @@ describe("Differences between two stacks", () => {
     const shown = found.filter(({ key }) => key.startsWith("aws:")).map(({ key, value }) => [key, value]);
     expect(shown).toEqual([
       ["aws:allowedAccountIds", ["123456789012"]],
-      ["aws:defaultTags.tags.owner", "mama"],
       ["aws:secretKey", "(not shown)"],
+      ["aws:defaultTags.tags.owner", "mama"],
     ]);
     expect(found.filter(({ meaning }) => meaning === "")).toEqual([]);
   });
