@@ -174,6 +174,20 @@ describe("A prod stack has a warning", () => {
     expect(lines.filter((line) => line.startsWith(warning))).toHaveLength(1);
   });
 
+  it("for a host name that dev has too", () => {
+    const domains = { zone: "Z0123456789", api: "api.snack.example", relay: "relay.snack.example" };
+    const { file } = readStackFile(dir, "dev");
+    const dev = { ...file, config: file.config && { ...file.config, domains } };
+    const prod = check({ ...secrets, domains: { ...domains, relay: "other.snack.example" } });
+    const shared = risks({ file: { ...prod, stack: "prod" }, against: dev, differences: [], hasTestKey: false });
+    expect(shared).toEqual([
+      {
+        key: "domains.api",
+        warning: "is api.snack.example, as in dev, but a host name leads to one stack only. Choose another one",
+      },
+    ]);
+  });
+
   it("for a Stripe key of the test mode, which it does not print", () => {
     const warnings = check({ ...secrets, stripeApiKey: encrypted }, true).warnings;
     expect(warnings.map(({ key }) => key)).toEqual(["stripeApiKey"]);
