@@ -90,11 +90,11 @@ function plainTable(head: string[], colAligns: ("left" | "right")[]) {
 }
 
 function assumptionsText(): string {
-  const { planShare, chatsPerVisit, secondsPerStart, secondsPerReply } = assumptions;
+  const { planShare, chatsPerVisit, secondsPerStart, secondsPerReply, apiSecondsPerCall } = assumptions;
   const shares = Object.entries(planShare).map(([plan, share]) => `${share * 100} % ${plan}`);
   return (
     `Assumed: ${shares.join(", ")}; ${chatsPerVisit} chats in a visit; a worker starts in ${secondsPerStart} s and replies ` +
-    `in ${secondsPerReply} s.`
+    `in ${secondsPerReply} s; a call of the API takes ${apiSecondsPerCall} s, also in the worst case.`
   );
 }
 
