@@ -33,7 +33,12 @@ beforeAll(async () => {
 
 const resourcesOf = (stack: string) => evaluated[stack] ?? [];
 const typesOf = (stack: string) => resourcesOf(stack).map(({ type }) => type);
-const scopeOf = (stack: string) => ({ stack, region: "ap-northeast-1", accountId: LOCAL_ACCOUNT_ID });
+const scopeOf = (stack: string) => ({
+  partition: "aws",
+  stack,
+  region: "ap-northeast-1",
+  accountId: LOCAL_ACCOUNT_ID,
+});
 
 describe.each(stacks)("The stack %s", (stack) => {
   it("follows every rule", () => {

@@ -95,6 +95,14 @@ describe("The workflows", () => {
     expect(jobs.deploy?.if).toContain("github.ref == 'refs/heads/main'");
   });
 
+  it("check every preview and every deployment with the policy pack", () => {
+    const pulumi = names
+      .flatMap((name) => Object.values(readWorkflow(name).jobs).flatMap((job) => job.steps))
+      .flatMap(({ run }) => (run && /^pulumi (up|preview)\b/.test(run) ? [run] : []));
+    expect(pulumi).toHaveLength(2);
+    for (const run of pulumi) expect(run).toContain("--policy-pack policy ");
+  });
+
   it("preview dev and prod", () => {
     expect(readWorkflow("preview").jobs.resources?.strategy?.matrix.stack).toEqual(["dev", "prod"]);
   });
