@@ -61,7 +61,11 @@ export async function changeImage(
 
 /** Says why ECR refuses a tag that was pushed before. */
 function pushedTag(model: Model, tag: string): string {
-  return `ECR may still have the image ${model}-${tag}. A tag never moves, so pulumi up fails with ImageTagAlreadyExistsException unless the build has the same digest. Then check out the old images folder (git checkout <commit> -- images) and roll it out with a new tag: npm run rollout -- ${model} ${tag}-again. An imageUri with a digest needs no build.`;
+  return [
+    `ECR may still have the image ${model}-${tag}. A tag never moves: if the new build has another digest, pulumi up fails`,
+    "with ImageTagAlreadyExistsException. Then get the old sources back (git checkout <commit> -- images) and roll them out",
+    `with a new tag: npm run rollout -- ${model} ${tag}-again. An imageUri with a digest needs no build.`,
+  ].join(" ");
 }
 
 function fileOf(stack: string): string {

@@ -72,7 +72,7 @@ function otherOrigins(resources: StackResource[]): Problem[] {
   );
 }
 
-const TLS_12 = /^TLSv?1[._][23]/;
+const TLS_12 = /^TLS(v1\.|_1_)[23]/;
 
 /** Why a host name of the stack's own accepts requests without TLS 1.2. */
 function tlsProblem({ type, props }: StackResource): string | undefined {

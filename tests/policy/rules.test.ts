@@ -217,6 +217,7 @@ const examples: Record<string, { follow: Example[]; break: [Example, RegExp][] }
   "no-plain-secrets": {
     follow: [
       one(PARAMETER, { value: "rk_live_canary" }),
+      one("docker-build:index:Image", { secrets: { HF_TOKEN: "hf_canary0" } }),
       one(FUNCTION, { environment: { variables: { KEY: "/snack-misaki/dev/stripe-api-key" } } }),
     ],
     break: [
@@ -228,6 +229,7 @@ const examples: Record<string, { follow: Example[]; break: [Example, RegExp][] }
       ),
       [one(FUNCTION, { code: { assets: { "__index.js": { text: "key='AKIAABCDEFGHIJKLMNOP'" } } } }), /code/],
       [one(PARAMETER, { description: "-----BEGIN PRIVATE KEY-----" }), /description/],
+      [one("docker-build:index:Image", { buildArgs: { HF_TOKEN: "hf_canary0" } }), /buildArgs\.HF_TOKEN/],
     ],
   },
   "log-retention": {

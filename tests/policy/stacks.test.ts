@@ -134,7 +134,8 @@ describe("The policy of a deployer", () => {
   it.each(stacks)("and the functions of %s use only services that the pipeline's boundary allows", (stack) => {
     const services = resourcesOf(stack)
       .filter(({ type }) => type === "aws:iam/rolePolicy:RolePolicy")
-      .flatMap(({ inputs }) => [...String(inputs.policy).matchAll(/"([\w-]+):\w+"/g)].map(([, service]) => service));
+      .flatMap(({ inputs }) => (JSON.parse(String(inputs.policy)) as { Statement: { Action: string[] }[] }).Statement)
+      .flatMap(({ Action }) => Action.map((action) => action.split(":")[0]));
     expect(services.length).toBeGreaterThan(10);
     expect(boundaryServices(scopeOf(stack))).toEqual(expect.arrayContaining([...new Set(services)]));
   });

@@ -76,7 +76,11 @@ function refuseMovedTag(account: AwsAccount, reference: string, digest: string):
   const existing = findImage(account, found.id, { imageTag: tag });
   if (existing === undefined || existing.digest === digest) return;
   throw new Error(
-    `ImageTagAlreadyExistsException: The image tag '${tag}' already exists in the '${found.id}' repository and cannot be overwritten because the repository is immutable. (A changed image needs a new imageTag.)`,
+    [
+      `ImageTagAlreadyExistsException: The image tag '${tag}' already exists in the '${found.id}' repository and cannot be`,
+      "overwritten because the repository is immutable. A changed image needs a new imageTag.",
+      "In the local cloud, npm start -- --reset also empties the registry.",
+    ].join(" "),
   );
 }
 
