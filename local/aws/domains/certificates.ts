@@ -57,6 +57,8 @@ export const certificateValidation: ResourceType = {
     region: z.string().optional(),
   }),
   replaceOn: ["certificateArn", "validationRecordFqdns", "region"],
+  // The id is a time, as in the real provider. Two certificates may be issued in the same millisecond.
+  scope: ({ certificateArn }) => String(certificateArn),
   id: () => new Date().toISOString(),
   computed: {},
 };
