@@ -9,6 +9,8 @@ export interface ImageChange {
   file: string;
   from: string;
   to: string;
+  /** Why the next `pulumi up` may fail, and what to do instead. */
+  warning?: string;
   /** URL of the pull request. Only with --propose. */
   pullRequest?: string;
 }
@@ -22,11 +24,15 @@ const SUBJECT_LIMIT = 72;
  * @returns the URL of the pull request
  * @throws Error with the message of git or gh. When gh failed, the branch exists
  */
-export async function propose(verb: string, { stack, model, file, from, to }: ImageChange): Promise<string> {
+export async function propose(verb: string, { stack, model, file, from, to, warning }: ImageChange): Promise<string> {
   const version = shortVersion(to);
   const branch = `${verb.toLowerCase().replace(" ", "-")}/${stack}-${model}-${version}`;
   const subject = `${verb} ${model} ${version} in ${stack}`.slice(0, SUBJECT_LIMIT);
-  const body = `From \`${from}\` to \`${to}\`.\n\nAfter the merge, run the workflow \`deploy\` for the stack ${stack}.`;
+  const body = [
+    `From \`${from}\` to \`${to}\`.`,
+    ...(warning ? [`**Warning:** ${warning}`] : []),
+    `After the merge, run the workflow \`deploy\` for the stack ${stack}.`,
+  ].join("\n\n");
   await runTool("git", ["switch", "--create", branch]);
   await runTool("git", ["commit", "--message", subject, "--message", `From ${from} to ${to}.`, "--", file]);
   await runTool("git", ["push", "origin", branch]);
