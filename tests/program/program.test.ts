@@ -729,7 +729,9 @@ describe("The program", () => {
   });
 
   it("configures RunPod's model cache when the image does not contain the weights", async () => {
-    await up(engineOptions(cloud, programDir, dir, { "phi3.weights": "cached" }));
+    // Another image needs another tag.
+    const cached = { "phi3.weights": "cached", "phi3.imageTag": "2026-12-02" };
+    await up(engineOptions(cloud, programDir, dir, cached));
     const [args] = resources("docker-build:index:Image").filter(({ outputs: { buildArgs } }) => {
       const { MODEL_ID, WEIGHTS } = buildArgs as Record<string, string>;
       return MODEL_ID === modelFacts.phi3.huggingFaceId && WEIGHTS === "cached";
