@@ -417,8 +417,10 @@ export const rounds: Round[] = [
         account.ledger.set("counters", "aheadSeconds", aheadSeconds - 600);
         await stage.subscribe("price_local_paid");
         account.ledger.set("counters", "aheadSeconds", aheadSeconds);
-        switches.lose = false;
-        return nothing;
+        // Until the reconciler has run: Stripe's first retry comes after one real second.
+        return () => {
+          switches.lose = false;
+        };
       },
     },
   ],
