@@ -175,7 +175,8 @@ const api: MetricAlarm[] = [
       name: `${name}-throttled`,
       group: "api",
       metric: { of: "function", function: name, name: "Throttles" },
-      ...once,
+      // As for the errors of the API and the relay: a single refused request must wake nobody up.
+      ...{ ...once, threshold: 5 },
       missing: quiet,
       means: `Lambda refuses invocations of ${name}: the reserved or the account's concurrency is used up.`,
       run: doctor,

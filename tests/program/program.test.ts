@@ -287,7 +287,7 @@ describe("Policies of the functions", () => {
       relay: [
         "ssm:GetParameters on ticket-signing-key runpod-api-key anthropic-key openai-key huggingface-key",
         "dynamodb:GetItem dynamodb:PutItem on ephemeral usage#*",
-        "dynamodb:UpdateItem on ephemeral spend#*",
+        "dynamodb:GetItem dynamodb:UpdateItem on ephemeral spend#*",
         "dynamodb:BatchGetItem dynamodb:UpdateItem dynamodb:DeleteItem on ephemeral cooldown#*",
         `${invoke} jp.vendor.model-2`,
         `${invoke} vendor.model-2 vendor.model-2`,
