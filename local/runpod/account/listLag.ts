@@ -1,3 +1,4 @@
+import type { Pod } from "../pods/pods";
 import type { Endpoint, RegistryAuth, Secret, Template } from "./records";
 
 interface Listed {
@@ -5,6 +6,7 @@ interface Listed {
   endpoints: Endpoint;
   registryAuths: RegistryAuth;
   secrets: Secret;
+  pods: Pod;
 }
 type Kind = keyof Listed;
 

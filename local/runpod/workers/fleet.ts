@@ -21,6 +21,8 @@ export interface LogLine {
   /** Milliseconds since the epoch. */
   at: number;
   line: string;
+  /** Default: `system`, a line of the host. */
+  source?: "system" | "container";
 }
 
 /** Data of a worker for the responses of the APIs. */
