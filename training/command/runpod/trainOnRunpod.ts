@@ -65,6 +65,8 @@ export interface PodResult extends RunSummary {
 export interface Limits extends WatchLimits {
   /** RunPod's list after a create without a response. */
   settle: Polling;
+  /** Milliseconds after a create without a response in which its pod may still appear. */
+  landMs: number;
   /** The end of the pod. */
   end: Polling;
 }
@@ -75,6 +77,7 @@ export const limits: Limits = {
   startMs: 30 * 60_000,
   lostMs: 10 * 60_000,
   settle: { intervalMs: 1_000, limitMs: 30_000 },
+  landMs: 120_000,
   end: { intervalMs: 5_000, limitMs: 15 * 60_000 },
 };
 
@@ -219,18 +222,18 @@ class PaidPod {
   fate(): string {
     if (!this.pod) return `No pod named ${this.name} is left.`;
     const { seconds, dollars } = this.bill();
-    return `The pod ${this.name} has ended after ${Math.ceil(seconds / 60)} min and cost about $${dollars.toFixed(2)}.`;
+    return `The pod ${this.name} has ended after ${Math.max(1, Math.ceil(seconds / 60))} min and cost about $${dollars.toFixed(2)}.`;
   }
 
   private async createOn(offer: GpuOffer, run: PodRun): Promise<void> {
-    const { settle } = this.around.limits;
+    const { settle, landMs } = this.around.limits;
     const find = async () => (await this.api.listPods()).items.find(({ name }) => name === this.name);
     const save = async (existing: PodRecord | undefined) => {
       try {
         this.pod = existing ?? (await this.api.createPod({ ...settings(run), name: this.name, gpuType: offer.id }));
         return this.pod;
       } catch (error) {
-        if (error instanceof RunpodError && error.maybeDone) this.uncertainUntil = performance.now() + settle.limitMs;
+        if (error instanceof RunpodError && error.maybeDone) this.uncertainUntil = performance.now() + landMs;
         throw error;
       }
     };
