@@ -6,7 +6,7 @@ import { type Listing, nullable, optionalText, text } from "../nullable";
 import { itemPath, restRequests } from "./request";
 
 /** Settings of a new GPU pod. The environment must contain references to secrets, never their values. */
-export interface PodSettings {
+interface PodSettings {
   name: string;
   imageName: string;
   /** Container disk in GB. */

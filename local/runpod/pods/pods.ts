@@ -154,7 +154,7 @@ export class Pods {
 }
 
 /** Waits. Returns false when the signal is aborted. */
-export function pause(ms: number, signal: AbortSignal): Promise<boolean> {
+function pause(ms: number, signal: AbortSignal): Promise<boolean> {
   return new Promise((resolve) => {
     if (signal.aborted) return resolve(false);
     const end = (completed: boolean) => () => {

@@ -139,7 +139,7 @@ export async function trainOnRunpod(run: PodRun, around: Surroundings): Promise<
 }
 
 /** Name of the pod, which is also the tag of its result. */
-export function podName({ model, runName }: Pick<PodRun, "model" | "runName">): string {
+function podName({ model, runName }: Pick<PodRun, "model" | "runName">): string {
   return `${POD_PREFIX}${model}-${runName}`;
 }
 
