@@ -1,5 +1,4 @@
-import type { Pod } from "../pods/pods";
-import type { Endpoint, RegistryAuth, Secret, Template } from "./records";
+import type { Endpoint, Pod, RegistryAuth, Secret, Template } from "./records";
 
 interface Listed {
   templates: Template;

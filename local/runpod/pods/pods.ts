@@ -2,39 +2,10 @@ import { gpuTypes } from "../account/catalog";
 import type { Clock } from "../account/clock";
 import { newId } from "../account/ids";
 import type { ListLag } from "../account/listLag";
+import type { Pod, PodInput } from "../account/records";
 import { AccountError } from "../account/rules";
 import { matches, type Switches } from "../account/switches";
-import type { LogLine } from "../workers/fleet";
 import { type Container, trainingContainer } from "./trainingContainer";
-
-/** Settings of a new pod, with default values. */
-export interface PodInput {
-  name: string;
-  image: string;
-  args: string;
-  /** GB. */
-  disk: number;
-  ports: string[];
-  env: Record<string, string>;
-  registry: string | null;
-  gpu: { id: string; count: number };
-  cloud: "SECURE" | "COMMUNITY";
-  dataCenterIds: string[];
-}
-
-/** Status of a pod that exists. */
-export type PodStatus = "PROVISIONING" | "STARTING" | "RUNNING" | "EXITED";
-
-/** A pod. */
-export interface Pod extends PodInput {
-  id: string;
-  status: PodStatus;
-  createdAt: string;
-  startedAt: string | null;
-  /** US dollars per hour while the pod has a GPU. */
-  hourlyUsd: number;
-  log: LogLine[];
-}
 
 /** Options of the pods of an account. */
 export interface PodsOptions {

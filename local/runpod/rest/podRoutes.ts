@@ -1,4 +1,5 @@
-import type { Pod, PodStatus, Pods } from "../pods/pods";
+import type { Pod, PodStatus } from "../account/records";
+import type { Pods } from "../pods/pods";
 import { pageOf } from "./page";
 import { RestProblem } from "./problem";
 import { CreatePod } from "./requestBodies";

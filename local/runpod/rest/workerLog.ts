@@ -1,4 +1,4 @@
-import type { LogLine } from "../workers/fleet";
+import type { LogLine } from "../account/records";
 import type { RestCall } from "./route";
 
 /** Interval at which a stream checks for new lines. */
