@@ -7,9 +7,21 @@ import pc from "picocolors";
 import { command, run } from "../../cli/command";
 import { Progress } from "../../cli/progress";
 import { type Model, models } from "../../contract/plan";
+import { setOperatorOutput } from "../../runpod/operatorOutput";
+import { podApi } from "../../runpod/rest/pods";
 import { setupTraining, TrainingUnavailable } from "./environment";
 import { countFixtures, readContractResults, sampleFixtures } from "./fixtureResults";
+import { changeModel, openPullRequest } from "./propose";
 import { runPackage, setupWorkerPython } from "./python";
+import {
+  confirmOnTerminal,
+  hubFromEnvironment,
+  type PodOptions,
+  podRun,
+  runpodFromEnvironment,
+} from "./runpod/arguments";
+import { type SweptPod, sweep } from "./runpod/sweep";
+import { GPU_TYPES, limits, TOKEN_SECRET, trainOnRunpod } from "./runpod/trainOnRunpod";
 import { type GateResult, gate, runFolder, type Show, tokenizerIn, trainTiny } from "./tiny";
 
 /** Result of the self-test of the gates. */
@@ -40,13 +52,32 @@ const modelOption = () => new Option("--model <model>", "model whose template an
 
 const program = command("train", "Retrains a model: data, training, export, gates and report. See docs/training.md.")
   .addArgument(modelArgument())
-  .addOption(new Option("--on <place>", "where to train").choices(["local"]).default("local"))
+  .addOption(
+    new Option("--on <place>", "where to train: on this machine, or on a GPU pod at RunPod")
+      .choices(["local", "runpod"])
+      .default("local"),
+  )
   .option("--base <folder>", "folder of the base model at the revision of training.json; needs a GPU")
   .option("--data <files...>", "JSON Lines files (default: the starter set)")
+  .option("--image <image>", "runpod: training image by digest, host/name@sha256:…")
+  .option("--repository <owner/name>", "runpod: private Hugging Face repository for the result")
+  .option("--dataset <owner/name@commit>", "runpod: Hugging Face data set (default: the starter set)")
+  .option("--gpu <types...>", `runpod: GPU types, the preferred first (default: ${GPU_TYPES.join(", ")})`)
+  .option("--max-hours <hours>", "runpod: time after which the pod is deleted", "6")
+  .option("--registry-credential <id>", "runpod: RunPod's id of the credential for a private image")
+  .option("--run-name <name>", "runpod: end of the pod's name and of the result's tag (default: the time)")
+  .option("--yes", "runpod: create the pod without asking")
   .option("--tiny", "train a tiny random model on the CPU, serve it and judge it: the whole pipeline in some minutes")
-  .action(async (model: Model | undefined, options: { base?: string; data?: string[]; tiny?: boolean }) => {
+  .addHelpText(
+    "after",
+    `
+--on runpod prints the expected time and cost, asks, and always deletes the pod, also after Ctrl-C. It needs RUNPOD_API_KEY,
+HF_TOKEN (reads the repository), and the secret ${TOKEN_SECRET} in the RunPod account (writes to it).`,
+  )
+  .action(async (model: Model | undefined, options: TrainOptions) => {
     if (!model) throw new Error(`The model is missing; allowed: ${models.join(", ")}`);
     if (options.tiny) await orSkip(async () => print({ ...(await trainTiny(model, show)) }));
+    else if (options.on === "runpod") await trainRemotely(model, options);
     else await trainLocally(model, options);
   });
 
@@ -113,7 +144,77 @@ program
     else print({ ...(await judgeGiven(options, python)) });
   });
 
+program
+  .command("sweep")
+  .description("delete old pods of trainings at RunPod, and print what they cost; touches no other pod")
+  .option("--older-than-hours <hours>", "minimum age", "8")
+  .option("--name <name>", "delete the pods with this name, of any age")
+  .action(async ({ olderThanHours, name }: { olderThanHours: string; name?: string }) => {
+    const hours = Number(olderThanHours);
+    if (!(hours >= 0)) throw new Error(`--older-than-hours ${olderThanHours}: must be a number of hours, 0 or more`);
+    setOperatorOutput(show.step);
+    const selection = name === undefined ? { olderThanHours: hours } : { name };
+    printSweep(await sweep(podApi(runpodFromEnvironment()), selection));
+  });
+
+program
+  .command("propose")
+  .description("write the repository and the commit of a retrained model to images/<model>/model.json")
+  .addArgument(new Argument("<model>", "retrained model").choices(models))
+  .argument("<repository>", "Hugging Face repository, owner/name")
+  .argument("<commit>", "commit of the repository, 40 digits")
+  .option("--pull-request", "commit the change on a new branch, push it and open a pull request with gh")
+  .action(async (model: Model, repository: string, commit: string, options: { pullRequest?: boolean }) => {
+    const proposal = changeModel(model, repository, commit);
+    print({ ...proposal, ...(options.pullRequest && { pullRequest: await openPullRequest(proposal) }) });
+  });
+
 void run(program);
+
+interface TrainOptions extends PodOptions {
+  on: "local" | "runpod";
+  base?: string;
+  data?: string[];
+  tiny?: boolean;
+}
+
+/** Trains on a pod. SIGINT, SIGTERM and SIGHUP end the training, and then the pod. */
+async function trainRemotely(model: Model, options: TrainOptions): Promise<void> {
+  if (options.data || options.base)
+    throw new Error("--data and --base are for --on local: a pod reads its conversations from --dataset");
+  const run = podRun(model, options);
+  setOperatorOutput(show.step);
+  const stop = new AbortController();
+  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const)
+    process.on(signal, () => {
+      show.step(`${signal}: ending the pod first, please wait`);
+      stop.abort(new Error(`Stopped by ${signal}`));
+    });
+  const result = await trainOnRunpod(run, {
+    runpod: runpodFromEnvironment(),
+    hub: hubFromEnvironment(),
+    limits,
+    tell: show.step,
+    confirm: options.yes ? async () => true : confirmOnTerminal,
+    signal: stop.signal,
+  });
+  print({ ...result });
+}
+
+function printSweep(pods: SweptPod[]): void {
+  if (pods.some(({ result }) => result === "failed")) process.exitCode = 1;
+  if (isJson()) {
+    console.log(JSON.stringify({ pods }));
+    return;
+  }
+  const table = new Table({
+    head: ["pod", "status", "hours", "cost", "result"],
+    style: { head: [], border: [] },
+  });
+  for (const { name, status, hours, dollars, result, problem } of pods)
+    table.push([name, status, hours.toFixed(1), `$${dollars.toFixed(2)}`, problem ? `${result}: ${problem}` : result]);
+  console.log(pods.length === 0 ? "no pods of trainings" : table.toString());
+}
 
 interface GateOptions {
   selftest?: boolean;
