@@ -64,7 +64,7 @@ function pushedTag(model: Model, tag: string): string {
   return [
     `ECR may still have the image ${model}-${tag}. A tag never moves: if the new build has another digest, pulumi up fails`,
     "with ImageTagAlreadyExistsException. Then get the old sources back (git checkout <commit> -- images) and roll them out",
-    `with a new tag: npm run rollout -- ${model} ${tag}-again. An imageUri with a digest needs no build.`,
+    `with a new tag: npm run rollout -- ${model} ${tag}-again`,
   ].join(" ");
 }
 
