@@ -332,7 +332,7 @@ const codes = Object.entries(alarmCodes).map(
     metric: { of: "code", code: code as AlarmCode },
     ...once,
     threshold: linesOfCode[code as AlarmCode] ?? once.threshold,
-    missing: { as: "notBreaching", because: "no line with the code means that the condition is over" },
+    missing: { as: "notBreaching", because: "a missing line means that the condition is over" },
     ...text,
   }),
 );

@@ -19,7 +19,7 @@ describe("The custom metrics of a stack", () => {
     expect(billedMetrics("few")).toBeLessThan(billedMetrics("all"));
   });
 
-  it("include no detail that an alarm reads, because a dev stack does not publish details", () => {
+  it("that only a prod stack publishes are read by no alarm", () => {
     const read = alarms.flatMap(({ metric }) => (metric.of === "stack" ? metric.name : []));
     expect(read.filter(isDetail)).toEqual([]);
   });

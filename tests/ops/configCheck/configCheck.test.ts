@@ -194,7 +194,7 @@ describe("A prod stack has a warning", () => {
     expect(warnings[0]?.warning).toContain("Stripe's test mode");
   });
 
-  it("for none of these settings when its limit is larger or unlimited", () => {
+  it("no more when the limit is larger than in dev, or unlimited", () => {
     expect(check({ ...secrets, relay: { concurrency: -1 } }).warnings).toEqual([]);
   });
 });
