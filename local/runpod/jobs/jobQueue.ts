@@ -196,7 +196,8 @@ export class JobQueue {
   }
 
   /**
-   * Called when a worker has ended. Queues the worker's running jobs again. A job whose worker ends for the second time fails.
+   * Called when a worker has ended. Queues the worker's running jobs again. A job whose worker ends for the second time
+   * fails.
    */
   workerLost(workerId: string): void {
     for (const job of this.running(workerId)) this.requeueOrFail(job);
