@@ -7,7 +7,7 @@ import { runDrill, summary } from "../../../verify/drill/run";
 import { drillConfig, Stage } from "../../../verify/drill/stage";
 
 // `npm run drill` fires every alarm. These stand for the kinds: an own metric, an alarm code, a metric of AWS, a composite
-// alarm, missing data, the states of an endpoint, and the limit of spend, which only this test reaches in a deployed relay.
+// alarm, missing data, and the states of an endpoint.
 const only = [
   "unknown-customer",
   "chat-failure-rate",
@@ -18,7 +18,6 @@ const only = [
   "phi3-crash-loop",
   "runpod-unreadable",
   "poller-silent",
-  "vip-spend-ceiling",
 ];
 
 it("a drill of an unknown alarm is an error that names it", async () => {
