@@ -26,7 +26,7 @@ const unitTests = [
 ];
 
 /**
- * Tests that share one local cloud per process. tests/sharedCloud.ts starts this cloud. Not here: tests that need a cloud
+ * Tests that share one local cloud per process. tests/suiteCloud.ts starts this cloud. Not here: tests that need a cloud
  * in which no other test has caused a failed run or an alarm.
  */
 const cloudTests = [

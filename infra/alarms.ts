@@ -21,7 +21,7 @@ export type AlarmMetric =
 export const alarmGroups = ["customers", "money", "api", "relay", "endpoints", "cost", "operations"] as const;
 export type AlarmGroup = (typeof alarmGroups)[number];
 
-/** What every alarm tells the operator. */
+/** Text of an alarm for the operator. */
 interface AlarmText {
   /** Logical name of the alarm. It is also the anchor of the alarm's section in docs/operations.md. */
   name: string;

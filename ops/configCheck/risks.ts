@@ -6,7 +6,7 @@ import type { StackFile } from "./stackFile";
 /** A setting that is valid but risky. */
 export interface Risk {
   key: string;
-  /** What can happen, and the next step. */
+  /** Possible consequence, and the next step. */
   warning: string;
 }
 

@@ -70,7 +70,7 @@ function allow(name: string, role: iam.Role, statements: pulumi.Input<Statement[
   new iam.RolePolicy(name, { role: role.id, policy: pulumi.output(statements).apply(policyOf) });
 }
 
-/** Attaches a policy of its own to a role. AWS limits it to 6,144 characters. */
+/** Attaches a separate policy to a role. AWS limits it to 6,144 characters. */
 function attach(name: string, role: iam.Role, statements: pulumi.Input<Statement[]>): void {
   const policy = new iam.Policy(name, {
     name: `${PIPELINE}-${name}`,

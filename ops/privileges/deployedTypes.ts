@@ -213,7 +213,7 @@ export const deployedTypes: Record<string, DeployedType> = {
     anywhere: ["cognito-idp:CreateUserPool"],
     resources: pools,
     condition: ofStack,
-    // Cognito sends e-mail through SES with a role of its own:
+    // Cognito sends e-mail through SES with a service-linked role:
     // https://docs.aws.amazon.com/cognito/latest/developerguide/using-service-linked-roles.html
     also: [serviceRole("email.cognito-idp.amazonaws.com", "AWSServiceRoleForAmazonCognitoIdpEmailService")],
   },

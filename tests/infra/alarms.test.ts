@@ -79,7 +79,7 @@ describe("The alarm", () => {
 });
 
 describe("Each alarm", () => {
-  it("has a name of its own", () => {
+  it("has a name that no other alarm has", () => {
     expect(new Set(all.map(({ name }) => name)).size).toBe(all.length);
   });
 

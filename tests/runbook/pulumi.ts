@@ -30,7 +30,7 @@ const commands: Parameters<typeof parseCommand>[2] = {
   cancel: { options: everywhere },
 };
 
-/** What the stand-in of Pulumi needs. */
+/** Options of the stand-in of Pulumi. */
 export interface PulumiSettings {
   /** Folder of the main program. */
   repository: string;

@@ -238,7 +238,7 @@ async function interruptUpdate(): Promise<void> {
   await pulumi.interrupt("local");
 }
 
-/** What a block of the page deals with, by a text in its commands. */
+/** Faults made before a block of the page, by a text in its commands. */
 const faults: Record<string, () => Promise<void> | void> = {
   // Not before: the commands that need no account start another local cloud, which needs its keys.
   "--secrets-provider": removeSecrets,
@@ -247,7 +247,7 @@ const faults: Record<string, () => Promise<void> | void> = {
   "pulumi cancel": interruptUpdate,
 };
 
-/** What must be true after a block, by a text in its commands. */
+/** Expected state after a block, by a text in its commands. */
 const results: Record<string, (output: string) => Promise<void> | void> = {
   "npm run smoke -- --url": () => {
     expect(cloud.runpod.account.endpoints.map(({ name }) => name).sort()).toEqual([
@@ -312,7 +312,7 @@ async function runFirstCommands(): Promise<void> {
   }
 }
 
-/** Commands in the text that no block runs: they have tests of their own, or ask questions. */
+/** Commands in the text that no block runs: other tests run them, or they ask questions. */
 const others = ["npm start", "npm run drill", "aws configure sso"];
 
 describe("The runbook", () => {

@@ -1,19 +1,11 @@
-import { execFile } from "node:child_process";
 import { readFileSync, writeFileSync } from "node:fs";
-import { promisify } from "node:util";
 import type { Model } from "../../contract/plan";
 import { ModelFacts } from "../../images/models";
+import { type ChangedFile, openPullRequest } from "../../ops/rollout/pullRequest";
 
-const execute = promisify(execFile);
-
-/** Output of `npm run train -- propose --json`. */
-export interface Proposal {
+/** Output of `npm run train -- propose --json`. `from` and `to` are `owner/name@commit`. */
+export interface Proposal extends ChangedFile {
   model: Model;
-  /** `images/<model>/model.json`. */
-  file: string;
-  /** `owner/name@commit` before and after. */
-  from: string;
-  to: string;
   /** URL of the pull request. Only with --pull-request. */
   pullRequest?: string;
 }
@@ -39,23 +31,17 @@ export function changeModel(model: Model, huggingFaceId: string, revision: strin
   return { model, file, from, to };
 }
 
-/** Commits the changed file on a new branch, pushes it and opens a pull request with gh. Returns its URL. */
-export async function openPullRequest({ model, file, from, to }: Proposal): Promise<string> {
+/** Opens a pull request with the changed file. Returns its URL. Throws as `openPullRequest`. */
+export function proposeModel(proposal: Proposal): Promise<string> {
+  const { model, to } = proposal;
   const version = to.split("@")[1]?.slice(0, 12);
-  const branch = `retrain/${model}-${version}`;
-  const subject = `Use the retrained ${model} ${version}`;
-  const body = `From \`${from}\` to \`${to}\`.\n\nMerge it only when the candidate has passed the gates: see docs/training.md.`;
-  await tool("git", "switch", "--create", branch);
-  await tool("git", "commit", "--message", subject, "--message", `From ${from} to ${to}.`, "--", file);
-  await tool("git", "push", "origin", branch);
-  const output = await tool("gh", "pr", "create", "--head", branch, "--title", subject, "--body", body);
-  return output.trim().split("\n").at(-1) ?? "";
+  return openPullRequest(proposal, {
+    branch: `retrain/${model}-${version}`,
+    subject: `Use the retrained ${model} ${version}`,
+    paragraphs: ["Merge it only when the candidate has passed the gates: see docs/training.md."],
+  });
 }
 
 function withField(text: string, name: string, value: string): string {
   return text.replace(new RegExp(`("${name}": )"[^"]*"`), (_, start: string) => start + JSON.stringify(value));
-}
-
-async function tool(program: string, ...args: string[]): Promise<string> {
-  return (await execute(program, args, { timeout: 120_000 })).stdout;
 }

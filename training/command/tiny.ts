@@ -122,7 +122,7 @@ export function gate(options: {
   return runPackage(python, tokenizer ? [...args, "--tokenizer", tokenizer] : args, () => {});
 }
 
-/** Passes on only the lines of the training package. The libraries write many lines of their own. */
+/** Passes on only the lines of the training package. The libraries also write many lines. */
 function ownLines(step: (line: string) => void): (line: string) => void {
   return (line) => {
     if (/^(loading|training|step|merging|converting)\b/.test(line)) step(line);

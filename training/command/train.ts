@@ -11,7 +11,7 @@ import { setOperatorOutput } from "../../runpod/operatorOutput";
 import { podApi } from "../../runpod/rest/pods";
 import { setupTraining, TrainingUnavailable } from "./environment";
 import { countFixtures, readContractResults, sampleFixtures } from "./fixtureResults";
-import { changeModel, openPullRequest } from "./propose";
+import { changeModel, proposeModel } from "./propose";
 import { runPackage, setupWorkerPython } from "./python";
 import {
   confirmOnTerminal,
@@ -166,7 +166,7 @@ program
   .option("--pull-request", "commit the change on a new branch, push it and open a pull request with gh")
   .action(async (model: Model, repository: string, commit: string, options: { pullRequest?: boolean }) => {
     const proposal = changeModel(model, repository, commit);
-    print({ ...proposal, ...(options.pullRequest && { pullRequest: await openPullRequest(proposal) }) });
+    print({ ...proposal, ...(options.pullRequest && { pullRequest: await proposeModel(proposal) }) });
   });
 
 void run(program);

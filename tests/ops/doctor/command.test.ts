@@ -5,14 +5,14 @@ import { beforeAll, expect, it, onTestFinished } from "vitest";
 import { models } from "../../../contract/plan";
 import { vipProviders } from "../../../contract/relay";
 import type { Check } from "../../../ops/doctor/check";
-import { type SharedCloud, sharedCloud } from "../../sharedCloud";
+import { type SuiteCloud, suiteCloud } from "../../suiteCloud";
 
 /** Alarms on missing data. In the first minutes of a new stack they fire. */
 const fireAtFirst = ["alarm poller-silent", "alarm registry-token-age"];
-let cloud: SharedCloud["cloud"];
+let cloud: SuiteCloud["cloud"];
 let dir: string;
 beforeAll(async () => {
-  ({ cloud, dir } = await sharedCloud());
+  ({ cloud, dir } = await suiteCloud());
 });
 
 /** Changes workersMax of phi3 outside of Pulumi. Returns the old value. */

@@ -3,12 +3,12 @@ import type { AwsResource } from "../../../local/aws/support/account";
 import type { Check } from "../../../ops/doctor/check";
 import { examine } from "../../../ops/doctor/examine";
 import { loadTarget, type Target } from "../../../ops/doctor/target";
-import { type SharedCloud, sharedCloud } from "../../sharedCloud";
+import { type SuiteCloud, suiteCloud } from "../../suiteCloud";
 
-let shared: SharedCloud;
+let shared: SuiteCloud;
 let target: Target;
 beforeAll(async () => {
-  shared = await sharedCloud();
+  shared = await suiteCloud();
   target = await loadTarget("start", { programDir: shared.programDir, dir: shared.dir }, {});
 });
 

@@ -23,7 +23,7 @@ import { findStackResources } from "../../../../ops/doctor/aws/stackResources";
 import { type Aws, awsTodo } from "../../../../ops/doctor/awsClient";
 import { attempt } from "../../../../ops/doctor/check";
 
-// The checks with an account of their own, whose state a test sets.
+// These checks read a separate account. Each test sets its state.
 const dir = mkdtempSync(join(tmpdir(), "snack-doctor-aws-"));
 const account = new AwsAccount(join(dir, "account.db"), "ap-northeast-1");
 const failing = new Set<string>();
