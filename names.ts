@@ -26,6 +26,9 @@ export function stackTags(stack: string): Record<string, string> {
   return { project: PROJECT, stack };
 }
 
+/** Region of the certificates that CloudFront uses. Cognito's custom domains are CloudFront distributions, too. */
+export const CLOUDFRONT_REGION = "us-east-1";
+
 /** Id of the local cloud's AWS account. AWS has no account with this id. */
 export const LOCAL_ACCOUNT_ID = "000000000000";
 

@@ -21,13 +21,17 @@ const unitTests = [
   "tests/runner/selection.test.ts",
   "tests/stripe/connection.test.ts",
   "tests/workflows/rules.test.ts",
+  "tests/training/fixtureResults.test.ts",
   "tests/verify/{bench/budgetTable,chaos/virtualTime,structure/structure}.test.ts",
 ];
 
-/** Tests that share one local cloud per process. tests/sharedCloud.ts starts this cloud. */
+/**
+ * Tests that share one local cloud per process. tests/suiteCloud.ts starts this cloud. Not here: tests that need a cloud
+ * in which no other test has caused a failed run or an alarm.
+ */
 const cloudTests = [
   "tests/billing/checkout.test.ts",
-  "tests/ops/{doctor/{command,examine},privileges/calls}.test.ts",
+  "tests/ops/privileges/calls.test.ts",
   "tests/system/{billing,flow,operations,relay}.test.ts",
 ];
 

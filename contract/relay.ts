@@ -56,7 +56,7 @@ export const ChatReply = z.extend(z.omit(WorkerOutput, { model: true }), {
 export type ChatReply = z.infer<typeof ChatReply>;
 
 /**
- * Error of the relay. `text` is the part of the reply that was generated before. `message` and `reply` are a sentence of
+ * Error of the relay. `text` is the part of the reply that the model generated before the error. `message` and `reply` are a sentence of
  * Mama's in Japanese; only the first web frontend gets `reply`.
  */
 export const RelayFailure = z.extend(WorkerFailure, {

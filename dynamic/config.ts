@@ -60,7 +60,9 @@ function parseValue(text: string): unknown {
   }
 }
 
-function explain({ path, message }: z.core.$ZodIssue, values: unknown): string {
+function explain({ code, path, message }: z.core.$ZodIssue, values: unknown): string {
+  // The object around an unknown key may contain a secret that was set at the wrong place.
+  if (code === "unrecognized_keys") return `${path.join(".")}: ${message}`;
   const value = path.reduce(
     (inner: unknown, step) => (inner as Record<PropertyKey, unknown> | undefined)?.[step],
     values,

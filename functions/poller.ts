@@ -86,7 +86,7 @@ export function create(settings: Settings): () => Promise<void> {
     return { HourlyUsd };
   }
 
-  /** Publishes the metrics of one endpoint. Each part is published as soon as it is read. */
+  /** Reads one endpoint and publishes its metrics, each part as soon as RunPod has answered. */
   async function poll(model: Model, apiKey: string): Promise<void> {
     const { id, workersMax } = settings.endpoints[model];
     const report = endpointReport({ apiKey, timeoutMs: CALL_TIMEOUT_MS, url: settings.runpodApiUrl }, id);

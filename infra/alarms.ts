@@ -21,7 +21,7 @@ export type AlarmMetric =
 export const alarmGroups = ["customers", "money", "api", "relay", "endpoints", "cost", "operations"] as const;
 export type AlarmGroup = (typeof alarmGroups)[number];
 
-/** What every alarm tells the operator. */
+/** Text of an alarm for the operator. */
 interface AlarmText {
   /** Logical name of the alarm. It is also the anchor of the alarm's section in docs/operations.md. */
   name: string;
@@ -175,7 +175,8 @@ const api: MetricAlarm[] = [
       name: `${name}-throttled`,
       group: "api",
       metric: { of: "function", function: name, name: "Throttles" },
-      ...once,
+      // As for the errors of the API and the relay: a single refused request must wake nobody up.
+      ...{ ...once, threshold: 5 },
       missing: quiet,
       means: `Lambda refuses invocations of ${name}: the reserved or the account's concurrency is used up.`,
       run: doctor,
@@ -331,7 +332,7 @@ const codes = Object.entries(alarmCodes).map(
     metric: { of: "code", code: code as AlarmCode },
     ...once,
     threshold: linesOfCode[code as AlarmCode] ?? once.threshold,
-    missing: { as: "notBreaching", because: "no line with the code means that the condition is over" },
+    missing: { as: "notBreaching", because: "a missing line means that the condition is over" },
     ...text,
   }),
 );

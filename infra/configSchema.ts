@@ -75,7 +75,9 @@ const ModelConfig = z
     weights: z
       .enum(["baked", "cached"])
       .default("baked")
-      .describe("baked: the image contains the weights. cached: RunPod's model cache provides them."),
+      .describe(
+        "baked: the image contains the weights. cached: RunPod's model cache provides them. A change needs a new imageTag.",
+      ),
     gpuIds: z
       .array(gpuId)
       .min(1)

@@ -119,7 +119,7 @@ class EphemeralTable {
     const { usage, spend, cooldown } = ephemeralKeys;
     return [
       this.allow([usage], "GetItem", "PutItem"),
-      this.allow([spend], "UpdateItem"),
+      this.allow([spend], "GetItem", "UpdateItem"),
       this.allow([cooldown], "BatchGetItem", "UpdateItem", "DeleteItem"),
     ];
   }

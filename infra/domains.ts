@@ -1,9 +1,6 @@
 import type * as pulumi from "@pulumi/pulumi";
 import * as aws from "./aws";
 
-/** Region of the certificates that CloudFront uses. Cognito's custom domains are CloudFront distributions, too. */
-export const CLOUDFRONT_REGION = "us-east-1";
-
 interface CertificateArgs {
   /** The only name of the certificate. */
   domain: string;

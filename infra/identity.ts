@@ -1,7 +1,8 @@
 import * as pulumi from "@pulumi/pulumi";
+import { CLOUDFRONT_REGION } from "../names";
 import * as aws from "./aws";
 import type { Config } from "./config";
-import { CLOUDFRONT_REGION, createAlias, createCertificate } from "./domains";
+import { createAlias, createCertificate } from "./domains";
 import type { Statement } from "./lambda";
 
 /** Arguments of `Identity`. */

@@ -19,8 +19,8 @@ export interface OperationsArgs extends PollerArgs {
 }
 
 /**
- * What the operator sees and hears of a stack: the poller that publishes RunPod's numbers, the alarms with their
- * messages, the dashboard and the log queries.
+ * Monitoring of a stack: the poller that publishes RunPod's numbers, the alarms with their messages, the dashboard and the
+ * log queries.
  */
 export class Operations extends pulumi.ComponentResource {
   constructor(name: string, args: OperationsArgs, opts?: pulumi.ComponentResourceOptions) {

@@ -74,8 +74,27 @@ export async function readStream(url: string, apiKey: string, limitMs: number): 
   return text;
 }
 
+/**
+ * Opens a stream of server-sent events. The caller reads the body until `signal` aborts the request.
+ *
+ * @param lastEventId id of the last event of an earlier connection
+ */
+export function openStream(
+  url: string,
+  apiKey: string,
+  signal: AbortSignal,
+  lastEventId: string | undefined,
+): Promise<Response> {
+  const headers = { accept: "text/event-stream", ...(lastEventId !== undefined && { "last-event-id": lastEventId }) };
+  return send(url, apiKey, { headers, signal });
+}
+
 /** Sends one request. `timeoutMs` also limits the reading of the body. */
 function request(url: string, apiKey: string, timeoutMs: number, init: RequestInit = {}): Promise<Response> {
+  return send(url, apiKey, { ...init, signal: AbortSignal.timeout(timeoutMs) });
+}
+
+function send(url: string, apiKey: string, init: RequestInit): Promise<Response> {
   return fetch(url, {
     ...init,
     headers: {
@@ -86,7 +105,6 @@ function request(url: string, apiKey: string, timeoutMs: number, init: RequestIn
     },
     // Following a redirect would send the API key and a registry's password to another host.
     redirect: "manual",
-    signal: AbortSignal.timeout(timeoutMs),
   });
 }
 

@@ -196,7 +196,7 @@ async function reserveSpend(
   return {
     settle: (calls) => {
       const costs = calls.reduce((sum, { provider, usage }) => sum + costOf(usage, provider.name), 0);
-      return spend.settle(costs - reserved, now);
+      return spend.settle({ reserved, costs }, now);
     },
   };
 }

@@ -194,7 +194,7 @@ export async function startAws(options: AwsOptions): Promise<AwsCloud> {
       [distribution.type]: distributionEffects(account),
       [userPool.type]: userPoolEffects,
       [userPoolDomain.type]: userPoolDomainEffects(account),
-      [image.type]: imageEffects(programDir),
+      [image.type]: imageEffects(programDir, account),
     };
     const provider = started(await serveAwsProvider(account, effects, options));
     return {

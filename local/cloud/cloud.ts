@@ -8,7 +8,7 @@ import type { Timers } from "../aws/support/timers";
 import { startAwsx } from "../awsx/start";
 import { type Email, startCognito } from "../cognito/cognito";
 import { type RunningEngine, startEngine } from "../llm/engine";
-import type { EngineName } from "../llm/engineOption";
+import type { EngineChoice } from "../llm/engineOption";
 import type { PageConfig } from "../page/config";
 import type { ModelsPanel } from "../page/modelsPanel";
 import { startPage } from "../page/page";
@@ -37,7 +37,7 @@ export interface LocalCloudOptions {
   /** Overrides of values in `Pulumi.local.yaml`, by path such as `phi3.imageTag`. */
   config?: Record<string, unknown>;
   /** Default: Ollama when it runs, else the scripted engine. */
-  engine?: EngineName;
+  engine?: EngineChoice;
   /**
    * Uses the canned worker, which gives every job the same reply, even when the worker's Python environment exists.
    * Default false.

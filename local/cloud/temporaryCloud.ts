@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { constants, tmpdir } from "node:os";
 import { join } from "node:path";
-import type { EngineName } from "../llm/engineOption";
+import type { EngineChoice } from "../llm/engineOption";
 import type { LocalCloud, LocalCloudOptions } from "./cloud";
 import type { ProgramOutputs } from "./outputs";
 import { openLocalCloud } from "./program";
@@ -22,7 +22,7 @@ export async function inTemporaryCloud<T>(
     progress,
     config,
     ...more
-  }: { engine: EngineName | undefined; progress: (line: string) => void } & Pick<
+  }: { engine: EngineChoice | undefined; progress: (line: string) => void } & Pick<
     LocalCloudOptions,
     "config" | "timers" | "withoutPython"
   >,

@@ -1,8 +1,18 @@
 import path from "node:path";
+import { Option } from "commander";
 import pc from "picocolors";
 import { command, run } from "../../cli/command";
 import { Progress } from "../../cli/progress";
-import { execute, findVenvPython, type PythonSetup, setupPython } from "../support/pythonEnvironment";
+import { root } from "../../cli/root";
+import {
+  execute,
+  findVenvPython,
+  type PythonPackage,
+  type PythonSetup,
+  pythonPackageNames,
+  pythonPackages,
+  setupPython,
+} from "../support/pythonEnvironment";
 
 /** Result of a subcommand. `skipped` means that this machine has no Python for it. */
 interface PythonOutcome {
@@ -10,7 +20,7 @@ interface PythonOutcome {
   detail: string;
 }
 
-const program = command("python", "Sets up, tests and checks the Python GPU worker on this machine.");
+const program = command("python", "Sets up, tests and checks the Python packages: the GPU worker and the training.");
 const progress = new Progress(process.stderr);
 program
   .command("setup")
@@ -18,15 +28,20 @@ program
   .action(async () => report(await setup()));
 program
   .command("test")
-  .description("run the worker's tests")
-  .option("--report <file>", "also write the results to this file, as JUnit XML")
-  .action(async ({ report: file }: { report?: string }) =>
-    report(await check([["pytest", "--quiet", ...(file ? [`--junit-xml=${path.resolve(file)}`] : [])]])),
-  );
+  .description("run the tests of the packages")
+  .addOption(new Option("--package <name>", "only this package").choices(pythonPackageNames))
+  .option("--report <file>", "also write the results to this file, as JUnit XML; needs --package")
+  .action(async ({ package: name, report: file }: { package?: PythonPackage; report?: string }) => {
+    if (file && !name) throw new Error("--report needs --package: each package has its own report");
+    const junit = file ? [`--junit-xml=${path.resolve(file)}`] : [];
+    report(await check([["pytest", "--quiet", ...junit]], name ? [name] : pythonPackageNames));
+  });
 program
   .command("lint")
-  .description("check the worker with ruff and mypy")
-  .action(async () => report(await check([["ruff", "check"], ["ruff", "format", "--check"], ["mypy"]])));
+  .description("check the packages with ruff and mypy")
+  .action(async () =>
+    report(await check([["ruff", "check"], ["ruff", "format", "--check"], ["mypy"]], pythonPackageNames)),
+  );
 void run(program);
 
 async function setup(): Promise<PythonSetup> {
@@ -37,15 +52,18 @@ async function setup(): Promise<PythonSetup> {
   }
 }
 
-/** Runs tools of the worker's environment until one fails. Sets the environment up first. */
-async function check(commands: string[][]): Promise<PythonOutcome> {
+/** Runs tools of the worker's environment on packages until one fails. Sets the environment up first. */
+async function check(commands: string[][], names: PythonPackage[]): Promise<PythonOutcome> {
   const environment = await setup();
   const python = findVenvPython();
   if (!python) return environment;
-  for (const args of commands) {
-    const name = args.join(" ");
-    progress.step(`python: ${name}`);
-    if ((await execute(python, ["-m", ...args])) !== 0) return { status: "failed", detail: `${name} failed` };
+  for (const name of names) {
+    for (const args of commands) {
+      const tool = `${args.join(" ")} in ${pythonPackages[name]}`;
+      progress.step(`python: ${tool}`);
+      const code = await execute(python, ["-m", ...args], path.join(root, pythonPackages[name]));
+      if (code !== 0) return { status: "failed", detail: `${tool} failed` };
+    }
   }
   return { status: "passed", detail: commands.map(([tool]) => tool).join(", ") };
 }

@@ -1,6 +1,6 @@
 import { models } from "../../contract/plan";
 import type { Events } from "../support/events";
-import type { EngineName } from "./engineOption";
+import type { EngineChoice, EngineName } from "./engineOption";
 import { startLlama } from "./llama";
 import { findOllama } from "./ollama";
 import { startScriptedEngine } from "./scriptedEngine";
@@ -19,26 +19,26 @@ export interface RunningEngine {
 /**
  * Starts or finds an LLM engine.
  *
- * @param name undefined: Ollama if it runs with every model of this product, else the scripted engine
+ * @param choice undefined: Ollama if it runs with every model of this product, else the scripted engine
  * @param progress called with a line as each step begins
  * @throws Error with the reason and the next step when the engine is not available
  */
 export async function startEngine(
-  name: EngineName | undefined,
+  choice: EngineChoice | undefined,
   events: Events,
   progress: (line: string) => void,
 ): Promise<RunningEngine> {
-  if (name === "llama") {
-    const llama = await startLlama(progress);
-    return { ...llama, name, url: `${llama.url}/v1` };
+  if (choice === "llama" || typeof choice === "object") {
+    const llama = await startLlama(progress, choice === "llama" ? undefined : choice.gguf);
+    return { ...llama, name: "llama", url: `${llama.url}/v1` };
   }
-  if (name === "vllm") {
+  if (choice === "vllm") {
     const vllm = await startVllm(progress);
-    return { ...vllm, name, url: `${vllm.url}/v1` };
+    return { ...vllm, name: "vllm", url: `${vllm.url}/v1` };
   }
-  const ollama = name === "scripted" ? undefined : await findOllama();
+  const ollama = choice === "scripted" ? undefined : await findOllama();
   if (ollama) return { name: "ollama", url: ollama, close: async () => {} };
-  if (name === "ollama") {
+  if (choice === "ollama") {
     const commands = models.map((model) => `ollama pull ${model}`).join(" && ");
     throw new Error(`Ollama is not running on port 11434, or a model is missing. Start Ollama, then run: ${commands}`);
   }

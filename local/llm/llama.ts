@@ -37,16 +37,17 @@ export interface LlamaServer {
  * time limits. The server ends with this process, also after a crash.
  *
  * @param progress called with a line as each step begins
+ * @param gguf GGUF file of another model than the small one
  * @throws Error with the reason when the server cannot be installed or started
  */
-export async function startLlama(progress: (line: string) => void): Promise<LlamaServer> {
+export async function startLlama(progress: (line: string) => void, gguf?: string): Promise<LlamaServer> {
   const { detail } = await setupPython(progress);
   const python = findVenvPython();
   if (!python) throw new Error(`The engine llama needs the worker's Python environment: ${detail}.`);
   await install(python, progress);
   progress("loading the small model");
   const apiKey = randomUUID();
-  const child = spawn(python, [join(root, "local/llm/llama_server.py")], {
+  const child = spawn(python, [join(root, "local/llm/llama_server.py"), ...(gguf ? [gguf] : [])], {
     cwd: root,
     env: { PATH: process.env.PATH, PYTHONPATH: folder, PYTHONUTF8: "1", ENGINE_API_KEY: apiKey },
     // llama_server.py ends when its standard input closes, which happens when this process ends.

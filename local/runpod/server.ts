@@ -15,6 +15,8 @@ import { graphqlApi } from "./graphql/graphqlApi";
 import { type EndpointOverview, Endpoints } from "./jobApi/endpoints";
 import { jobApi } from "./jobApi/jobApi";
 import { workerApi } from "./jobApi/workerApi";
+import { Pods } from "./pods/pods";
+import type { Container } from "./pods/trainingContainer";
 import type { RestQuota } from "./rest/rateLimit";
 import { isRestPath, restApi } from "./rest/restApi";
 import { startCannedWorker } from "./workers/cannedWorker";
@@ -66,6 +68,8 @@ export interface RunpodOptions {
   webhookRetryDelayMs?: number;
   /** Whether the job API sends CORS headers. RunPod documents nothing about them. Default true. */
   cors?: boolean;
+  /** Program of the pods' container. Default: `trainingContainer`, which writes the log of a training. */
+  podContainer?: Container;
   /** Replaces the worker, for example with `idleWorker`. */
   startWorker?: ((env: Record<string, string>, signals: WorkerSignals) => RunningWorker) | undefined;
 }
@@ -73,6 +77,8 @@ export interface RunpodOptions {
 /** A running RunPod double. */
 export interface RunpodDouble extends Listening {
   account: RunpodAccount;
+  /** Pods of the account. */
+  pods: Pods;
   /** Simulated failures. Tests can change them at any time. */
   switches: Switches;
   /** Skips time: results expire, idle endpoints get a lower `workersMax`, registry tokens expire. */
@@ -143,6 +149,15 @@ export async function startRunpod(options: RunpodOptions): Promise<RunpodDouble>
     webhookRetryDelayMs: options.webhookRetryDelayMs ?? 10_000,
     events,
   });
+  const pods = new Pods({
+    clock,
+    switches,
+    lag: account.lag,
+    imageExists: (image) => options.resolveImage(image) !== undefined,
+    registryExists: (id) => account.registries.find(id) !== undefined,
+    resolve,
+    container: options.podContainer,
+  });
   const skip = (ms: number) => {
     clock.skippedMs += ms;
     account.sweep();
@@ -150,11 +165,12 @@ export async function startRunpod(options: RunpodOptions): Promise<RunpodDouble>
     endpoints.tick();
   };
   const close = async () => {
+    pods.close();
     await Promise.all([endpoints.close(), warm.close()]);
     await listening.close();
     account.close();
   };
-  addApis(app, options, { account, endpoints, switches, clock, skip, url: listening.url });
+  addApis(app, options, { account, pods, endpoints, switches, clock, skip, url: listening.url });
 
   try {
     if (prepare && account.endpoints.length === 0)
@@ -168,6 +184,7 @@ export async function startRunpod(options: RunpodOptions): Promise<RunpodDouble>
   return {
     ...listening,
     account,
+    pods,
     switches,
     skip,
     tick: () => endpoints.tick(),
@@ -188,6 +205,7 @@ function hasCors({ cors = true }: RunpodOptions, { url }: Request): boolean {
 
 interface DoubleParts {
   account: RunpodAccount;
+  pods: Pods;
   endpoints: Endpoints;
   switches: Switches;
   clock: Clock;
@@ -197,7 +215,7 @@ interface DoubleParts {
 
 /** Mounts all APIs. The APIs below `/v2` must be mounted in this order. */
 function addApis(app: Hono, { keys, events, ...options }: RunpodOptions, parts: DoubleParts): void {
-  const { account, endpoints, switches, clock, skip, url } = parts;
+  const { account, pods, endpoints, switches, clock, skip, url } = parts;
   const find = (id: string) => endpoints.find(id);
   const changed = () => endpoints.reconcile();
   const workerIds = (id: string) => (find(id)?.fleet.list() ?? []).map((worker) => worker.id);
@@ -208,6 +226,7 @@ function addApis(app: Hono, { keys, events, ...options }: RunpodOptions, parts: 
     "/v2",
     restApi({
       account,
+      pods,
       keys,
       switches,
       events,

@@ -9,6 +9,11 @@ const worker = path.join(root, "images", "worker");
 const rootVenv = path.join(root, ".venv");
 const systemPythons = ["python3.11", "python3", "python", "python3.12", "python3.13", "python3.14"];
 
+/** Folders of the Python packages. The worker's environment has the tools for both. */
+export const pythonPackages = { worker: "images/worker", training: "training" } as const;
+export type PythonPackage = keyof typeof pythonPackages;
+export const pythonPackageNames = Object.keys(pythonPackages) as PythonPackage[];
+
 /** Result of a set-up. `skipped`: this machine has no suitable Python. `failed`: a step of the set-up failed. */
 export interface PythonSetup {
   status: "ready" | "failed" | "skipped";
@@ -106,12 +111,13 @@ function pipActivity(line: string): string | undefined {
 }
 
 /**
- * Runs a command in the worker's folder and returns its exit code. Its output goes to stderr, because stdout is for
- * `--json`.
+ * Runs a command and returns its exit code. Its output goes to stderr, because stdout is for `--json`.
+ *
+ * @param cwd working folder. Default: the worker's
  */
-export function execute(file: string, args: string[]): Promise<number> {
+export function execute(file: string, args: string[], cwd = worker): Promise<number> {
   return new Promise((resolve, reject) => {
-    const child = spawn(file, args, { cwd: worker, stdio: ["ignore", process.stderr, process.stderr] });
+    const child = spawn(file, args, { cwd, stdio: ["ignore", process.stderr, process.stderr] });
     child.once("error", reject);
     child.once("exit", (code) => resolve(code ?? 1));
   });

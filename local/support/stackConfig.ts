@@ -1,6 +1,7 @@
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { parse } from "yaml";
 import { configKey } from "../../names";
+import { isObject } from "./protocol/value";
 
 /** A stack's configuration in the form that Pulumi passes to a program: every value as text, objects as JSON. */
 export interface StackConfig {
@@ -57,10 +58,20 @@ export function readAutonaming(programDir: string): string | undefined {
 }
 
 function readConfig(file: string): Record<string, unknown> {
+  const content = readYaml(file) ?? {};
+  if (!isObject(content)) throw new Error(`${file} cannot be read: must be an object with the key config`);
+  const config = content.config ?? {};
+  if (!isObject(config)) throw new Error(`${file} cannot be read: config must be an object`);
+  return config;
+}
+
+function readYaml(file: string): unknown {
   try {
-    return (parse(readFileSync(file, "utf8")) as { config?: Record<string, unknown> } | null)?.config ?? {};
-  } catch (cause) {
-    throw new Error(`${file} cannot be read: ${cause instanceof Error ? cause.message : cause}`, { cause });
+    return parse(readFileSync(file, "utf8"));
+  } catch (error) {
+    // Only the first line: the lines after it quote the file, which may contain a secret.
+    const [reason = ""] = (error instanceof Error ? error.message : String(error)).split("\n");
+    throw new Error(`${file} cannot be read: ${reason.replace(/:$/, "")}`);
   }
 }
 

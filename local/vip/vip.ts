@@ -119,7 +119,7 @@ async function startServer(name: VipProvider, events: Events, faults: VipServers
 
 /**
  * Answers the lists of models: `GET /v1/models` and `GET /v1/models/<id>`, in the common part of the vendors' formats.
- * aimock would list models of its own.
+ * Without these answers, aimock would list its built-in models.
  */
 function answerModels(server: Server, offered: string[]): void {
   const listeners = server.listeners("request") as RequestListener[];

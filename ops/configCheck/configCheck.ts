@@ -2,6 +2,7 @@ import Table from "cli-table3";
 import pc from "picocolors";
 import { breakable } from "../../cli/breakable";
 import { command, run } from "../../cli/command";
+import { counted } from "../../cli/counted";
 import type { StackConfig } from "../../local/support/stackConfig";
 import { configKey } from "../../names";
 import { secretReader } from "../doctor/secrets";
@@ -21,6 +22,8 @@ interface Report {
   against: string;
   /** One line per bad value. The program refuses the stack. */
   problems: string[];
+  /** Whether the stacks were compared. False when the file cannot be parsed; then warnings and differences are empty. */
+  compared: boolean;
   warnings: Risk[];
   differences: Difference[];
 }
@@ -51,11 +54,13 @@ async function check(stack: string, against: string): Promise<Report> {
   const { file, given } = readStackFile(programDir, stack);
   const other = readStackFile(programDir, against).file;
   if (!other.config) throw new Error(`Pulumi.${against}.yaml is not valid:${lines(other.problems)}`);
-  if (!file.config) return { stack, against, problems: file.problems, warnings: [], differences: [] };
+  if (!file.config) {
+    return { stack, against, problems: file.problems, compared: false, warnings: [], differences: [] };
+  }
   const found = differences(file, other);
   const hasTestKey = /^[rs]k_test_/.test(await stripeKey(stack, programDir, given));
   const warnings = risks({ file, against: other, differences: found, hasTestKey });
-  return { stack, against, problems: file.problems, warnings, differences: found };
+  return { stack, against, problems: file.problems, compared: true, warnings, differences: found };
 }
 
 /** The Stripe key; empty when it is not set or cannot be read. */
@@ -69,14 +74,21 @@ async function stripeKey(stack: string, programDir: string, { values, encryptedK
   return typeof secret === "object" ? secret.key : "";
 }
 
-function reportText({ stack, against, problems, warnings, differences }: Report): string {
+function reportText(report: Report): string {
+  const { stack, against, problems, warnings, differences } = report;
   const parts = [
     ...(problems.length > 0 ? [pc.red(`Pulumi.${stack}.yaml is not valid:${lines(problems)}`)] : []),
     ...(differences.length > 0 ? [differenceTable(stack, against, differences)] : []),
     ...warnings.map(({ key, warning }) => pc.yellow(`${key} ${warning}`)),
-    `${problems.length} problems, ${warnings.length} warnings, ${differences.length} differences from ${against}`,
+    summary(report),
   ];
   return parts.join("\n");
+}
+
+function summary({ stack, against, problems, warnings, differences, compared }: Report): string {
+  const found = counted(problems.length, "problem");
+  if (!compared) return `${found}; not compared with ${against}, because Pulumi.${stack}.yaml is not valid`;
+  return `${found}, ${counted(warnings.length, "warning")}, ${counted(differences.length, "difference")} from ${against}`;
 }
 
 const WIDTHS = [30, 34, 34, 60];

@@ -18,7 +18,7 @@ export interface Difference {
 export function differences(file: StackFile, against: StackFile): Difference[] {
   return [
     ...plainDifferences(file.config, against.config),
-    ...regionDifference(file, against),
+    ...awsDifferences(file, against),
     ...secretDifferences(file, against),
   ];
 }
@@ -47,9 +47,22 @@ function leavesOf(value: unknown, path = ""): Map<string, unknown> {
   return new Map(entries);
 }
 
-function regionDifference({ region: value }: StackFile, { region: against }: StackFile): Difference[] {
-  return value === against ? [] : [{ key: "aws:region", value, against, meaning: "AWS Region of the stack." }];
+function awsDifferences({ aws: values }: StackFile, { aws: others }: StackFile): Difference[] {
+  return [...new Set([...values.keys(), ...others.keys()])]
+    .filter((key) => !isDeepStrictEqual(values.get(key), others.get(key)))
+    .map((key) => ({ key, value: values.get(key), against: others.get(key), meaning: awsMeaning(key) }));
 }
+
+function awsMeaning(key: string): string {
+  if (key.startsWith("aws:defaultTags.")) return "Tag of every AWS resource of the stack.";
+  return awsMeanings[key] ?? "Setting of Pulumi's AWS provider.";
+}
+
+const awsMeanings: Record<string, string> = {
+  "aws:region": "AWS Region of the stack.",
+  "aws:profile": "Profile of the AWS credentials.",
+  "aws:allowedAccountIds": "AWS accounts in which Pulumi may deploy the stack.",
+};
 
 function secretDifferences({ secrets }: StackFile, { secrets: others }: StackFile): Difference[] {
   const shown = (list: string[], key: string) => (list.includes(key) ? "(secret)" : undefined);

@@ -6,7 +6,7 @@ import type { StackFile } from "./stackFile";
 /** A setting that is valid but risky. */
 export interface Risk {
   key: string;
-  /** What can happen, and the next step. */
+  /** Possible consequence, and the next step. */
   warning: string;
 }
 
@@ -104,13 +104,14 @@ function smallerLimits(differences: Difference[], against: string): Risk[] {
 }
 
 /** Values that two stacks cannot share. */
-function shared({ auth, billing }: PlainConfig, { stack, config: other }: StackFile): Risk[] {
+function shared({ auth, billing, domains }: PlainConfig, { stack, config: other }: StackFile): Risk[] {
   if (!other) return [];
   const prices = Object.values(billing.prices).flat();
   const common = Object.values(other.billing.prices)
     .flat()
     .filter((id) => prices.includes(id));
   return [
+    ...sharedHosts(domains, other.domains, stack),
     ...(auth.domainPrefix === other.auth.domainPrefix
       ? [
           {
@@ -128,4 +129,15 @@ function shared({ auth, billing }: PlainConfig, { stack, config: other }: StackF
         ]
       : []),
   ];
+}
+
+/** Host names that another stack has, too. */
+function sharedHosts(own: PlainConfig["domains"], others: PlainConfig["domains"], stack: string): Risk[] {
+  const { zone: _, ...taken } = { ...others };
+  return (["api", "signIn", "relay"] as const).flatMap((key) => {
+    const host = own?.[key];
+    if (host === undefined || !Object.values(taken).includes(host)) return [];
+    const warning = `is ${host}, as in ${stack}, but a host name leads to one stack only. Choose another one`;
+    return [{ key: `domains.${key}`, warning }];
+  });
 }

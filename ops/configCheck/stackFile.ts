@@ -1,7 +1,7 @@
 import { checkConfig } from "../../infra/checkConfig";
-import { type PlainConfig, placeholderOf, secretKeys } from "../../infra/configSchema";
+import { type PlainConfig, parseAwsConfig, placeholderOf, secretKeys } from "../../infra/configSchema";
 import { readStackConfig, type StackConfig } from "../../local/support/stackConfig";
-import { configKey } from "../../names";
+import { configKey, stackTags } from "../../names";
 
 /** A stack's file, checked with the rules of the program. Contains no secret. */
 export interface StackFile {
@@ -14,7 +14,8 @@ export interface StackFile {
   missingSecrets: string[];
   /** Secrets that the file has. */
   secrets: string[];
-  region: string | undefined;
+  /** Values of Pulumi's AWS provider, by path. Values that may be secret are replaced. */
+  aws: Map<string, unknown>;
 }
 
 /**
@@ -35,5 +36,26 @@ export function readStackFile(programDir: string, stack: string): { file: StackF
     isEncrypted,
   });
   const secrets = Object.keys(secretKeys).filter((key) => configKey(key) in values || isEncrypted(configKey(key)));
-  return { file: { stack, ...checked, secrets, region: values["aws:region"] }, given };
+  return { file: { stack, ...checked, secrets, aws: awsValues(stack, given) }, given };
+}
+
+/** Keys of the AWS provider whose values are no secrets. */
+const openAwsKeys = ["aws:region", "aws:profile", "aws:allowedAccountIds", "aws:forbiddenAccountIds"];
+
+/** The tags that every stack must have are left out: they always differ. */
+function awsValues(stack: string, { values, encryptedKeys }: StackConfig): Map<string, unknown> {
+  const keys = [...Object.keys(values), ...encryptedKeys].filter((key) => key.startsWith("aws:"));
+  const { tags } = parseAwsConfig((key) => values[`aws:${key}`]);
+  const own = Object.entries(tags).filter(([name]) => !(name in stackTags(stack)));
+  return new Map<string, unknown>([
+    ...keys
+      .filter((key) => key !== "aws:defaultTags")
+      .map((key): [string, unknown] => [key, openAwsKeys.includes(key) ? plain(values[key]) : "(not shown)"]),
+    ...own.map(([name, value]): [string, unknown] => [`aws:defaultTags.tags.${name}`, value]),
+  ]);
+}
+
+/** A list, which Pulumi stores as JSON, or the text itself. */
+function plain(text: string | undefined): unknown {
+  return text?.startsWith("[") ? JSON.parse(text) : text;
 }

@@ -1,3 +1,4 @@
+import { counted } from "../../cli/counted";
 import { type Model, models } from "../../contract/plan";
 import { alarmCodes } from "../../functions/core/alarmCodes";
 import { billedMetrics } from "../../functions/core/metrics";
@@ -6,7 +7,7 @@ import type { PlainConfig } from "../../infra/configSchema";
 import { type ByCase, byCase, type Line } from "./estimate";
 import { awsPrices } from "./prices/aws";
 import type { FunctionFacts, ProgramFacts } from "./resources";
-import { assumptions, DAYS, SECONDS, type Traffic } from "./traffic";
+import { assumptions, DAYS, relayConcurrency, SECONDS, type Traffic } from "./traffic";
 
 /** Time of a scheduled run, except in the worst case: its timeout. */
 const SCHEDULED_SECONDS = 3;
@@ -19,13 +20,15 @@ const TABLE_GB = 0.1;
 const BYTES_PER_GB = 1_000_000_000;
 /** Log of one run: Lambda's own lines and ours. The API adds one line. */
 const LOG_BYTES = { run: 1_000, apiLine: 300 };
-/** Reads of one secret: a function reads it again after five minutes. */
+/** Bytes to the browser: a streamed reply of 120 characters in pieces, each with its frame, and a response of the API. */
+const SENT_BYTES = { reply: 10_000, call: 2_000 };
+/** Reads of one secret: a running instance of a function reads it again after five minutes. */
 const SECRET_READS = SECONDS / 300;
 /** Alarms that send a message in a month. */
 const MESSAGES = { low: 0, expected: 10 };
 
 interface AwsArgs {
-  config: Pick<PlainConfig, "operations" | "throttle" | Model>;
+  config: Pick<PlainConfig, "operations" | "relay" | "throttle" | Model>;
   program: ProgramFacts;
   traffic: Traffic;
 }
@@ -41,28 +44,33 @@ export function awsLines(args: AwsArgs): Line[] {
   );
   const scheduled = program.functions.reduce((sum, { runs }) => sum + (runs ?? 0), 0);
   const messages = { ...MESSAGES, worst: program.alarms * DAYS };
+  const instances = byCase((of) => (of === "worst" ? relayConcurrency(config) : 1));
   const fixed = (usd: number) => byCase(() => usd);
   const line = (item: string, basis: string, usd: ByCase<number>): Line => ({ group: "AWS", item, basis, usd });
   return [
     line(
       "Lambda",
-      `${program.functions.length} functions`,
+      counted(program.functions.length, "function"),
       byCase((of) => sum(runs.map(({ usd }) => usd[of]))),
     ),
     line(
       "API Gateway",
-      `${count(calls)} requests`,
+      counted(calls.expected, "request"),
       byCase((of) => calls[of] * httpApi.request),
     ),
-    line("DynamoDB", `${program.tables} tables, ${program.backedUpTables} with backups`, databaseUsd(args, calls)),
+    line(
+      "DynamoDB",
+      `${counted(program.tables, "table")}, ${program.backedUpTables} with backups`,
+      databaseUsd(args, calls),
+    ),
     line(
       "CloudWatch metrics",
-      `${metrics.expected} custom metrics, at most ${metrics.worst}`,
+      `${counted(metrics.expected, "custom metric")}, at most ${metrics.worst}`,
       byCase((of) => metrics[of] * cloudwatch.metricMonth),
     ),
     line(
       "CloudWatch alarms and dashboard",
-      `${program.alarms} alarms, ${program.compositeAlarms} composite, ${program.dashboards} dashboard`,
+      `${counted(program.alarms, "alarm")}, ${program.compositeAlarms} composite, ${counted(program.dashboards, "dashboard")}`,
       fixed(
         program.alarms * cloudwatch.alarmMonth +
           program.compositeAlarms * cloudwatch.compositeAlarmMonth +
@@ -71,18 +79,23 @@ export function awsLines(args: AwsArgs): Line[] {
     ),
     line(
       "CloudWatch logs",
-      `${program.logGroups} groups, ${program.logRetentionDays} days`,
+      `${counted(program.logGroups, "group")}, ${counted(program.logRetentionDays, "day")}`,
       logUsd(program, runs, calls),
     ),
-    line("Cognito", `${Math.ceil(traffic.customers)} monthly users`, fixed(traffic.customers * cognito.monthlyUser)),
+    line("Cognito", counted(traffic.customers, "monthly user"), fixed(traffic.customers * cognito.monthlyUser)),
     ...registryLines(args),
+    transferLine(program, traffic, calls),
     ...cloudfrontLines(program, traffic),
     line(
       "SSM, KMS, Scheduler, SNS",
-      `${program.secrets} secrets, ${Math.round(scheduled)} scheduled runs, ${program.alarmEmails} addresses`,
+      [
+        counted(program.secrets, "secret"),
+        counted(scheduled, "scheduled run"),
+        counted(program.alarmEmails, "address", "addresses"),
+      ].join(", "),
       byCase(
         (of) =>
-          program.secrets * SECRET_READS * kms.request +
+          program.secrets * SECRET_READS * instances[of] * kms.request +
           scheduled * scheduler.run +
           program.alarmEmails * messages[of] * sns.email,
       ),
@@ -103,7 +116,10 @@ interface Runs {
   usd: ByCase<number>;
 }
 
-/** Runs and costs of the functions. The calls of the API are one entry, because its functions have the same memory. */
+/**
+ * Runs and costs of the functions. The calls of the API are one entry: each is priced with the largest memory of the API's
+ * functions.
+ */
 function lambdaRuns(functions: FunctionFacts[], traffic: Traffic, calls: ByCase<number>): Runs[] {
   const relay = functions.find(({ name }) => name === "relay");
   const scheduled = functions.filter(({ runs }) => runs !== undefined);
@@ -114,8 +130,12 @@ function lambdaRuns(functions: FunctionFacts[], traffic: Traffic, calls: ByCase<
       ? [
           lambda(
             relay.memoryGb,
-            traffic.relayChats,
-            byCase(() => assumptions.relaySecondsPerChat),
+            traffic.relayRequests,
+            // The chats fill the time. Rejected requests between them take almost none.
+            byCase((of) => {
+              const requests = traffic.relayRequests[of];
+              return requests > 0 ? (traffic.relayChats[of] * assumptions.relaySecondsPerChat) / requests : 0;
+            }),
           ),
         ]
       : []),
@@ -202,22 +222,35 @@ function registryLines({ config, program }: AwsArgs): Line[] {
   ];
 }
 
-/** Bytes of one streamed reply: a reply of 120 characters in pieces, each with its frame. */
-const REPLY_BYTES = 10_000;
+/** Responses to browsers. The transfer from the relay to CloudFront costs nothing. */
+function transferLine({ distributions }: ProgramFacts, { relayChats }: Traffic, calls: ByCase<number>): Line {
+  const gb = byCase((of) => {
+    const replies = distributions === 0 ? relayChats[of] : 0;
+    return (replies * SENT_BYTES.reply + calls[of] * SENT_BYTES.call) / BYTES_PER_GB;
+  });
+  return {
+    group: "AWS",
+    item: "Data transfer",
+    basis: `${gb.expected.toFixed(1)} GB to browsers`,
+    usd: byCase((of) => gb[of] * awsPrices.transfer.gbOut),
+  };
+}
 
-/** The chats that go through CloudFront. Each is about two requests, because browsers ask for permission (CORS) first. */
-function cloudfrontLines({ distributions }: ProgramFacts, { relayChats }: Traffic): Line[] {
+/** Requests to the relay through CloudFront. A chat is about two, because browsers ask for permission (CORS) first. */
+function cloudfrontLines({ distributions }: ProgramFacts, { relayChats, relayRequests }: Traffic): Line[] {
   if (distributions === 0) return [];
   const { httpsRequest, gbOut } = awsPrices.cloudfront;
-  const chatUsd = 2 * httpsRequest + (REPLY_BYTES / BYTES_PER_GB) * gbOut;
-  const basis = `${Math.round(relayChats.expected).toLocaleString("en")} chats`;
-  return [{ group: "AWS", item: "CloudFront", basis, usd: byCase((of) => relayChats[of] * chatUsd) }];
+  const replyUsd = (SENT_BYTES.reply / BYTES_PER_GB) * gbOut;
+  return [
+    {
+      group: "AWS",
+      item: "CloudFront",
+      basis: counted(relayChats.expected, "chat"),
+      usd: byCase((of) => (relayChats[of] + relayRequests[of]) * httpsRequest + relayChats[of] * replyUsd),
+    },
+  ];
 }
 
 function sum(numbers: number[]): number {
   return numbers.reduce((all, one) => all + one, 0);
-}
-
-function count({ expected }: ByCase<number>): string {
-  return Math.round(expected).toLocaleString("en");
 }

@@ -1,7 +1,7 @@
 import { command, run } from "../../cli/command";
 import { Progress } from "../../cli/progress";
 import { parseOverrides } from "../../local/support/stackConfig";
-import { billOf } from "./bill";
+import { billOf, capacityNotes } from "./bill";
 import { evaluateStack } from "./evaluate";
 import { createReport, reportText } from "./report";
 import { settingsThatMatter } from "./settings";
@@ -48,7 +48,7 @@ the pulumi command can read, the GPU prices come from RunPod's live catalogue.`,
       lines: billOf(evaluated),
       settings: settingsThatMatter(evaluated),
       prices: evaluated.sources,
-      notes: evaluated.notes,
+      notes: [...evaluated.notes, ...capacityNotes(evaluated)],
     });
     console.log(json ? JSON.stringify(report) : reportText(report));
   });
@@ -58,5 +58,5 @@ void run(program);
 function chatCount(text: string): number {
   const count = Number(text);
   if (text.trim() !== "" && Number.isFinite(count) && count >= 0) return count;
-  throw new Error(`--chats-per-day: must be a number of at least 0, not ${text}`);
+  throw new Error(`--chats-per-day: must be a number of at least 0, got ${text}`);
 }

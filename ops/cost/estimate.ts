@@ -14,7 +14,7 @@ export function byCase<T>(create: (of: Case) => T): ByCase<T> {
 export interface Line {
   group: "RunPod" | "External LLMs" | "AWS";
   item: string;
-  /** What the amount was computed from. */
+  /** Quantities and prices from which the amount was computed. */
   basis: string;
   /** US dollars per month. */
   usd: ByCase<number>;

@@ -1,3 +1,4 @@
+import { counted } from "../../cli/counted";
 import { type Model, models, Plan, planModels } from "../../contract/plan";
 import type { VipProvider } from "../../contract/relay";
 import type { PlainConfig } from "../../infra/configSchema";
@@ -20,12 +21,7 @@ export function gpuLines(config: InferenceConfig, traffic: Traffic, prices: GpuP
   return models.map((model) => {
     const { endpoint } = inferenceSettings(model, config);
     const price = priceRange(model, endpoint.gpuIds, prices);
-    const use = { chats: 0, visits: 0 };
-    for (const plan of plansOf(model, config)) {
-      use.chats += traffic.chats[plan];
-      use.visits += traffic.visits[plan];
-    }
-    const seconds = workerSeconds(endpoint, use);
+    const seconds = workerSeconds(endpoint, useOf(model, config, traffic));
     const hours = (seconds.expected / 3_600).toFixed(1);
     return {
       group: "RunPod",
@@ -36,9 +32,47 @@ export function gpuLines(config: InferenceConfig, traffic: Traffic, prices: GpuP
   });
 }
 
-/** Plans whose chats a model answers. External LLMs answer the vip plan if there are any. */
-function plansOf(model: Model, { vip }: PlainConfig): Plan[] {
-  return Plan.options.filter((plan) => planModels[plan] === model && !(plan === "vip" && vip.providers.length > 0));
+/** Chats and visits in a month. */
+interface Use {
+  chats: number;
+  visits: number;
+}
+
+/** Chats that a model answers. External LLMs answer the vip plan up to `vip.dailyUsd`. */
+function useOf(model: Model, { vip }: PlainConfig, traffic: Traffic): Use {
+  const use = { chats: 0, visits: 0 };
+  for (const plan of Plan.options.filter((each) => planModels[each] === model)) {
+    const share = plan === "vip" ? 1 - llmShare(vip, traffic) : 1;
+    use.chats += share * traffic.chats[plan];
+    use.visits += share * traffic.visits[plan];
+  }
+  return use;
+}
+
+/** Share of the vip plan's chats for which `vip.dailyUsd` suffices at the first provider. */
+function llmShare(vip: PlainConfig["vip"], { chats }: Traffic): number {
+  const [first] = vip.providers;
+  if (!first) return 0;
+  const usd = chats.vip * chatUsd(first, vip);
+  return usd > 0 ? Math.min(1, (vip.dailyUsd * DAYS) / usd) : 1;
+}
+
+/**
+ * Lists the models whose workers cannot answer the chats one after the other, even if they are always busy. The
+ * estimate of such a model stops at `workersMax`.
+ */
+export function workerShortages(config: InferenceConfig, traffic: Traffic): string[] {
+  return models.flatMap((model) => {
+    const { workersMax } = inferenceSettings(model, config).endpoint;
+    const hours = (useOf(model, config, traffic).chats * assumptions.secondsPerReply) / 3_600;
+    const most = (workersMax * SECONDS) / 3_600;
+    if (hours <= most) return [];
+    const [needed, given] = [hours, most].map((each) => Math.round(each).toLocaleString("en"));
+    return [
+      `${model}.workersMax is ${workersMax}, which is at most ${given} hours a month. The replies need about ${needed} ` +
+        "hours, so customers wait, and the estimate is too low. Raise it.",
+    ];
+  });
 }
 
 interface Workers {
@@ -59,7 +93,7 @@ const KEEP_ALIVE_DAYS = 2;
  */
 function workerSeconds(
   { workersMin, workersMax, idleTimeoutSeconds: idle }: Workers,
-  { chats, visits }: { chats: number; visits: number },
+  { chats, visits }: Use,
 ): ByCase<number> {
   const { secondsBetweenChats: pause, secondsPerReply: reply, secondsPerStart: start } = assumptions;
   const most = workersMax * SECONDS;
@@ -93,8 +127,8 @@ function priceRange(model: Model, gpuIds: readonly string[], prices: GpuPrices):
 }
 
 /**
- * The line of the external LLMs. Empty when `vip.providers` is empty. `vip.dailyUsd` limits every case, because the paid
- * model answers above it.
+ * The line of the external LLMs. Empty when `vip.providers` is empty. `vip.dailyUsd` limits every case: the paid model
+ * answers the other chats, and `gpuLines` counts them.
  */
 export function llmLines({ vip }: PlainConfig, { chats }: Traffic): Line[] {
   const [first, ...others] = vip.providers;
@@ -105,7 +139,7 @@ export function llmLines({ vip }: PlainConfig, { chats }: Traffic): Line[] {
     {
       group: "External LLMs",
       item: "chats of vip",
-      basis: `${Math.round(chats.vip)} chats, first ${first} ${vip[first]?.model ?? ""}, at most $${vip.dailyUsd} a day`,
+      basis: `${counted(chats.vip, "chat")}, first ${first} ${vip[first]?.model ?? ""}, at most $${vip.dailyUsd} a day`,
       usd: { low: Math.min(...each), expected: each[0] ?? 0, worst: most },
     },
   ];

@@ -41,14 +41,18 @@ export function reportText({ stack, chatsPerDay, totals, lines, settings, prices
     billTable(lines, totals),
     "low       the same chats, with visits that share their workers",
     "expected  visits one by one; idle workers wait for the customer",
-    "worst     every limit is used: all workers, relay.concurrency, throttle and vip.dailyUsd, all month",
+    "worst     every limit is used all month: workersMax, relay.concurrency, throttle and vip.dailyUsd",
+    "counted   the use in the expected case",
     "",
     settingsTable(settings),
     "",
     ...notes.map((note) => pc.yellow(note)),
     ...prices.map(({ of, date, source }) => pc.dim(`Prices of ${of}: ${date}, ${source}`)),
     pc.dim(`${assumptionsText()} --json has all assumptions.`),
-    pc.dim("Not included: taxes, Stripe's fees, SES, free tiers, and new customers above the expected number."),
+    pc.dim(
+      "Not included: taxes, Stripe's fees, SES, log queries, free tiers, more customers than expected, and the workers that " +
+        "RunPod adds above workersMax for a short time. RunPod's discount for workersMin is not included either.",
+    ),
   ];
   return parts.join("\n");
 }
@@ -86,11 +90,11 @@ function plainTable(head: string[], colAligns: ("left" | "right")[]) {
 }
 
 function assumptionsText(): string {
-  const { planShare, chatsPerVisit, secondsPerStart, secondsPerReply } = assumptions;
+  const { planShare, chatsPerVisit, secondsPerStart, secondsPerReply, apiSecondsPerCall } = assumptions;
   const shares = Object.entries(planShare).map(([plan, share]) => `${share * 100} % ${plan}`);
   return (
     `Assumed: ${shares.join(", ")}; ${chatsPerVisit} chats in a visit; a worker starts in ${secondsPerStart} s and replies ` +
-    `in ${secondsPerReply} s.`
+    `in ${secondsPerReply} s; a call of the API takes ${apiSecondsPerCall} s, also in the worst case.`
   );
 }
 

@@ -62,7 +62,7 @@ export interface FunctionFacts {
 /** Facts of the evaluated program that have a price. */
 export interface ProgramFacts {
   functions: FunctionFacts[];
-  /** Routes of the API, and how many of them have limits of their own. */
+  /** Routes of the API, and how many of them have a separate limit. */
   routes: { all: number; ownLimits: number };
   tables: number;
   /** Tables with backups for point-in-time recovery. */

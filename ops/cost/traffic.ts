@@ -47,19 +47,32 @@ export interface Traffic {
   customers: number;
   /** Chats that the relay serves. In the worst case, all its concurrent chats are always busy. */
   relayChats: ByCase<number>;
+  /** Requests to the relay. In the worst case also requests that it rejects at once, up to Lambda's limit. */
+  relayRequests: ByCase<number>;
 }
 
 /** Concurrent executions of an AWS account, for a relay without its own limit (Lambda's default quota). */
 const ACCOUNT_CONCURRENCY = 1_000;
+/** Requests per second that Lambda accepts for each concurrent execution (Lambda quotas, "synchronous invocations"). */
+const REQUESTS_PER_CONCURRENCY = 10;
+
+/** Largest number of chats at the same time. */
+export function relayConcurrency({ relay }: Pick<PlainConfig, "relay">): number {
+  return relay.concurrency === -1 ? ACCOUNT_CONCURRENCY : relay.concurrency;
+}
+
+/** Largest number of chats that the relay can serve in a month. */
+export function mostRelayChats(config: Pick<PlainConfig, "relay">): number {
+  return (relayConcurrency(config) * SECONDS) / assumptions.relaySecondsPerChat;
+}
 
 /** Use of a stack with `operations.expectedChatsPerDay` chats. */
 export function trafficOf(config: Pick<PlainConfig, "operations" | "relay">): Traffic {
-  const { planShare, chatsPerVisit, visitsPerCustomer, relaySecondsPerChat } = assumptions;
+  const { planShare, chatsPerVisit, visitsPerCustomer } = assumptions;
   const all = config.operations.expectedChatsPerDay * DAYS;
   const share = (of: Plan) => all * planShare[of];
   const chats = { free: share("free"), paid: share("paid"), vip: share("vip") };
-  const concurrency = config.relay.concurrency === -1 ? ACCOUNT_CONCURRENCY : config.relay.concurrency;
-  const mostChats = (concurrency * SECONDS) / relaySecondsPerChat;
+  const mostRequests = relayConcurrency(config) * REQUESTS_PER_CONCURRENCY * SECONDS;
   return {
     chats,
     visits: {
@@ -68,6 +81,7 @@ export function trafficOf(config: Pick<PlainConfig, "operations" | "relay">): Tr
       vip: chats.vip / chatsPerVisit,
     },
     customers: all / chatsPerVisit / visitsPerCustomer,
-    relayChats: byCase((of) => (of === "worst" ? Math.max(mostChats, all) : all)),
+    relayChats: byCase((of) => (of === "worst" ? Math.max(mostRelayChats(config), all) : all)),
+    relayRequests: byCase((of) => (of === "worst" ? Math.max(mostRequests, all) : all)),
   };
 }

@@ -14,7 +14,7 @@ interface Options {
 }
 
 const SEEN_WIDTH = 56;
-const TODO_WIDTH = 52;
+const NEXT_STEP_WIDTH = 52;
 
 const program = command(
   "doctor",
@@ -54,11 +54,11 @@ function report(checks: Check[]): string {
     style: { head: [], border: [] },
     // No lines between rows: they would double the height.
     chars: { mid: "", "left-mid": "", "mid-mid": "", "right-mid": "" },
-    colWidths: [10, 20, SEEN_WIDTH, TODO_WIDTH],
+    colWidths: [10, 20, SEEN_WIDTH, NEXT_STEP_WIDTH],
     wordWrap: true,
   });
   for (const { name, status, seen, todo } of checks) {
-    table.push([colour[status](status), name, breakable(seen, SEEN_WIDTH), breakable(todo, TODO_WIDTH)]);
+    table.push([colour[status](status), name, breakable(seen, SEEN_WIDTH), breakable(todo, NEXT_STEP_WIDTH)]);
   }
   return table.toString();
 }

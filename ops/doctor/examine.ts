@@ -22,7 +22,7 @@ export async function examine(target: Target, options: Partial<ExamineOptions> =
   const { timeoutMs = TIMEOUT_MS, logMs } = options;
   const found = findResources(target);
   const apiUrl = found
-    .then((all) => ("unread" in all ? undefined : readApiUrl(all.apis, target.aws)))
+    .then((all) => ("unread" in all ? undefined : readApiUrl(all.apis, target.config.domains?.api, target.aws)))
     .catch(() => undefined);
   const checks = await Promise.all([
     found.then((all) => examineAws(target, all, timeoutMs)),

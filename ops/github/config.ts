@@ -11,7 +11,8 @@ const GithubConfig = z.object({
     .string("must be owner/name, or owner@id/name@id")
     .regex(/^[\w.-]+(@\d+)?\/[\w.-]+(@\d+)?$/, "must be owner/name, or owner@id/name@id"),
   environments: z.array(stackName).min(1).default(["dev", "staging", "prod"]),
-  previews: z.array(stackName).default(["dev"]),
+  /** AWS attaches at most 10 policies to a role. */
+  previews: z.array(stackName).max(10).default(["dev"]),
   state: z.strictObject({
     bucket: z.string().regex(/^[a-z0-9][a-z0-9.-]{2,62}$/, "must be the name of an S3 bucket"),
     create: z.boolean().default(false),
@@ -35,10 +36,24 @@ export function loadConfig(): GithubConfig {
   const { config, problems = [] } = parseConfig(GithubConfig, (key) => source.get(key));
   const strangers = config?.previews.filter((name) => !config.environments.includes(name)) ?? [];
   for (const name of strangers) problems.push(`previews: must be stacks of environments, got "${name}"`);
+  problems.push(...sharedNames(config?.environments ?? []));
   if (!config || problems.length > 0) {
     throw new pulumi.RunError(
       `The configuration is not valid:${problems.map((line) => `\n  ${source.name}:${line}`).join("")}`,
     );
   }
   return config;
+}
+
+/**
+ * A stack's role may change every name that begins with the stack's name. So no name may begin with another one, and none
+ * with `github`, as the names of this program do.
+ */
+function sharedNames(environments: string[]): string[] {
+  return environments.flatMap((name) => {
+    const owner = [...environments.filter((other) => other !== name), "github"].find((other) =>
+      `${name}-`.startsWith(`${other}-`),
+    );
+    return owner ? [`environments: must not begin with "${owner}-", whose names it would share, got "${name}"`] : [];
+  });
 }

@@ -4,15 +4,15 @@ import { getRegionOutput } from "@pulumi/aws/getRegion";
 import * as iam from "@pulumi/aws/iam";
 import * as pulumi from "@pulumi/pulumi";
 import { loadConfig } from "./config";
-import { deployerStatements } from "./deployerPolicy";
 import {
   boundaryStatements,
+  deployerStatements,
   GITHUB_ISSUER,
   PIPELINE,
   type Place,
   policyOf,
+  previewStatements,
   type Statement,
-  servicesOf,
   stateStatements,
   trustOf,
 } from "./policies";
@@ -23,7 +23,7 @@ const HOUR_SECONDS = 3600;
 
 const place = pulumi
   .all([getPartitionOutput(), getRegionOutput(), getCallerIdentityOutput()])
-  .apply(([{ partition }, { region }, { accountId }]): Place => ({ partition, region, account: accountId }));
+  .apply(([{ partition }, { region }, { accountId }]): Place => ({ partition, region, accountId }));
 
 // GitHub signs the tokens of its jobs. AWS checks the signature with this provider.
 const provider =
@@ -42,49 +42,72 @@ function stateOf(stacks: string[], write: boolean): pulumi.Output<Statement[]> {
 
 const boundary = new iam.Policy("boundary", {
   name: `${PIPELINE}-boundary`,
-  policy: place.apply((at) => {
-    // The relay calls Bedrock, which no deployment does. Deployments also need the state.
-    const services = [...servicesOf(deployerStatements(at, "any")), "bedrock", "kms", "s3"];
-    return policyOf(
-      boundaryStatements(at, services, `arn:${at.partition}:iam::${at.account}:policy/${PIPELINE}-boundary`),
-    );
-  }),
+  policy: pulumi
+    .all([place, bucket, pulumi.all(Object.values(keys))])
+    .apply(([at, bucketArn, keyArns]) =>
+      policyOf(
+        boundaryStatements(at, `arn:${at.partition}:iam::${at.accountId}:policy/${PIPELINE}-boundary`, [
+          bucketArn,
+          `${bucketArn}/*`,
+          ...keyArns,
+        ]),
+      ),
+    ),
 });
 
-/** A preview of a stack with `imageTag` signs in to the registry. The token alone opens no repository. */
-const registryToken: Statement = { Effect: "Allow", Action: ["ecr:GetAuthorizationToken"], Resource: ["*"] };
-
 /** Creates a role for the jobs of one subject. */
-function roleFor(name: string, subject: string, statements: pulumi.Input<Statement[]>): pulumi.Output<string> {
-  const role = new iam.Role(name, {
+function roleFor(name: string, subject: string): iam.Role {
+  return new iam.Role(name, {
     name: `${PIPELINE}-${name}`,
     assumeRolePolicy: pulumi.output(provider).apply((arn) => trustOf(arn, `repo:${repository}:${subject}`)),
     permissionsBoundary: boundary.arn,
     maxSessionDuration: 2 * HOUR_SECONDS,
   });
+}
+
+/** Gives statements to a role as its inline policy. AWS limits it to 10,240 characters. */
+function allow(name: string, role: iam.Role, statements: pulumi.Input<Statement[]>): void {
   new iam.RolePolicy(name, { role: role.id, policy: pulumi.output(statements).apply(policyOf) });
+}
+
+/** Attaches a separate policy to a role. AWS limits it to 6,144 characters. */
+function attach(name: string, role: iam.Role, statements: pulumi.Input<Statement[]>): void {
+  const policy = new iam.Policy(name, {
+    name: `${PIPELINE}-${name}`,
+    policy: pulumi.output(statements).apply(policyOf),
+  });
+  new iam.RolePolicyAttachment(name, { role: role.name, policyArn: policy.arn });
+}
+
+function deployRoleOf(stack: string): pulumi.Output<string> {
+  const name = `deploy-${stack}`;
+  const role = roleFor(name, `environment:${stack}`);
+  allow(
+    name,
+    role,
+    place.apply((at) => deployerStatements(at, stack)),
+  );
+  attach(`${name}-state`, role, stateOf([stack], true));
+  return role.arn;
+}
+
+function createPreviewRole(): pulumi.Output<string> {
+  const role = roleFor("preview", "pull_request");
+  allow("preview", role, stateOf(previews, false));
+  for (const stack of previews)
+    attach(
+      `preview-${stack}`,
+      role,
+      place.apply((at) => previewStatements(at, stack)),
+    );
   return role.arn;
 }
 
 /** ARN of each environment's role: the variable AWS_DEPLOY_ROLE of the environment at GitHub. */
-export const deployRoles = Object.fromEntries(
-  environments.map((environment) => {
-    const statements = pulumi
-      .all([place, stateOf([environment], true)])
-      .apply(([at, access]) => [...deployerStatements(at, environment), ...access]);
-    return [environment, roleFor(`deploy-${environment}`, `environment:${environment}`, statements)];
-  }),
-);
+export const deployRoles = Object.fromEntries(environments.map((stack) => [stack, deployRoleOf(stack)]));
 
 /** ARN of the role of previews: the variable AWS_PREVIEW_ROLE of the repository at GitHub. It can change nothing. */
-export const previewRole =
-  previews.length > 0
-    ? roleFor(
-        "preview",
-        "pull_request",
-        stateOf(previews, false).apply((access) => [...access, registryToken]),
-      )
-    : undefined;
+export const previewRole = previews.length > 0 ? createPreviewRole() : undefined;
 
 /** Address of the state: the variable PULUMI_BACKEND_URL of the repository at GitHub. */
 export const backendUrl = place.apply(({ region }) => `s3://${state.bucket}?region=${region}&awssdk=v2`);

@@ -1,4 +1,6 @@
 import { PROJECT } from "../../names";
+import { deployedTypes, type Scope } from "../privileges/deployedTypes";
+import { deployerPolicy, previewPolicy } from "../privileges/deployerPolicy";
 
 /** One statement of an IAM policy. */
 export interface Statement {
@@ -11,10 +13,19 @@ export interface Statement {
 }
 
 /** An AWS account and Region, as parts of ARNs. */
-export interface Place {
-  partition: string;
-  region: string;
-  account: string;
+export type Place = Omit<Scope, "stack">;
+
+/** Types of every configuration of the product, custom host names included. */
+const allTypes = Object.keys(deployedTypes);
+
+/** Everything that `pulumi up` of a stack may do at AWS, except to read and write its state. */
+export function deployerStatements(place: Place, stack: string): Statement[] {
+  return deployerPolicy(allTypes, { ...place, stack }).Statement;
+}
+
+/** Everything that `pulumi preview` of a stack may read at AWS, except its state. */
+export function previewStatements(place: Place, stack: string): Statement[] {
+  return previewPolicy(allTypes, { ...place, stack }).Statement;
 }
 
 /** Beginning of the names of the roles and policies of this program. No deployment may change them. */
@@ -49,32 +60,46 @@ export function policyOf(statements: Statement[]): string {
 }
 
 /**
+ * Services of the boundary: those that a deployment manages, and those that it or a function only calls. The relay calls
+ * Bedrock. The state is in S3, and KMS encrypts its secrets.
+ */
+export function boundaryServices(place: Place): string[] {
+  const managed = deployerStatements(place, "any").flatMap(({ Action }) => Action.map(serviceOf));
+  return [...new Set([...managed, "bedrock", "kms", "s3"])].sort();
+}
+
+function serviceOf(action: string): string {
+  return action.slice(0, action.indexOf(":"));
+}
+
+/**
  * The most that a deployment may do, and the most that any role may do that a deployment creates. Without the second
  * limit, a deployment could create a function whose role may do everything.
  *
- * @param services the services that a deployment and the functions use, such as `dynamodb`
  * @param boundaryArn ARN of this policy
+ * @param state ARNs of the bucket and the keys of the state. Only the pipeline's own roles may use them
  */
-export function boundaryStatements(
-  { partition, account }: Place,
-  services: string[],
-  boundaryArn: string,
-): Statement[] {
-  const iam = (path: string) => `arn:${partition}:iam::${account}:${path}`;
-  const serviceRoles = iam("role/aws-service-role/*");
+export function boundaryStatements(place: Place, boundaryArn: string, state: string[]): Statement[] {
+  const iam = (path: string) => `arn:${place.partition}:iam::${place.accountId}:${path}`;
+  const pipelineRoles = iam(`role/${PIPELINE}-*`);
   return [
-    { Sid: "Services", Effect: "Allow", Action: services.map((service) => `${service}:*`), Resource: ["*"] },
+    {
+      Sid: "Services",
+      Effect: "Allow",
+      Action: boundaryServices(place).map((service) => `${service}:*`),
+      Resource: ["*"],
+    },
     {
       Sid: "OnlyOurRoles",
       Effect: "Deny",
       Action: ["iam:*"],
-      NotResource: [iam(`role/${PROJECT}-*`), serviceRoles],
+      NotResource: [iam(`role/${PROJECT}-*`), iam("role/aws-service-role/*")],
     },
     {
       Sid: "NotThePipeline",
       Effect: "Deny",
       Action: ["iam:*", "sts:AssumeRole*"],
-      Resource: [iam(`role/${PIPELINE}-*`), iam(`policy/${PIPELINE}-*`)],
+      Resource: [pipelineRoles, iam(`policy/${PIPELINE}-*`)],
     },
     {
       Sid: "NewRolesHaveTheBoundary",
@@ -84,6 +109,14 @@ export function boundaryStatements(
       Condition: { StringNotEquals: { "iam:PermissionsBoundary": boundaryArn } },
     },
     { Sid: "TheBoundaryStays", Effect: "Deny", Action: ["iam:DeleteRolePermissionsBoundary"], Resource: ["*"] },
+    {
+      // Otherwise a deployment could create a function that reads the state and the secrets of another stack.
+      Sid: "StateIsForThePipeline",
+      Effect: "Deny",
+      Action: ["s3:*", "kms:*"],
+      Resource: state,
+      Condition: { ArnNotLike: { "aws:PrincipalArn": pipelineRoles } },
+    },
   ];
 }
 
@@ -115,10 +148,4 @@ export function stateStatements(bucket: string, stacks: string[], keys: string[]
     { Sid: "State", Effect: "Allow", Action: objects, Resource: files },
     ...(keys.length > 0 ? [{ Sid: "Secrets", Effect: "Allow" as const, Action: crypto, Resource: keys }] : []),
   ];
-}
-
-/** The services of the actions of a policy, such as `dynamodb`. */
-export function servicesOf(statements: Statement[]): string[] {
-  const services = statements.flatMap(({ Action }) => Action.map((action) => action.split(":")[0] ?? ""));
-  return [...new Set(services)].sort();
 }

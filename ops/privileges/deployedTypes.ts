@@ -1,7 +1,9 @@
-import { stackNames } from "../../names";
+import { CLOUDFRONT_REGION, stackNames } from "../../names";
 
 /** The stack for which a policy is made. */
 export interface Scope {
+  /** `aws` outside of China and the US government's Regions. */
+  partition: string;
   stack: string;
   region: string;
   accountId: string;
@@ -24,28 +26,57 @@ interface DeployedType {
   anywhere?: string[];
   /** Condition for the actions on `resources`. */
   condition?: (scope: Scope) => Record<string, Record<string, string | string[]>>;
+  /** Actions with another condition. */
+  also?: DeployedType[];
 }
 
 const arn = (service: string, resource: (prefix: string) => string) => (scope: Scope) => [
-  `arn:aws:${service}:${scope.region}:${scope.accountId}:${resource(stackNames(scope.stack).prefix)}`,
+  `arn:${scope.partition}:${service}:${scope.region}:${scope.accountId}:${resource(stackNames(scope.stack).prefix)}`,
 ];
 const logGroups = (scope: Scope) => {
   const { prefix, accessLog } = stackNames(scope.stack);
   return [`${prefix}-*`, accessLog].map(
-    (name) => `arn:aws:logs:${scope.region}:${scope.accountId}:log-group:${name}:*`,
+    (name) => `arn:${scope.partition}:logs:${scope.region}:${scope.accountId}:log-group:${name}:*`,
   );
 };
 const functions = arn("lambda", (prefix) => `function:${prefix}-*`);
 const alarms = arn("cloudwatch", (prefix) => `alarm:${prefix}-*`);
 const topics = arn("sns", (prefix) => `${prefix}-*`);
 const repositories = arn("ecr", (prefix) => `repository/${prefix}-*`);
-const roles = ({ accountId, stack }: Scope) => [`arn:aws:iam::${accountId}:role/${stackNames(stack).prefix}-*`];
+const roles = ({ partition, accountId, stack }: Scope) => [
+  `arn:${partition}:iam::${accountId}:role/${stackNames(stack).prefix}-*`,
+];
 /** AWS chooses the ids of APIs. API Gateway knows no other names. */
-const apis = ({ region }: Scope) => [`arn:aws:apigateway:${region}::/apis`, `arn:aws:apigateway:${region}::/apis/*`];
+const apiPaths =
+  (...paths: string[]) =>
+  ({ partition, region }: Scope) =>
+    paths.map((path) => `arn:${partition}:apigateway:${region}::/${path}`);
+const apis = apiPaths("apis", "apis/*");
 /** AWS chooses the ids of user pools, so their tags limit the actions. */
 const pools = arn("cognito-idp", () => "userpool/*");
-const ownPools = ({ stack }: Scope) => ({ StringEquals: { "aws:ResourceTag/stack": stack } });
+/** AWS chooses the ids of certificates. Those of CloudFront are in us-east-1. */
+const certificates = ({ partition, region, accountId }: Scope) =>
+  [...new Set([region, CLOUDFRONT_REGION])].map((each) => `arn:${partition}:acm:${each}:${accountId}:certificate/*`);
+const distributions = ({ partition, accountId }: Scope) => [`arn:${partition}:cloudfront::${accountId}:distribution/*`];
+const ofStack = ({ stack }: Scope) => ({ StringEquals: { "aws:ResourceTag/stack": stack } });
+const notOfOthers = ({ stack }: Scope) => ({ StringEqualsIfExists: { "aws:ResourceTag/stack": stack } });
+/** A new resource gets the stack's tag. A resource with the tag of another stack cannot get it. */
+const taggedForStack = (scope: Scope) => ({
+  StringEquals: { "aws:RequestTag/stack": scope.stack },
+  ...notOfOthers(scope),
+});
 const nothing = () => [];
+const everything = () => ["*"];
+
+/** Creates the role with which an AWS service works in the account, if the account does not have it yet. */
+const serviceRole = (service: string, role: string): DeployedType => ({
+  read: [],
+  write: ["iam:CreateServiceLinkedRole"],
+  resources: ({ partition, accountId }) => [
+    `arn:${partition}:iam::${accountId}:role/aws-service-role/${service}/${role}`,
+  ],
+  condition: () => ({ StringEquals: { "iam:AWSServiceName": service } }),
+});
 
 const alarmTags = ["cloudwatch:TagResource", "cloudwatch:UntagResource"];
 const alarm = (put: string): DeployedType => ({
@@ -69,12 +100,39 @@ const notAtAws: DeployedType = { read: [], write: [], resources: nothing };
  * (https://docs.aws.amazon.com/service-authorization/latest/reference/).
  */
 export const deployedTypes: Record<string, DeployedType> = {
+  "aws:acm/certificate:Certificate": {
+    read: ["acm:DescribeCertificate", "acm:ListTagsForCertificate"],
+    write: ["acm:UpdateCertificateOptions", "acm:DeleteCertificate", "acm:RemoveTagsFromCertificate"],
+    resources: certificates,
+    condition: ofStack,
+    also: [
+      {
+        read: [],
+        write: ["acm:RequestCertificate", "acm:AddTagsToCertificate"],
+        resources: everything,
+        condition: taggedForStack,
+      },
+    ],
+  },
+  "aws:acm/certificateValidation:CertificateValidation": {
+    read: ["acm:DescribeCertificate"],
+    write: [],
+    resources: certificates,
+    condition: ofStack,
+  },
   "aws:apigatewayv2/api:Api": {
     read: ["apigateway:GET"],
     write: ["apigateway:POST", "apigateway:PUT", "apigateway:PATCH", "apigateway:DELETE", "apigateway:TagResource"],
-    resources: (scope) => [...apis(scope), `arn:aws:apigateway:${scope.region}::/tags/*`],
+    resources: apiPaths("apis", "apis/*", "tags/*"),
   },
+  "aws:apigatewayv2/apiMapping:ApiMapping": { ...apiPart, resources: apiPaths("domainnames/*") },
   "aws:apigatewayv2/authorizer:Authorizer": apiPart,
+  "aws:apigatewayv2/domainName:DomainName": {
+    ...apiPart,
+    resources: apiPaths("domainnames", "domainnames/*"),
+    // https://docs.aws.amazon.com/apigateway/latest/developerguide/using-service-linked-roles.html
+    also: [serviceRole("ops.apigateway.amazonaws.com", "AWSServiceRoleForAPIGateway")],
+  },
   "aws:apigatewayv2/integration:Integration": apiPart,
   "aws:apigatewayv2/route:Route": apiPart,
   "aws:apigatewayv2/stage:Stage": {
@@ -92,11 +150,21 @@ export const deployedTypes: Record<string, DeployedType> = {
       "logs:DescribeLogGroups",
     ],
   },
+  "aws:cloudfront/distribution:Distribution": {
+    read: ["cloudfront:GetDistribution", "cloudfront:GetDistributionConfig", "cloudfront:ListTagsForResource"],
+    write: ["cloudfront:UpdateDistribution", "cloudfront:DeleteDistribution", "cloudfront:UntagResource"],
+    anywhere: ["cloudfront:CreateDistribution"],
+    resources: distributions,
+    condition: ofStack,
+    also: [{ read: [], write: ["cloudfront:TagResource"], resources: distributions, condition: taggedForStack }],
+  },
   "aws:cloudwatch/compositeAlarm:CompositeAlarm": alarm("cloudwatch:PutCompositeAlarm"),
   "aws:cloudwatch/dashboard:Dashboard": {
     read: ["cloudwatch:GetDashboard"],
     write: ["cloudwatch:PutDashboard", "cloudwatch:DeleteDashboards"],
-    resources: ({ accountId, stack }) => [`arn:aws:cloudwatch::${accountId}:dashboard/${stackNames(stack).prefix}`],
+    resources: ({ partition, accountId, stack }) => [
+      `arn:${partition}:cloudwatch::${accountId}:dashboard/${stackNames(stack).prefix}`,
+    ],
   },
   "aws:cloudwatch/logGroup:LogGroup": {
     read: ["logs:ListTagsForResource"],
@@ -131,7 +199,7 @@ export const deployedTypes: Record<string, DeployedType> = {
       "cognito-idp:DeleteManagedLoginBranding",
     ],
     resources: pools,
-    condition: ownPools,
+    condition: ofStack,
   },
   "aws:cognito/userPool:UserPool": {
     read: ["cognito-idp:DescribeUserPool", "cognito-idp:GetUserPoolMfaConfig", "cognito-idp:ListTagsForResource"],
@@ -144,20 +212,26 @@ export const deployedTypes: Record<string, DeployedType> = {
     ],
     anywhere: ["cognito-idp:CreateUserPool"],
     resources: pools,
-    condition: ownPools,
+    condition: ofStack,
+    // Cognito sends e-mail through SES with a service-linked role:
+    // https://docs.aws.amazon.com/cognito/latest/developerguide/using-service-linked-roles.html
+    also: [serviceRole("email.cognito-idp.amazonaws.com", "AWSServiceRoleForAmazonCognitoIdpEmailService")],
   },
   "aws:cognito/userPoolClient:UserPoolClient": {
     read: ["cognito-idp:DescribeUserPoolClient"],
     write: ["cognito-idp:CreateUserPoolClient", "cognito-idp:UpdateUserPoolClient", "cognito-idp:DeleteUserPoolClient"],
     resources: pools,
-    condition: ownPools,
+    condition: ofStack,
   },
   "aws:cognito/userPoolDomain:UserPoolDomain": {
     read: [],
     write: ["cognito-idp:CreateUserPoolDomain", "cognito-idp:UpdateUserPoolDomain", "cognito-idp:DeleteUserPoolDomain"],
     anywhere: ["cognito-idp:DescribeUserPoolDomain"],
     resources: pools,
-    condition: ownPools,
+    condition: ofStack,
+    // A domain with a certificate is a distribution in an account of AWS:
+    // https://docs.aws.amazon.com/cognito/latest/developerguide/cognito-user-pools-add-custom-domain.html
+    also: [{ read: [], write: ["cloudfront:UpdateDistribution"], resources: everything, condition: notOfOthers }],
   },
   "aws:dynamodb/table:Table": {
     read: [
@@ -206,9 +280,20 @@ export const deployedTypes: Record<string, DeployedType> = {
       "iam:DeleteRole",
       "iam:TagRole",
       "iam:UntagRole",
-      "iam:PassRole",
+      // A change of the stack's permissionsBoundary. The boundary of ops/github allows only itself.
+      "iam:PutRolePermissionsBoundary",
     ],
     resources: roles,
+    also: [
+      {
+        read: [],
+        write: ["iam:PassRole"],
+        resources: roles,
+        condition: () => ({
+          StringEquals: { "iam:PassedToService": ["lambda.amazonaws.com", "scheduler.amazonaws.com"] },
+        }),
+      },
+    ],
   },
   "aws:iam/rolePolicy:RolePolicy": {
     read: ["iam:GetRolePolicy"],
@@ -262,6 +347,17 @@ export const deployedTypes: Record<string, DeployedType> = {
     write: ["lambda:AddPermission", "lambda:RemovePermission"],
     resources: functions,
   },
+  "aws:route53/record:Record": {
+    read: ["route53:GetHostedZone", "route53:ListResourceRecordSets"],
+    write: ["route53:ChangeResourceRecordSets"],
+    anywhere: ["route53:GetChange"],
+    // The zone is in the stack's configuration. The condition protects its other records, such as those of e-mail:
+    // https://docs.aws.amazon.com/Route53/latest/DeveloperGuide/specifying-conditions-route53.html
+    resources: ({ partition }) => [`arn:${partition}:route53:::hostedzone/*`],
+    condition: () => ({
+      "ForAllValues:StringEquals": { "route53:ChangeResourceRecordSetsRecordTypes": ["A", "AAAA", "CNAME"] },
+    }),
+  },
   "aws:scheduler/schedule:Schedule": {
     read: ["scheduler:GetSchedule"],
     write: ["scheduler:CreateSchedule", "scheduler:UpdateSchedule", "scheduler:DeleteSchedule"],
@@ -288,8 +384,8 @@ export const deployedTypes: Record<string, DeployedType> = {
     readSecret: ["ssm:GetParameter", "ssm:GetParameters"],
     write: ["ssm:PutParameter", "ssm:DeleteParameter", "ssm:AddTagsToResource", "ssm:RemoveTagsFromResource"],
     anywhere: ["ssm:DescribeParameters"],
-    resources: ({ region, accountId, stack }) => [
-      `arn:aws:ssm:${region}:${accountId}:parameter${stackNames(stack).parameters.runpodApiKey.replace(/[^/]+$/, "*")}`,
+    resources: ({ partition, region, accountId, stack }) => [
+      `arn:${partition}:ssm:${region}:${accountId}:parameter${stackNames(stack).parameters.runpodApiKey.replace(/[^/]+$/, "*")}`,
     ],
   },
   "docker-build:index:Image": {

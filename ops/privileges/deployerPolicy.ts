@@ -57,9 +57,8 @@ function policyOf(
     actions: actionsOf(row),
     rest: { Resource: row.resources(scope), ...(row.condition && { Condition: row.condition(scope) }) },
   }));
-  const groups = Map.groupBy(
-    [...limited, { actions: ["sts:GetCallerIdentity", ...anywhere], rest: { Resource: ["*"] } }],
-    ({ rest }) => JSON.stringify(rest),
+  const groups = Map.groupBy([...limited, { actions: anywhere, rest: { Resource: ["*"] } }], ({ rest }) =>
+    JSON.stringify(rest),
   );
   const statements = [...groups.values()].map((group) => ({
     Effect: "Allow" as const,
@@ -77,5 +76,5 @@ function rowsOf(types: Iterable<string>): Row[] {
       `${unknown.join(", ")}: no AWS actions are known. Add a row to ops/privileges/deployedTypes.ts, or nobody can deploy the type with the deployer's policy.`,
     );
   }
-  return unique.flatMap((type) => deployedTypes[type] ?? []);
+  return unique.flatMap((type) => deployedTypes[type] ?? []).flatMap((row) => [row, ...(row.also ?? [])]);
 }

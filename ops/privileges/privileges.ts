@@ -82,7 +82,7 @@ function recordCalls(progress: Progress) {
 
 async function policyFor(stack: string, accountId: string, policyOf: typeof deployerPolicy) {
   const resources = await evaluateStack({ stack });
-  return policyOf(customTypes(resources), { stack, region: regionOf(resources), accountId });
+  return policyOf(customTypes(resources), { partition: "aws", stack, region: regionOf(resources), accountId });
 }
 
 function customTypes(resources: readonly ResourceState[]): string[] {

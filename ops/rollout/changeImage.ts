@@ -51,9 +51,21 @@ export async function changeImage(
   writeFileSync(file, withImage(text, model, next));
 
   const change: ImageChange = { stack, model, file, from: current.value, to: next.value };
+  // Between two tags, the repository stays and keeps the old image.
+  if (verb === "Roll back" && current.key === "imageTag" && next.key === "imageTag")
+    change.warning = pushedTag(model, next.value);
   if (isProposed) change.pullRequest = await propose(verb, change);
   if (json) console.log(JSON.stringify(change));
   else print(change);
+}
+
+/** Says why ECR refuses a tag that was pushed before. */
+function pushedTag(model: Model, tag: string): string {
+  return [
+    `ECR may still have the image ${model}-${tag}. A tag never moves: if the new build has another digest, pulumi up fails`,
+    "with ImageTagAlreadyExistsException. Then get the old sources back (git checkout <commit> -- images) and roll them out",
+    `with a new tag: npm run rollout -- ${model} ${tag}-again`,
+  ].join(" ");
 }
 
 function fileOf(stack: string): string {
@@ -77,7 +89,8 @@ function checkConfig(stack: string, model: Model, { key, value }: Image): void {
     );
 }
 
-function print({ model, file, from, to, pullRequest, stack }: ImageChange): void {
+function print({ model, file, from, to, warning, pullRequest, stack }: ImageChange): void {
   console.log(`${file}: ${model} ${pc.red(from)} → ${pc.green(to)}`);
+  if (warning) console.error(pc.yellow(`Warning: ${warning}`));
   console.log(pullRequest ?? `Next: commit ${file}, then pulumi up --stack ${stack}`);
 }

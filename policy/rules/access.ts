@@ -3,6 +3,7 @@ import { at, type Problem, type Rule, type StackResource, texts } from "../rule"
 
 const PERMISSION = "aws:lambda/permission:Permission";
 const FUNCTION_URL = "aws:lambda/functionUrl:FunctionUrl";
+const DISTRIBUTION = "aws:cloudfront/distribution:Distribution";
 
 /** The only addresses that need no sign-in. Each checks its callers itself. */
 const publicRoutes = ["POST /auth/guest", "POST /webhook/stripe"];
@@ -53,6 +54,40 @@ function publicProblem({ type, props }: StackResource): string | undefined {
   }
   const policy = resourcePolicies[type] && props[resourcePolicies[type]];
   return policy && statementsOf(policy).some(isForEverybody) ? "its policy allows everybody" : undefined;
+}
+
+/** Origins of distributions, other than the URLs of functions that everybody may call. */
+function otherOrigins(resources: StackResource[]): Problem[] {
+  const distributions = resources.filter(({ type }) => type === DISTRIBUTION);
+  if (distributions.length === 0) return [];
+  const hosts = resources
+    .filter(({ type, props }) => type === FUNCTION_URL && publicFunction.test(String(props.functionName)))
+    .map(({ props }) => new URL(String(props.functionUrl)).hostname);
+  return distributions.flatMap((resource) =>
+    [resource.props.origins ?? []]
+      .flat()
+      .map((origin) => String(at(origin, "domainName")))
+      .filter((host) => !hosts.includes(host))
+      .map((host) => ({ resource, problem: `it opens ${host} to everybody` })),
+  );
+}
+
+const TLS_12 = /^TLS(v1\.|_1_)[23]/;
+
+/** Why a host name of the stack's own accepts requests without TLS 1.2. */
+function tlsProblem({ type, props }: StackResource): string | undefined {
+  if (type === "aws:apigatewayv2/domainName:DomainName") {
+    const version = at(props, "domainNameConfiguration.securityPolicy");
+    return TLS_12.test(String(version)) ? undefined : `its securityPolicy is ${version}`;
+  }
+  if (type !== DISTRIBUTION) return undefined;
+  const version = at(props, "viewerCertificate.minimumProtocolVersion");
+  if (!TLS_12.test(String(version))) return `its minimumProtocolVersion is ${version}`;
+  const behaviors = [props.defaultCacheBehavior, ...[props.orderedCacheBehaviors ?? []].flat()];
+  const viewers = behaviors.map((behavior) => at(behavior, "viewerProtocolPolicy"));
+  if (viewers.some((policy) => policy !== "https-only" && policy !== "redirect-to-https")) return "it answers http";
+  const origins = [props.origins ?? []].flat().map((origin) => at(origin, "customOriginConfig.originProtocolPolicy"));
+  return origins.every((policy) => policy === "https-only") ? undefined : "it may call its origin with http";
 }
 
 function wildcardProblem({ type, props }: StackResource): string | undefined {
@@ -131,6 +166,18 @@ export const accessRules: Rule[] = [
     description: "Only the relay's URL, the guest's route and Stripe's webhook are open to everybody.",
     advice: "Add an authorizer, or add the address to policy/rules/access.ts after a review.",
     check: publicProblem,
+  },
+  {
+    name: "distribution-origins",
+    description: "A distribution serves only the relay's URL.",
+    advice: "Serve nothing else, or add the function to policy/rules/access.ts after a review.",
+    checkStack: otherOrigins,
+  },
+  {
+    name: "tls-of-domains",
+    description: "The host names of the configuration accept only https with TLS 1.2 or newer.",
+    advice: "Set the protocol and its version as infra/api.ts and infra/relay.ts do.",
+    check: tlsProblem,
   },
   {
     name: "function-url-permissions",

@@ -8,6 +8,8 @@ const plainParameters = /\/registry-token-expiry$/;
 /** Inputs that hold a secret on purpose. Pulumi encrypts them in its state. */
 const secretInputs: Record<string, string[]> = {
   [PARAMETER]: ["value"],
+  // The Hugging Face token while the image is built. It is in no layer of the image.
+  "docker-build:index:Image": ["secrets"],
   "pulumi-nodejs:dynamic/runpod:RegistryAuth": ["password"],
   "pulumi-nodejs:dynamic/runpod:Secret": ["value"],
   "pulumi-nodejs:dynamic/stripe:WebhookSecrets": ["secret"],

@@ -41,7 +41,7 @@ const MAX_PAGES = 1_000;
 
 /** Path of one resource. */
 export function itemPath(
-  collection: "templates" | "serverless" | "registries" | "account/secrets",
+  collection: "templates" | "serverless" | "registries" | "account/secrets" | "pods",
   id: string,
 ): string {
   return `/${collection}/${encodeURIComponent(id)}`;

@@ -7,20 +7,20 @@ import type { Caller } from "../../functions/lib/identity";
 import { type BillingSettings, createBilling } from "../../functions/stripe/billing";
 import { openCheckoutSession } from "../../functions/stripe/checkoutSession";
 import { createCheckoutAttempts } from "../../functions/tables/checkoutAttempts";
-import { type SharedCloud, sharedCloud } from "../sharedCloud";
+import { type SuiteCloud, suiteCloud } from "../suiteCloud";
 import { type CrashProxy, startCrashProxy } from "./crashProxy";
 
 // These tests use the real program's tables and a Stripe double. Each request has its own clients, as in a separate
 // process, and may crash at any call.
 const prices: Record<PaidPlan, string> = { paid: "price_local_paid", vip: "price_local_vip" };
-let cloud: SharedCloud["cloud"];
-let double: SharedCloud["stripe"];
+let cloud: SuiteCloud["cloud"];
+let double: SuiteCloud["stripe"];
 let stripe: Stripe;
 /** Proxies for requests that do not crash. */
 let steady: CrashProxy;
 
 beforeAll(async () => {
-  ({ cloud, stripe: double } = await sharedCloud());
+  ({ cloud, stripe: double } = await suiteCloud());
   stripe = new Stripe(cloud.config().values["snack-misaki:stripeApiKey"] ?? "", {
     host: "localhost",
     port: double.port,

@@ -6,7 +6,8 @@ import { healthMetrics } from "../../functions/core/endpointState";
 import { billedMetrics, dimensionOf, isDetail } from "../../functions/core/metrics";
 import { alarmDescription, compositeAlarms, metricAlarms, runbookAnchor } from "../../infra/alarms";
 import { rounds } from "../../verify/drill/faults";
-import { withAlarms } from "../../verify/reference/alarms";
+import { alarmMeanings } from "../../verify/reference/alarmMeanings";
+import { withAlarms, withJapaneseAlarms } from "../../verify/reference/alarms";
 
 const alarms = metricAlarms({ hourlyUsd: 5 });
 const all = [...alarms, ...compositeAlarms];
@@ -18,7 +19,7 @@ describe("The custom metrics of a stack", () => {
     expect(billedMetrics("few")).toBeLessThan(billedMetrics("all"));
   });
 
-  it("include no detail that an alarm reads, because a dev stack does not publish details", () => {
+  it("that only a prod stack publishes are read by no alarm", () => {
     const read = alarms.flatMap(({ metric }) => (metric.of === "stack" ? metric.name : []));
     expect(read.filter(isDetail)).toEqual([]);
   });
@@ -78,12 +79,12 @@ describe("The alarm", () => {
 });
 
 describe("Each alarm", () => {
-  it("has a name of its own", () => {
+  it("has a name that no other alarm has", () => {
     expect(new Set(all.map(({ name }) => name)).size).toBe(all.length);
   });
 
   it("has a section in the runbook, which its message names", () => {
-    const headings = [...runbook.matchAll(/^### (.+)$/gm)].map(([, heading = ""]) => heading);
+    const headings = [...runbook.matchAll(/^#### (.+)$/gm)].map(([, heading = ""]) => heading);
     expect(headings.sort()).toEqual(all.map(({ name }) => name).sort());
     for (const alarm of all) {
       const text = alarmDescription(alarm, "prod", false);
@@ -109,6 +110,20 @@ describe("Each alarm", () => {
 it("the alarms of the runbook are up to date (run npm run docs:generate)", () => {
   expect(withAlarms(runbook)).toBe(runbook);
 });
+
+it("the alarms of the Japanese runbook are up to date, and each has a meaning (run npm run docs:generate)", () => {
+  const page = readFileSync("docs/operations.ja.md", "utf8");
+  expect(withJapaneseAlarms(page)).toBe(page);
+  expect(
+    Object.keys(alarmMeanings).filter((name) => !all.some((alarm) => nameWithPlaceholder(alarm.name) === name)),
+  ).toEqual([]);
+});
+
+/** The name with `<model>` or `<function>`, as in the table of Japanese meanings. */
+function nameWithPlaceholder(name: string): string {
+  const model = models.find((each) => name.startsWith(`${each}-`));
+  return model ? name.replace(model, "<model>") : name.replace(/^\w+-throttled$/, "<function>-throttled");
+}
 
 it("withAlarms rejects a page without the place for the alarms", () => {
   expect(() => withAlarms("# Operations\n")).toThrow("docs/operations.md must have the lines");

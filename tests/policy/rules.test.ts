@@ -23,6 +23,8 @@ const URL = "aws:lambda/functionUrl:FunctionUrl";
 const PERMISSION = "aws:lambda/permission:Permission";
 const ROLE = "aws:iam/role:Role";
 const ROLE_POLICY = "aws:iam/rolePolicy:RolePolicy";
+const DISTRIBUTION = "aws:cloudfront/distribution:Distribution";
+const DOMAIN = "aws:apigatewayv2/domainName:DomainName";
 const PARAMETER = "aws:ssm/parameter:Parameter";
 const FUNCTION = "aws:lambda/function:Function";
 const GROUP = "aws:cloudwatch/logGroup:LogGroup";
@@ -47,6 +49,13 @@ const invokePermission = one(PERMISSION, {
   action: "lambda:InvokeFunction",
   invokedViaFunctionUrl: true,
 });
+const relayHost = "abc.lambda-url.ap-northeast-1.on.aws";
+const servedUrl = one(URL, { functionName: "snack-misaki-dev-relay", functionUrl: `https://${relayHost}/` });
+const distribution = {
+  origins: [{ domainName: relayHost, customOriginConfig: { originProtocolPolicy: "https-only" } }],
+  defaultCacheBehavior: { viewerProtocolPolicy: "https-only" },
+  viewerCertificate: { minimumProtocolVersion: "TLSv1.2_2021" },
+};
 const lambda = {
   name: "snack-misaki-dev-plan-1a2b3c4",
   runtime: "nodejs24.x",
@@ -112,6 +121,29 @@ const examples: Record<string, { follow: Example[]; break: [Example, RegExp][] }
       [one(ROUTE, { routeKey: "GET /billing/plan" }), /no authorizer/],
       [one(QUEUE, { policy: policy({ Effect: "Allow", Action: "sqs:*", Principal: "*" }) }), /everybody/],
       [one(ROLE, { assumeRolePolicy: trust({ AWS: "*" }) }), /everybody/],
+    ],
+  },
+  "distribution-origins": {
+    follow: [[...servedUrl, ...one(DISTRIBUTION, distribution)], servedUrl],
+    break: [
+      [one(DISTRIBUTION, distribution), /opens abc\.lambda-url/],
+      [[...servedUrl, ...one(DISTRIBUTION, { origins: [{ domainName: "b.s3.amazonaws.com" }] })], /b\.s3/],
+    ],
+  },
+  "tls-of-domains": {
+    follow: [
+      one(DISTRIBUTION, distribution),
+      one(DOMAIN, { domainNameConfiguration: { securityPolicy: "TLS_1_2" } }),
+      one(URL, {}),
+    ],
+    break: [
+      [one(DOMAIN, { domainNameConfiguration: { securityPolicy: "TLS_1_0" } }), /TLS_1_0/],
+      [one(DISTRIBUTION, { ...distribution, viewerCertificate: {} }), /minimumProtocolVersion is undefined/],
+      [
+        one(DISTRIBUTION, { ...distribution, defaultCacheBehavior: { viewerProtocolPolicy: "allow-all" } }),
+        /answers http/,
+      ],
+      [one(DISTRIBUTION, { ...distribution, origins: [{ domainName: relayHost }] }), /origin with http/],
     ],
   },
   "function-url-permissions": {
@@ -185,6 +217,7 @@ const examples: Record<string, { follow: Example[]; break: [Example, RegExp][] }
   "no-plain-secrets": {
     follow: [
       one(PARAMETER, { value: "rk_live_canary" }),
+      one("docker-build:index:Image", { secrets: { HF_TOKEN: "hf_canary0" } }),
       one(FUNCTION, { environment: { variables: { KEY: "/snack-misaki/dev/stripe-api-key" } } }),
     ],
     break: [
@@ -196,6 +229,7 @@ const examples: Record<string, { follow: Example[]; break: [Example, RegExp][] }
       ),
       [one(FUNCTION, { code: { assets: { "__index.js": { text: "key='AKIAABCDEFGHIJKLMNOP'" } } } }), /code/],
       [one(PARAMETER, { description: "-----BEGIN PRIVATE KEY-----" }), /description/],
+      [one("docker-build:index:Image", { buildArgs: { HF_TOKEN: "hf_canary0" } }), /buildArgs\.HF_TOKEN/],
     ],
   },
   "log-retention": {

@@ -1,8 +1,8 @@
-import { existsSync } from "node:fs";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { evaluateStack } from "../../local/cloud/stackCloud";
 import type { ResourceState } from "../../local/pulumi/state";
 import { LOCAL_ACCOUNT_ID, START_STACK } from "../../names";
+import { boundaryServices } from "../../ops/github/policies";
 import { deployedTypes } from "../../ops/privileges/deployedTypes";
 import { deployerPolicy, MAX_INLINE_POLICY_CHARS, previewPolicy } from "../../ops/privileges/deployerPolicy";
 import { problemsOf, rules } from "../../policy/rules";
@@ -10,7 +10,7 @@ import { PolicyPackProcess } from "./analyzer";
 import { policyResource } from "./resources";
 
 // The rules and the policies of deployers over the real program: each stack is created in the local cloud.
-const stacks = ["dev", "prod"] as const;
+const stacks = ["dev", "staging", "prod"] as const;
 /** Secrets in the forms of their issuers, and all optional resources. */
 const settings = {
   anthropicApiKey: "sk-ant-canary-000000",
@@ -21,19 +21,30 @@ const settings = {
   stripeApiKey: "rk_test_local_functions",
   stripeWebhookKey: "rk_test_local_webhooks",
 };
+/** Host names of the stack's own. They create types of resources that a stack without them does not have. */
+const domains = {
+  zone: "Z0123456789ABC",
+  api: "api.snack.example",
+  signIn: "auth.snack.example",
+  relay: "relay.snack.example",
+};
 const evaluated: Record<string, ResourceState[]> = {};
 
 beforeAll(async () => {
   for (const stack of stacks) {
-    const configOf = existsSync(`Pulumi.${stack}.yaml`) ? stack : "dev";
-    const resources = await evaluateStack({ stack, configOf }, settings);
+    const resources = await evaluateStack({ stack }, stack === "prod" ? { ...settings, domains } : settings);
     evaluated[stack] = resources.filter(({ custom }) => custom);
   }
-}, 300_000);
+}, 600_000);
 
 const resourcesOf = (stack: string) => evaluated[stack] ?? [];
 const typesOf = (stack: string) => resourcesOf(stack).map(({ type }) => type);
-const scopeOf = (stack: string) => ({ stack, region: "ap-northeast-1", accountId: LOCAL_ACCOUNT_ID });
+const scopeOf = (stack: string) => ({
+  partition: "aws",
+  stack,
+  region: "ap-northeast-1",
+  accountId: LOCAL_ACCOUNT_ID,
+});
 
 describe.each(stacks)("The stack %s", (stack) => {
   it("follows every rule", () => {
@@ -113,6 +124,20 @@ describe("The policy of a deployer", () => {
       for (const resource of named) expect(resource).toMatch(own);
       for (const { Action } of policy.Statement) for (const action of Action) expect(action).not.toContain("*");
     }
+  });
+
+  it("has a row for the types of host names", () => {
+    expect(typesOf("prod")).toContain("aws:cloudfront/distribution:Distribution");
+    expect(() => deployerPolicy(typesOf("prod"), scopeOf("prod"))).not.toThrow();
+  });
+
+  it.each(stacks)("and the functions of %s use only services that the pipeline's boundary allows", (stack) => {
+    const services = resourcesOf(stack)
+      .filter(({ type }) => type === "aws:iam/rolePolicy:RolePolicy")
+      .flatMap(({ inputs }) => (JSON.parse(String(inputs.policy)) as { Statement: { Action: string[] }[] }).Statement)
+      .flatMap(({ Action }) => Action.map((action) => action.split(":")[0]));
+    expect(services.length).toBeGreaterThan(10);
+    expect(boundaryServices(scopeOf(stack))).toEqual(expect.arrayContaining([...new Set(services)]));
   });
 
   it("covers every resource of the stack by its name at AWS", () => {

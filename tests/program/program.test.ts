@@ -290,7 +290,7 @@ describe("Policies of the functions", () => {
         "ssm:GetParameters on ticket-signing-key runpod-api-key anthropic-key openai-key huggingface-key",
         candidates,
         "dynamodb:GetItem dynamodb:PutItem on ephemeral usage#*",
-        "dynamodb:UpdateItem on ephemeral spend#*",
+        "dynamodb:GetItem dynamodb:UpdateItem on ephemeral spend#*",
         "dynamodb:BatchGetItem dynamodb:UpdateItem dynamodb:DeleteItem on ephemeral cooldown#*",
         `${invoke} jp.vendor.model-2`,
         `${invoke} vendor.model-2 vendor.model-2`,
@@ -732,7 +732,9 @@ describe("The program", () => {
   });
 
   it("configures RunPod's model cache when the image does not contain the weights", async () => {
-    await up(engineOptions(cloud, programDir, dir, { "phi3.weights": "cached" }));
+    // Another image needs another tag.
+    const cached = { "phi3.weights": "cached", "phi3.imageTag": "2026-12-02" };
+    await up(engineOptions(cloud, programDir, dir, cached));
     const [args] = resources("docker-build:index:Image").filter(({ outputs: { buildArgs } }) => {
       const { MODEL_ID, WEIGHTS } = buildArgs as Record<string, string>;
       return MODEL_ID === modelFacts.phi3.huggingFaceId && WEIGHTS === "cached";

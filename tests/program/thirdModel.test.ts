@@ -5,6 +5,7 @@ import { basename, join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { parse, stringify } from "yaml";
 import { models } from "../../contract/plan";
+import { CALLS_FOLDER } from "../../local/aws/iam/callRecord";
 import { configKey } from "../../names";
 
 // These tests add a third model to a copy of the repository. The new model is a copy of the first one under another
@@ -18,7 +19,9 @@ const local = ["node_modules", ".git", ".venv", ".build", ".local", "__pycache__
 
 /** Runs a script in the copy and returns its output. */
 function run(...args: string[]): string {
-  const { status, stdout, stderr } = spawnSync(process.execPath, args, { cwd: copy, encoding: "utf8" });
+  // The calls of this other program are no calls of the stack.
+  const { [CALLS_FOLDER]: _, ...env } = process.env;
+  const { status, stdout, stderr } = spawnSync(process.execPath, args, { cwd: copy, env, encoding: "utf8" });
   if (status !== 0) throw new Error(`${args.join(" ")} failed:\n${stdout}${stderr}`);
   return stdout;
 }

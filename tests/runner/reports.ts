@@ -4,7 +4,8 @@ import type { Counts } from "./steps";
 const reports = ".build/reports";
 
 export const vitestReport = `${reports}/vitest.json`;
-export const pytestReport = `${reports}/pytest.xml`;
+/** Report of the tests of a Python package. */
+export const pytestReport = (name: string): string => `${reports}/pytest-${name}.xml`;
 /** Folder in which the local clouds of all steps record the AWS calls of the functions. */
 export const callsReport = `${reports}/aws-calls`;
 
@@ -43,8 +44,9 @@ export function countVitest(words: string[] = []): Counts {
   };
 }
 
-export function countPytest(): Counts {
-  const xml = readFileSync(pytestReport, "utf8");
+/** @param report file that pytest has written */
+export function countPytest(report: string): Counts {
+  const xml = readFileSync(report, "utf8");
   const [suite = ""] = /<testsuite [^>]*>/.exec(xml) ?? [];
   const read = (name: string) => Number(new RegExp(` ${name}="(\\d+)"`).exec(suite)?.[1] ?? 0);
   const failed = read("failures") + read("errors");

@@ -8,6 +8,7 @@ const checkout = "tests/billing/checkout.test.ts";
 const ticket = "tests/functions/ticket.test.ts";
 const tables = "tests/tables/tables.test.ts";
 const workerTicket = "images/worker/tests/test_ticket.py";
+const trainingGates = "training/tests/test_gates.py";
 
 const files = {
   [checkout]: `it("refuses an expired price")`,
@@ -15,6 +16,7 @@ const files = {
   [tables]: `testUsers()`,
   "tests/tables/users.ts": `it("reads a customer by email")`,
   [workerTicket]: "def test_expired_ticket() -> None:\n    pass\n",
+  [trainingGates]: "def test_expired_licence() -> None:\n    pass\n",
   "images/worker/tests/test_engine.py": "# an expired ticket\ndef test_engine() -> None:\n    pass\n",
 };
 
@@ -51,6 +53,12 @@ describe("Arguments of npm test", () => {
     });
   });
 
+  it("select tests of the training package", () => {
+    expect(select("expired licence")).toEqual({
+      pytest: { files: [trainingGates], words: ["expired", "licence"] },
+    });
+  });
+
   it("select only tests that match both the path and the words", () => {
     expect(select("billing", "expired")).toEqual({ vitest: { files: [checkout], words: ["expired"] } });
   });
@@ -70,7 +78,13 @@ describe("Arguments of npm test", () => {
 describe("Arguments of the test runners", () => {
   it("contain only the files when the selection has no words", () => {
     expect(vitestArguments({ files: [ticket], words: [] })).toEqual([ticket]);
-    expect(pytestArguments({ files: [workerTicket], words: [] })).toEqual(["tests/test_ticket.py"]);
+    expect(pytestArguments({ files: [workerTicket], words: [] }, "images/worker")).toEqual(["tests/test_ticket.py"]);
+  });
+
+  it("for pytest contain only the files of one package", () => {
+    const selection = { files: [workerTicket, trainingGates], words: [] };
+    expect(pytestArguments(selection, "training")).toEqual(["tests/test_gates.py"]);
+    expect(pytestArguments({ files: [workerTicket], words: [] }, "training")).toBeUndefined();
   });
 
   it("for vitest contain one case-insensitive pattern that matches all words", () => {
@@ -83,6 +97,10 @@ describe("Arguments of the test runners", () => {
 
   it("for pytest contain one expression with all words", () => {
     const { pytest } = select("expired ticket");
-    expect(pytest && pytestArguments(pytest)).toEqual(["tests/test_ticket.py", "-k", "expired and ticket"]);
+    expect(pytest && pytestArguments(pytest, "images/worker")).toEqual([
+      "tests/test_ticket.py",
+      "-k",
+      "expired and ticket",
+    ]);
   });
 });

@@ -1,7 +1,6 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
-
-const PYTHON_TESTS = "images/worker/tests";
+import { pythonPackages } from "../../local/support/pythonEnvironment";
 
 /** Selects tests by their files, and by words that a test's name must contain. */
 export interface Selection {
@@ -45,9 +44,10 @@ export function vitestArguments({ files, words }: Selection): string[] {
     : [...files, "--testNamePattern", words.map((word) => `(?=.*${anyCase(word)})`).join("")];
 }
 
-/** Arguments of pytest for a selection, to run in the worker's folder. */
-export function pytestArguments({ files, words }: Selection): string[] {
-  const paths = files.map((file) => file.replace("images/worker/", ""));
+/** Arguments of pytest for a selection, to run in a package's folder. Undefined without a file of this package. */
+export function pytestArguments({ files, words }: Selection, folder: string): string[] | undefined {
+  const paths = files.flatMap((file) => (file.startsWith(`${folder}/`) ? file.slice(folder.length + 1) : []));
+  if (paths.length === 0) return undefined;
   return words.length === 0 ? paths : [...paths, "-k", words.join(" and ")];
 }
 
@@ -57,9 +57,11 @@ function testFiles(root: string): string[] {
     ...names("tests")
       .filter((name) => name.endsWith(".test.ts"))
       .map((name) => join("tests", name)),
-    ...names(PYTHON_TESTS)
-      .filter((name) => /^test_\w+\.py$/.test(name))
-      .map((name) => join(PYTHON_TESTS, name)),
+    ...Object.values(pythonPackages).flatMap((folder) =>
+      names(join(folder, "tests"))
+        .filter((name) => /^test_\w+\.py$/.test(name))
+        .map((name) => join(folder, "tests", name)),
+    ),
   ].map((file) => file.replaceAll("\\", "/"));
 }
 

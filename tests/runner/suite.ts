@@ -1,3 +1,4 @@
+import { type PythonPackage, pythonPackageNames } from "../../local/support/pythonEnvironment";
 import { callsReport, countPytest, countVitest, pytestReport, vitestReport } from "./reports";
 import type { Step } from "./steps";
 
@@ -9,8 +10,8 @@ export const typesStep: Step = { name: "types", command: npmRun("typecheck") };
 
 /** Steps that need the worker's Python environment. */
 export const workerSteps: Step[] = [
-  { name: "worker: lint and types", command: npmRun("python", "lint") },
-  { name: "worker: tests", command: npmRun("python", "test", "--report", pytestReport), readReport: countPytest },
+  { name: "Python: lint and types", command: npmRun("python", "lint") },
+  ...pythonPackageNames.map(pytestStep),
   { name: "a chat with a real small model", command: npmRun("smoke", "--engine", "llama") },
 ];
 
@@ -29,6 +30,15 @@ export const privilegesStep: Step = {
 };
 
 export const imagesStep: Step = { name: "worker images: build and chat", command: npmRun("images:build", "--cpu") };
+
+function pytestStep(name: PythonPackage): Step {
+  const report = pytestReport(name);
+  return {
+    name: `${name}: tests`,
+    command: npmRun("python", "test", "--package", name, "--report", report),
+    readReport: () => countPytest(report),
+  };
+}
 
 /** @param words counts only the tests whose names contain all of these words */
 export function vitestStep(name: string, args: string[] = [], words: string[] = []): Step {

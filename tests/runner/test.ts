@@ -4,7 +4,7 @@ import pc from "picocolors";
 import { command, run } from "../../cli/command";
 import { Progress } from "../../cli/progress";
 import { CALLS_FOLDER } from "../../local/aws/iam/callRecord";
-import { findVenvPython, setupPython } from "../../local/support/pythonEnvironment";
+import { findVenvPython, pythonPackageNames, pythonPackages, setupPython } from "../../local/support/pythonEnvironment";
 import { cpuObstacle } from "../../verify/images/cpuObstacle";
 import { setUpSchemathesis } from "../../verify/openapi/schemathesis";
 import { callsReport, clearReports, countPytest, pytestReport } from "./reports";
@@ -94,8 +94,8 @@ async function runSelected(args: string[], { json, python }: Options): Promise<S
   }
   if (selection.pytest) {
     const missing = await setUpWorker(python);
-    if (missing) results.push(notRun("worker: tests", missing));
-    else steps.push(pytestStep(selection.pytest));
+    if (missing) results.push(notRun("Python tests", missing));
+    else steps.push(...pytestSteps(selection.pytest));
   }
   results.push(...(await runLanes([steps], "inherit", json)));
   if (results.every(({ passed, failed, skipped }) => passed + failed + skipped === 0)) {
@@ -104,14 +104,17 @@ async function runSelected(args: string[], { json, python }: Options): Promise<S
   return results;
 }
 
-function pytestStep(selection: Selection): Step {
-  const report = `--junit-xml=${process.cwd()}/${pytestReport}`;
-  return {
-    name: "worker: tests",
-    command: [findVenvPython() ?? "python3", "-m", "pytest", "--quiet", report, ...pytestArguments(selection)],
-    cwd: "images/worker",
-    readReport: countPytest,
-  };
+/** Returns a step for each package with selected tests. */
+function pytestSteps(selection: Selection): Step[] {
+  return pythonPackageNames.flatMap((name): Step[] => {
+    const folder = pythonPackages[name];
+    const args = pytestArguments(selection, folder);
+    if (!args) return [];
+    const report = pytestReport(name);
+    const junit = `--junit-xml=${process.cwd()}/${report}`;
+    const command = [findVenvPython() ?? "python3", "-m", "pytest", "--quiet", junit, ...args];
+    return [{ name: `${name}: tests`, command, cwd: folder, readReport: () => countPytest(report) }];
+  });
 }
 
 /**

@@ -91,7 +91,7 @@ function useFixture<R extends FakeRunpod>(runpodApi: string, start: () => Promis
   };
 }
 
-/** Checks valid inputs and creates the resource. */
+/** Runs the provider's check, which must accept the inputs, and creates the resource. */
 export async function createResource(resource: Resource, properties: Properties) {
   const { inputs } = await resource.check(properties);
   return { inputs, ...(await resource.create(inputs)) };

@@ -45,7 +45,7 @@ describe("An edit of the provider's code", () => {
       expect((await resource.diff(created.id, created.outs, created.inputs)).changes).toBe(false);
       await resource.delete(created.id, created.outs);
       expect(stripe.account.webhookEndpoints()).toEqual([]);
-      expect(engine.output()).toContain("edited provider");
+      await expect.poll(() => engine.output()).toContain("edited provider");
     } finally {
       await engine.close();
     }

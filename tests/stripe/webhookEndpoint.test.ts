@@ -265,9 +265,9 @@ describe("An endpoint whose stripeWebhookKey the operator has removed", () => {
       const resource = engine.resource(registered.endpoint.type);
       expect(await resource.read(id, outs)).toMatchObject({ id, outs });
       await resource.delete(id, outs);
-      expect(engine.output()).toMatch(
-        new RegExp(`The webhook endpoint ${id} stays enabled at Stripe.*Delete it in Stripe`),
-      );
+      await expect
+        .poll(() => engine.output())
+        .toMatch(new RegExp(`The webhook endpoint ${id} stays enabled at Stripe.*Delete it in Stripe`));
     } finally {
       await engine.close();
     }

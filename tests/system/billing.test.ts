@@ -16,19 +16,19 @@ import { engineOptions } from "../../local/cloud/program";
 import { up } from "../../local/pulumi/engine";
 import { signedIn } from "../../local/visitor/customer";
 import { webhookEvents } from "../../stripe/events";
-import { type SharedCloud, sharedCloud } from "../sharedCloud";
+import { type SuiteCloud, suiteCloud } from "../suiteCloud";
 
 // Tests billing as a whole over real sockets: the Stripe double, the webhook's route and Lambda, the tables, the
 // reconciler.
 const owner = "snack-misaki/start";
-let shared: SharedCloud;
-let cloud: SharedCloud["cloud"];
-let double: SharedCloud["stripe"];
-let outputs: SharedCloud["outputs"];
+let shared: SuiteCloud;
+let cloud: SuiteCloud["cloud"];
+let double: SuiteCloud["stripe"];
+let outputs: SuiteCloud["outputs"];
 let stripe: Stripe;
 
 beforeAll(async () => {
-  shared = await sharedCloud();
+  shared = await suiteCloud();
   ({ cloud, outputs, stripe: double } = shared);
   stripe = new Stripe(cloud.config().values["snack-misaki:stripeApiKey"] ?? "", {
     host: "localhost",
@@ -132,7 +132,7 @@ describe("POST /billing/sync", () => {
     expect(response.status).toBe(200);
     expect((await show(caller.sub)).row).toMatchObject({ stripe_customer_id: id });
     // Resets the row.
-    await sharedCloud();
+    await suiteCloud();
   });
 });
 

@@ -8,17 +8,17 @@ import { customers } from "../../local/cloud/customers";
 import { signedIn } from "../../local/visitor/customer";
 import { modelSessions } from "../../local/visitor/modelSessions";
 import { launchBrowser, needsBrowser } from "../browser";
-import { expectDocumentedAnswers, guestLimit, type SharedCloud, sharedCloud } from "../sharedCloud";
 import { statusWithHost } from "../statusWithHost";
+import { expectDocumentedAnswers, guestLimit, type SuiteCloud, suiteCloud } from "../suiteCloud";
 import { needsPython } from "../workerPython";
 
 // Tests the whole product over real sockets: Cognito's pages, the HTTP API, the Lambdas' archives, RunPod and its
 // workers.
-let cloud: SharedCloud["cloud"];
-let outputs: SharedCloud["outputs"];
+let cloud: SuiteCloud["cloud"];
+let outputs: SuiteCloud["outputs"];
 
 beforeAll(async () => {
-  ({ cloud, outputs } = await sharedCloud());
+  ({ cloud, outputs } = await suiteCloud());
 });
 
 async function idTokenOf(label: string): Promise<string> {

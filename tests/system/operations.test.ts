@@ -11,15 +11,15 @@ import { SimulatedTimers } from "../../local/aws/support/timers";
 import { customers } from "../../local/cloud/customers";
 import { signedIn } from "../../local/visitor/customer";
 import { Stage } from "../../verify/drill/stage";
-import { type SharedCloud, sharedCloud } from "../sharedCloud";
+import { type SuiteCloud, suiteCloud } from "../suiteCloud";
 
 // Tests what the operator sees of the deployed program: log lines, metrics, alarms, dashboard and queries.
-let cloud: SharedCloud["cloud"];
-let outputs: SharedCloud["outputs"];
+let cloud: SuiteCloud["cloud"];
+let outputs: SuiteCloud["outputs"];
 let stage: Stage;
 
 beforeAll(async () => {
-  ({ cloud, outputs } = await sharedCloud());
+  ({ cloud, outputs } = await suiteCloud());
   stage = new Stage(cloud, outputs, new SimulatedTimers());
 });
 

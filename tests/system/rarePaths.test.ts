@@ -2,13 +2,16 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { DynamoDBClient, PutItemCommand } from "@aws-sdk/client-dynamodb";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { createApi } from "../../client";
 import { models, planModels } from "../../contract/plan";
+import { ephemeralKeys } from "../../functions/tables/ephemeralKeys";
 import { lambdaFunction } from "../../local/aws/lambda/resources";
 import { schedule } from "../../local/aws/scheduler";
 import { queue } from "../../local/aws/sqs";
 import { SimulatedTimers } from "../../local/aws/support/timers";
+import { localCredentials } from "../../local/cloud/awsEndpoints";
 import { type LocalCloud, startLocalCloud } from "../../local/cloud/cloud";
 import type { ProgramOutputs } from "../../local/cloud/outputs";
 import { bringUp } from "../../local/cloud/program";
@@ -53,6 +56,27 @@ it("sessions of guests and customers have the browser key of their plan's model"
     authorization: expect.stringContaining(`browser-key-of-${model}`),
   }));
   expect(routes).toMatchObject([free, free, paid]);
+});
+
+it("the paid plan's model answers a vip chat when the day's spend has reached its ceiling", async () => {
+  const { endpoints, account } = cloud.aws;
+  const client = new DynamoDBClient({
+    endpoint: endpoints.dynamodb,
+    region: account.region,
+    credentials: localCredentials,
+  });
+  const table = account.list("aws:dynamodb/table:Table").find(({ outputs }) => outputs.hashKey === "pk");
+  const pk = { S: `${ephemeralKeys.spend}${new Date().toISOString().slice(0, 10)}` };
+  const Item = { pk, micro_usd: { N: "1000000000000" } };
+  await client.send(new PutItemCommand({ TableName: String(table?.outputs.name), Item }));
+  client.destroy();
+  const { inference, ticket } = await stage.openSession("vip");
+  const response = await fetch(`${inference.url}/chat`, {
+    method: "POST",
+    headers: { "content-type": "application/json", authorization: `Bearer ${ticket}` },
+    body: JSON.stringify({ text: "こんばんは" }),
+  });
+  expect(await response.json()).toMatchObject({ provider: "runpod", model: { name: planModels.paid } });
 });
 
 it("the reconciler repairs the row of a customer whose Stripe events were lost", async () => {

@@ -8,15 +8,15 @@ import { localCredentials } from "../../local/cloud/awsEndpoints";
 import { walkVip } from "../../local/commands/smokeVip";
 import { customerApi } from "../../local/visitor/customer";
 import { setVipProviders } from "../../local/visitor/relaySettings";
-import { type SharedCloud, sharedCloud } from "../sharedCloud";
+import { type SuiteCloud, suiteCloud } from "../suiteCloud";
 import { needsPython } from "../workerPython";
 
 // Tests the deployed relay: its archive behind the local function URL, with the tables, the workers and the SDKs.
-let cloud: SharedCloud["cloud"];
-let outputs: SharedCloud["outputs"];
+let cloud: SuiteCloud["cloud"];
+let outputs: SuiteCloud["outputs"];
 
 beforeAll(async () => {
-  ({ cloud, outputs } = await sharedCloud());
+  ({ cloud, outputs } = await suiteCloud());
 });
 
 function post(path: string, body: unknown, headers: Record<string, string> = {}): Promise<Response> {

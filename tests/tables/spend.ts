@@ -7,6 +7,7 @@ import type { Tables } from "./tables";
 export function testSpend(tables: () => Tables): void {
   const noon = new Date("2026-11-27T12:00:00Z");
   const tomorrow = new Date("2026-11-28T00:00:00Z");
+  const later = (minutes: number) => new Date(noon.getTime() + minutes * 60_000);
   const open = () => createSpendTable(tables().ephemeral);
   const item = () => readEphemeral(tables(), "spend#2026-11-27");
 
@@ -24,20 +25,51 @@ export function testSpend(tables: () => Tables): void {
     expect(await open().reserve(0, 1_000, noon)).toBe(true);
   });
 
-  it("corrects a reservation to the real costs", async () => {
+  it("replaces a reservation by the real costs", async () => {
     await open().reserve(1_000, 1_000, noon);
-    await open().settle(-400, noon);
+    await open().settle({ reserved: 1_000, costs: 600 }, noon);
     expect(await open().reserve(400, 1_000, noon)).toBe(true);
-    await open().settle(50, noon);
+    await open().settle({ reserved: 400, costs: 450 }, noon);
     expect(await item()).toMatchObject({ micro_usd: 1_050 });
   });
 
-  it("begins each UTC day at zero, and applies a correction to the reservation's day", async () => {
+  it("begins each UTC day at zero, and applies the costs to the reservation's day", async () => {
     await open().reserve(1_000, 1_000, noon);
     expect(await open().reserve(1_000, 1_000, tomorrow)).toBe(true);
-    await open().settle(-1_000, noon);
+    await open().settle({ reserved: 1_000, costs: 0 }, noon);
     expect(await item()).toMatchObject({ micro_usd: 0 });
     expect(await open().reserve(1, 1_000, tomorrow)).toBe(false);
+  });
+
+  it("frees the reservation of a crashed relay after 20 minutes, and keeps it until the longest chat has ended", async () => {
+    await open().reserve(900, 1_000, noon);
+    await open().reserve(100, 1_000, later(9));
+    await open().settle({ reserved: 100, costs: 60 }, later(11));
+    expect(await open().reserve(900, 1_000, later(19))).toBe(false);
+    expect(await open().reserve(900, 1_000, later(20))).toBe(true);
+    expect(await item()).toMatchObject({ micro_usd: 960 });
+  });
+
+  it("frees an expired reservation once when many chats reserve at the same time", async () => {
+    await open().reserve(1_000, 1_000, noon);
+    const spend = open();
+    const reserved = await Promise.all(Array.from({ length: 20 }, () => spend.reserve(100, 1_000, later(20))));
+    expect(reserved.filter(Boolean)).toHaveLength(10);
+    expect(await item()).toMatchObject({ micro_usd: 1_000 });
+  });
+
+  it("keeps the reservations of other chats when one reservation expires", async () => {
+    await open().reserve(500, 1_000, noon);
+    await open().reserve(500, 1_000, later(15));
+    expect(await open().reserve(501, 1_000, later(20))).toBe(false);
+    expect(await open().reserve(500, 1_000, later(20))).toBe(true);
+  });
+
+  it("adds the costs of a chat whose reservation has expired", async () => {
+    await open().reserve(1_000, 1_000, noon);
+    expect(await open().reserve(1, 1_000, later(20))).toBe(true);
+    await open().settle({ reserved: 1_000, costs: 600 }, noon);
+    expect(await item()).toMatchObject({ micro_usd: 601 });
   });
 
   it("keeps the sum of a day for a week", async () => {
@@ -48,6 +80,6 @@ export function testSpend(tables: () => Tables): void {
   it("throws unavailable when the table does not answer", async () => {
     const spend = createSpendTable("no-such-table");
     await expect(spend.reserve(1, 1_000, noon)).rejects.toMatchObject({ code: "unavailable" });
-    await expect(spend.settle(1, noon)).rejects.toMatchObject({ code: "unavailable" });
+    await expect(spend.settle({ reserved: 1, costs: 1 }, noon)).rejects.toMatchObject({ code: "unavailable" });
   });
 }

@@ -36,5 +36,5 @@ export async function actionlint(): Promise<Linter> {
 export async function zizmor(): Promise<Linter> {
   const tool = await setUpPythonTool({ name: "zizmor", version: "1.32.0" }, (line) => console.error(line));
   if ("missing" in tool) return { command: [], missing: `zizmor: ${tool.missing}` };
-  return { command: [join(dirname(tool.python), "zizmor"), "--offline", "--no-progress", "--quiet"] };
+  return { command: [join(dirname(tool.python), "zizmor"), "--offline", "--no-progress", "--quiet", "--color=never"] };
 }

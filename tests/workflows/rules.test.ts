@@ -95,6 +95,30 @@ describe("The workflows", () => {
     expect(jobs.deploy?.if).toContain("github.ref == 'refs/heads/main'");
   });
 
+  it("get AWS credentials that live at least as long as the job", () => {
+    const jobs = names.flatMap((name) => Object.values(readWorkflow(name).jobs));
+    const signIns = jobs.flatMap((job) =>
+      job.steps
+        .filter(({ uses }) => uses?.startsWith("aws-actions/configure-aws-credentials@"))
+        .map((step) => ({ job, seconds: Number(step.with["role-duration-seconds"] ?? 3600) })),
+    );
+    expect(signIns).toHaveLength(2);
+    for (const { job, seconds } of signIns) expect(seconds).toBeGreaterThanOrEqual(Number(job["timeout-minutes"]) * 60);
+  });
+
+  it("propose a change of main, on whatever branch the button was pressed", () => {
+    for (const name of ["rollout", "rollback"])
+      expect(readWorkflow(name).jobs.propose?.steps[0]?.with.ref).toBe("main");
+  });
+
+  it("check every preview and every deployment with the policy pack", () => {
+    const pulumi = names
+      .flatMap((name) => Object.values(readWorkflow(name).jobs).flatMap((job) => job.steps))
+      .flatMap(({ run }) => (run && /^pulumi (up|preview)\b/.test(run) ? [run] : []));
+    expect(pulumi).toHaveLength(2);
+    for (const run of pulumi) expect(run).toContain("--policy-pack policy ");
+  });
+
   it("preview dev and prod", () => {
     expect(readWorkflow("preview").jobs.resources?.strategy?.matrix.stack).toEqual(["dev", "prod"]);
   });

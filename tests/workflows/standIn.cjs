@@ -11,7 +11,7 @@ const [program, ...args] = process.argv.slice(2);
 const commands = {
   pulumi: {
     preview: { "--stack": "value", "--diff": "flag", "--non-interactive": "flag", "--policy-pack": "value" },
-    up: { "--stack": "value", "--yes": "flag", "--non-interactive": "flag" },
+    up: { "--stack": "value", "--yes": "flag", "--non-interactive": "flag", "--policy-pack": "value" },
     "stack output": { "--stack": "value" },
   },
   docker: {
@@ -41,11 +41,16 @@ const { name, options, rest } = parse();
 appendFileSync(STAND_IN_CALLS, `${JSON.stringify({ program, name, options, rest })}\n`);
 
 const answers = {
-  "pulumi preview": () => needs(process.env.PULUMI_BACKEND_URL, "no backend: run pulumi login") && stackFile(),
+  "pulumi preview": () => {
+    needs(process.env.PULUMI_BACKEND_URL, "no backend: run pulumi login");
+    stackFile();
+    policyPack();
+  },
   "pulumi up": () => {
     needs(process.env.PULUMI_BACKEND_URL, "no backend: run pulumi login");
     needs(options["--yes"], "--yes must be passed in to proceed when running in non-interactive mode");
     stackFile();
+    policyPack();
   },
   "pulumi stack output": () => {
     const value = JSON.parse(STAND_IN_OUTPUTS)[rest[0]];
@@ -99,6 +104,11 @@ function parse() {
 function stackFile() {
   const file = `Pulumi.${options["--stack"]}.yaml`;
   return needs(existsSync(file), `no stack named '${options["--stack"]}' found`);
+}
+
+function policyPack() {
+  const folder = options["--policy-pack"];
+  needs(!folder || existsSync(`${folder}/PulumiPolicy.yaml`), `could not find PulumiPolicy.yaml in ${folder}`);
 }
 
 function needs(value, message) {

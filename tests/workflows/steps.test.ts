@@ -51,7 +51,7 @@ describe("The workflow preview", () => {
     expect(summary).toContain(`| pulumi:pulumi:Stack | snack-misaki-${stack} | create |`);
   });
 
-  it("runs pulumi preview of dev, and nothing that writes", async () => {
+  it("runs pulumi preview of dev with the policy pack, and nothing that writes", async () => {
     const runner = newRunner();
     const results = await runner.job("preview", "difference", { "vars.PULUMI_BACKEND_URL": "s3://state" });
     expectSuccess(results, 2);
@@ -59,7 +59,7 @@ describe("The workflow preview", () => {
       {
         program: "pulumi",
         name: "preview",
-        options: { "--stack": "dev", "--diff": true, "--non-interactive": true },
+        options: { "--stack": "dev", "--policy-pack": "policy", "--diff": true, "--non-interactive": true },
         rest: [],
       },
     ]);

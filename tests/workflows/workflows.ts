@@ -17,6 +17,7 @@ const Step = z.strictObject({
 
 const Job = z.strictObject({
   if: z.string().optional(),
+  needs: z.string().optional(),
   "runs-on": z.string(),
   "timeout-minutes": z.number().optional(),
   permissions: Permissions.optional(),
@@ -41,7 +42,8 @@ const Workflow = z.strictObject({
   on: z.strictObject({
     push: z.strictObject({ branches: z.array(z.string()) }).nullish(),
     pull_request: z.null().optional(),
-    workflow_dispatch: z.strictObject({ inputs: z.record(z.string(), Input) }).optional(),
+    workflow_dispatch: z.strictObject({ inputs: z.record(z.string(), Input) }).nullish(),
+    schedule: z.array(z.strictObject({ cron: z.string() })).optional(),
   }),
   permissions: Permissions.optional(),
   concurrency: z.strictObject({ group: z.string(), "cancel-in-progress": z.boolean() }).optional(),

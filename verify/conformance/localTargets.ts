@@ -2,7 +2,7 @@ import { type Model, models } from "../../contract/plan";
 import type { LocalCloud } from "../../local/cloud/cloud";
 import type { ProgramOutputs } from "../../local/cloud/outputs";
 import { inTemporaryCloud } from "../../local/cloud/temporaryCloud";
-import type { EngineName } from "../../local/llm/engineOption";
+import type { EngineChoice } from "../../local/llm/engineOption";
 import { modelSessions } from "../../local/visitor/modelSessions";
 import { expiredTicket } from "../../local/visitor/tickets";
 import { cachedSession, type Target, valuesFromSessions } from "./target";
@@ -11,17 +11,19 @@ import { cachedSession, type Target, valuesFromSessions } from "./target";
  * Starts a local cloud and calls `use` with the endpoint of every model.
  *
  * @param options.progress called with each line of progress
+ * @param use gets the endpoints, and the base URL of the workers' engine
  * @returns the result of `use`
  * @throws Error when the Python worker is missing, because the local cloud then has only canned replies
  */
 export function withLocalTargets<T>(
-  options: { engine: EngineName | undefined; progress: (line: string) => void },
-  use: (targets: Target[]) => Promise<T>,
+  options: { engine: EngineChoice | undefined; progress: (line: string) => void },
+  use: (targets: Target[], engineUrl: string) => Promise<T>,
 ): Promise<T> {
   return inTemporaryCloud(options, async (cloud, outputs) => {
     if (cloud.runpod.workerKind === "canned")
       throw new Error("The local cloud's canned replies cannot pass the fixtures: run npm run python -- setup");
-    return use(await Promise.all(models.map((model) => localTarget(model, cloud, outputs))));
+    const targets = await Promise.all(models.map((model) => localTarget(model, cloud, outputs)));
+    return use(targets, cloud.engine.url);
   });
 }
 

@@ -1,3 +1,4 @@
+import { models } from "../../contract/plan";
 import {
   type AlarmGroup,
   alarmGroups,
@@ -7,6 +8,7 @@ import {
   metricAlarms,
 } from "../../infra/alarms";
 import { ConfigSchema } from "../../infra/configSchema";
+import { alarmMeanings } from "./alarmMeanings";
 
 const BEGIN = "<!-- Alarms: npm run docs:generate writes this part from infra/alarms.ts. -->";
 const END = "<!-- End of the alarms. -->";
@@ -21,6 +23,16 @@ const titles: Record<AlarmGroup, string> = {
   operations: "Operations",
 };
 
+const japaneseTitles: Record<AlarmGroup, string> = {
+  customers: "お客様",
+  money: "お金",
+  api: "API",
+  relay: "リレー",
+  endpoints: "エンドポイント",
+  cost: "費用",
+  operations: "運用",
+};
+
 /**
  * Replaces the part of the runbook that describes the alarms.
  *
@@ -28,29 +40,71 @@ const titles: Record<AlarmGroup, string> = {
  * @throws Error when the page has no such part
  */
 export function withAlarms(page: string): string {
+  return withPart(page, "docs/operations.md", alarmSections());
+}
+
+/**
+ * Replaces the part of the Japanese runbook that lists the alarms.
+ *
+ * @param page text of docs/operations.ja.md
+ * @throws Error when the page has no such part, or an alarm has no Japanese meaning
+ */
+export function withJapaneseAlarms(page: string): string {
+  return withPart(page, "docs/operations.ja.md", japaneseLists());
+}
+
+function withPart(page: string, file: string, part: string): string {
   const [before, rest] = page.split(BEGIN);
   const after = rest?.split(END)[1];
-  if (before === undefined || after === undefined) {
-    throw new Error(`docs/operations.md must have the lines ${BEGIN} and ${END}`);
-  }
-  return `${before}${BEGIN}\n\n${alarmSections()}\n${END}${after}`;
+  if (before === undefined || after === undefined) throw new Error(`${file} must have the lines ${BEGIN} and ${END}`);
+  return `${before}${BEGIN}\n\n${part}\n${END}${after}`;
+}
+
+function alarmsOf(group: AlarmGroup): (MetricAlarm | CompositeAlarm)[] {
+  const { hourlyUsd } = ConfigSchema.shape.operations.parse({});
+  return [...compositeAlarms, ...metricAlarms({ hourlyUsd })].filter((alarm) => alarm.group === group);
+}
+
+/** One list per group of alarms. Each alarm links to its section in the English runbook. */
+function japaneseLists(): string {
+  return alarmGroups
+    .map((group) => {
+      const items = alarmsOf(group).map(
+        ({ name, run }) =>
+          `- [${name}](operations.md#${name.toLowerCase()}): ${japaneseMeaning(name)}最初のコマンド: \`${run}\``,
+      );
+      return `### ${japaneseTitles[group]}\n\n${items.join("\n")}\n`;
+    })
+    .join("\n");
+}
+
+/**
+ * Returns the Japanese meaning of an alarm.
+ *
+ * @throws Error when verify/reference/alarmMeanings.ts has none
+ */
+function japaneseMeaning(name: string): string {
+  const model = models.find((each) => name.startsWith(`${each}-`));
+  const [, throttled] = /^(\w+)-throttled$/.exec(name) ?? [];
+  const key = model ? name.replace(model, "<model>") : throttled ? name.replace(throttled, "<function>") : name;
+  const meaning = alarmMeanings[key];
+  if (meaning === undefined) throw new Error(`${key}: verify/reference/alarmMeanings.ts must have its meaning`);
+  return meaning.replace("<model>", model ?? "").replace("<function>", throttled ?? "");
 }
 
 /** One section per alarm, below a heading for each group. */
 function alarmSections(): string {
-  const { hourlyUsd } = ConfigSchema.shape.operations.parse({});
-  const alarms = [...compositeAlarms, ...metricAlarms({ hourlyUsd })];
   return alarmGroups
     .map((group) => {
-      const sections = alarms.filter((alarm) => alarm.group === group).map(section);
-      return `## ${titles[group]}\n\n${sections.join("\n")}`;
+      const sections = alarmsOf(group).map(section);
+      return `### ${titles[group]}\n\n${sections.join("\n")}`;
     })
     .join("\n");
 }
 
 function section(alarm: MetricAlarm | CompositeAlarm): string {
   const lines = [
-    `### ${alarm.name}`,
+    `#### ${alarm.name}`,
     "",
     alarm.means,
     "",

@@ -1,11 +1,12 @@
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { command, run } from "../../cli/command";
-import { withAlarms } from "./alarms";
+import { withAlarms, withJapaneseAlarms } from "./alarms";
 import { commandsPage } from "./commands";
 import { configurationPage } from "./configuration";
 
 const folder = "docs/reference";
 const runbook = "docs/operations.md";
+const japaneseRunbook = "docs/operations.ja.md";
 
 const program = command(
   "docs:generate",
@@ -17,6 +18,7 @@ const program = command(
       [`${folder}/configuration.md`]: configurationPage(),
       [`${folder}/commands.md`]: await commandsPage(),
       [runbook]: withAlarms(read(runbook) ?? ""),
+      [japaneseRunbook]: withJapaneseAlarms(read(japaneseRunbook) ?? ""),
     };
     const stale = Object.entries(pages).filter(([name, text]) => read(name) !== text);
     if (!check) {

@@ -9,6 +9,7 @@ export interface Room {
 /** Rooms of the repository, highest first. A file may import from its own room and from the rooms below it. */
 export const rooms: Room[] = [
   { path: "vitest.config.mts", reason: "configures the tests; no file imports it" },
+  { path: "training", reason: "retrains a model, and judges the candidate with the checks of `verify`" },
   { path: "verify", reason: "measures and checks the code of all other rooms" },
   { path: "ops", reason: "the operator's commands, for the deployed system and for a local cloud" },
   { path: "local/commands", reason: "commands that start and use the local cloud" },

@@ -67,7 +67,7 @@ export type UsageState = z.infer<typeof UsageState>;
 /** Request to start a chat. */
 export interface ReserveRequest {
   chatId: string;
-  /** Unique id of this request. It tells the repetition of its own write from another chat with the same `chatId`. */
+  /** Unique id of this request. A retried write of this request has the same id; a write of another chat with the same `chatId` has another. */
   request: string;
   owner: string;
   /** Maximum number of tokens that the chat can use. */

@@ -1,12 +1,10 @@
 import { randomUUID } from "node:crypto";
 import { z } from "zod";
+import { CLOUDFRONT_REGION } from "../../../names";
 import type { AwsAccount } from "../support/account";
 import type { Effects, ResourceType } from "../support/resource";
 import { type Properties, text, texts } from "../support/values";
 import { fqdn, record } from "./records";
-
-/** Region of the certificates that CloudFront and Cognito's custom domains use. */
-const CLOUDFRONT_REGION = "us-east-1";
 
 /** A host name with at least one dot. */
 export const hostName = z
@@ -59,6 +57,8 @@ export const certificateValidation: ResourceType = {
     region: z.string().optional(),
   }),
   replaceOn: ["certificateArn", "validationRecordFqdns", "region"],
+  // The id is a time, as in the real provider. Two certificates may be issued in the same millisecond.
+  scope: ({ certificateArn }) => String(certificateArn),
   id: () => new Date().toISOString(),
   computed: {},
 };

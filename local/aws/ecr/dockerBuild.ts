@@ -8,6 +8,7 @@ import type { AwsAccount } from "../support/account";
 import { filesBelow } from "../support/archive";
 import type { Effects, ResourceType } from "../support/resource";
 import { type Properties, texts } from "../support/values";
+import { repository } from "./resources";
 import { roleOfToken } from "./token";
 
 const TYPE = "docker-build:index:Image";
@@ -42,11 +43,12 @@ export const image: ResourceType = {
 /**
  * Computes image digests instead of building. The digest is SHA-256 over the files of the context (without those in
  * .dockerignore), the Dockerfile, the build arguments, the platforms and the target. So the digest changes exactly when
- * the result of a real build could change.
+ * the result of a real build could change. A push of another image with the tag of an existing one fails, as at ECR, when
+ * the tags of the repository are immutable.
  *
  * @param programDir base folder of relative paths
  */
-export function imageEffects(programDir: string): Effects {
+export function imageEffects(programDir: string, account: AwsAccount): Effects {
   const build = async ({ outputs }: { outputs: Properties }) => {
     const context = resolve(programDir, location(outputs.context) ?? ".");
     const dockerfile = isObject(outputs.dockerfile) ? outputs.dockerfile : {};
@@ -60,9 +62,26 @@ export function imageEffects(programDir: string): Effects {
         JSON.stringify([contextHash, dockerfileText, sorted(outputs.buildArgs), outputs.platforms, outputs.target]),
       )
       .digest("hex")}`;
+    for (const tag of texts(outputs.tags)) refuseMovedTag(account, tag, digest);
     return { contextHash, digest, ref: `${texts(outputs.tags)[0] ?? ""}@${digest}` };
   };
   return { create: build, update: build };
+}
+
+/** Throws ECR's error when a push would move a tag of a repository with immutable tags. */
+function refuseMovedTag(account: AwsAccount, reference: string, digest: string): void {
+  const { repository: url, tag } = parseReference(reference);
+  const found = account.list(repository.type).find(({ outputs }) => outputs.repositoryUrl === url);
+  if (found?.outputs.imageTagMutability !== "IMMUTABLE") return;
+  const existing = findImage(account, found.id, { imageTag: tag });
+  if (existing === undefined || existing.digest === digest) return;
+  throw new Error(
+    [
+      `ImageTagAlreadyExistsException: The image tag '${tag}' already exists in the '${found.id}' repository and cannot be`,
+      "overwritten because the repository is immutable. A changed image needs a new imageTag.",
+      "In the local cloud, npm start -- --reset also empties the registry.",
+    ].join(" "),
+  );
 }
 
 /** An image in a registry. */

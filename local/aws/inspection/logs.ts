@@ -14,21 +14,27 @@ const FilterLogEventsInput = z.strictObject({
   startTime: z.int().min(0),
   endTime: z.int().min(0),
   limit: z.int().min(1).max(10_000).default(10_000),
+  nextToken: z.string().regex(/^\d+$/).optional(),
 });
 
 /** CloudWatch Logs' API: `FilterLogEvents`, the oldest line first. */
 export function logsApi(account: AwsAccount, cloudwatch: Monitored, events: Events): Hono {
   const operations = {
     FilterLogEvents(body: unknown) {
-      const { logGroupName, filterPattern, startTime, endTime, limit } = FilterLogEventsInput.parse(body);
+      const { logGroupName, filterPattern, startTime, endTime, limit, nextToken } = FilterLogEventsInput.parse(body);
       if (!account.get(logGroup.type, logGroupName))
         throw new JsonProtocolError("ResourceNotFoundException", "The specified log group does not exist.");
       const passes = parsePattern(filterPattern);
       const found = cloudwatch
         .linesOf(logGroupName)
         .filter(({ atMs, text }) => atMs >= startTime && atMs <= endTime && passes(parseLine(text)));
+      // AWS may answer with a page without lines before it has found the first line.
+      if (nextToken === undefined && found.length > 0) return { events: [], nextToken: "0", searchedLogStreams: [] };
+      const start = Number(nextToken ?? 0);
+      const end = start + limit;
       return {
-        events: found.slice(0, limit).map(({ atMs, text }) => ({ timestamp: atMs, message: text })),
+        ...(end < found.length && { nextToken: String(end) }),
+        events: found.slice(start, end).map(({ atMs, text }) => ({ timestamp: atMs, message: text })),
         searchedLogStreams: [],
       };
     },

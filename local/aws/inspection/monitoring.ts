@@ -13,6 +13,9 @@ export type Monitored = Pick<CloudWatch, "stateOf" | "metrics" | "linesOf">;
 const DescribeAlarmsInput = z.strictObject({
   AlarmNames: z.array(z.string().min(1).max(255)).min(1).max(100),
   AlarmTypes: z.array(z.enum(["MetricAlarm", "CompositeAlarm"])).default(["MetricAlarm"]),
+  // Fewer than the 100 names, unless the caller asks for more.
+  MaxRecords: z.int().min(1).max(100).default(50),
+  NextToken: z.string().regex(/^\d+$/).default("0"),
 });
 
 const seconds = z.number().transform((value) => value * 1_000);
@@ -62,11 +65,16 @@ export function monitoringApi(account: AwsAccount, cloudwatch: Monitored, events
 
   const operations = {
     DescribeAlarms(body: unknown) {
-      const { AlarmNames, AlarmTypes } = DescribeAlarmsInput.parse(body);
-      const ofType = (type: string) => AlarmNames.flatMap((name) => account.get(type, name) ?? []).map(describe);
+      const { AlarmNames, AlarmTypes, MaxRecords, NextToken } = DescribeAlarmsInput.parse(body);
+      const kinds = { MetricAlarm: metricAlarm.type, CompositeAlarm: compositeAlarm.type };
+      const all = AlarmTypes.flatMap((kind) => AlarmNames.flatMap((name) => account.get(kinds[kind], name) ?? []));
+      const end = Number(NextToken) + MaxRecords;
+      const page = all.slice(Number(NextToken), end);
+      const ofKind = (kind: keyof typeof kinds) => page.filter(({ type }) => type === kinds[kind]).map(describe);
       return {
-        MetricAlarms: AlarmTypes.includes("MetricAlarm") ? ofType(metricAlarm.type) : [],
-        CompositeAlarms: AlarmTypes.includes("CompositeAlarm") ? ofType(compositeAlarm.type) : [],
+        MetricAlarms: ofKind("MetricAlarm"),
+        CompositeAlarms: ofKind("CompositeAlarm"),
+        ...(end < all.length && { NextToken: String(end) }),
       };
     },
     GetMetricData(body: unknown) {

@@ -49,7 +49,7 @@ export class RunpodAccount {
   readonly registries: Registries;
   readonly networkVolumes: NetworkVolumes;
   readonly secrets: Secrets;
-  private readonly lag: ListLag;
+  readonly lag: ListLag;
   private readonly file: AccountFile;
   /** Time when an endpoint last stopped using a template, by template id. */
   private readonly lastTemplateUse = new Map<string, number>();

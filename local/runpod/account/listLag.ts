@@ -1,10 +1,11 @@
-import type { Endpoint, RegistryAuth, Secret, Template } from "./records";
+import type { Endpoint, Pod, RegistryAuth, Secret, Template } from "./records";
 
 interface Listed {
   templates: Template;
   endpoints: Endpoint;
   registryAuths: RegistryAuth;
   secrets: Secret;
+  pods: Pod;
 }
 type Kind = keyof Listed;
 

@@ -145,3 +145,41 @@ export interface Secret {
   updatedAt: string | null;
   valueLastUpdatedAt: string;
 }
+
+/** Line of the log of a worker or a pod. */
+export interface LogLine {
+  /** Milliseconds since the epoch. */
+  at: number;
+  line: string;
+  /** Default: `system`, a line of the host. */
+  source?: "system" | "container";
+}
+
+/** Settings of a new pod, with default values. */
+export interface PodInput {
+  name: string;
+  image: string;
+  args: string;
+  /** GB. */
+  disk: number;
+  ports: string[];
+  env: Record<string, string>;
+  registry: string | null;
+  gpu: { id: string; count: number };
+  cloud: "SECURE" | "COMMUNITY";
+  dataCenterIds: string[];
+}
+
+/** Status of a pod that exists. */
+export type PodStatus = "PROVISIONING" | "STARTING" | "RUNNING" | "EXITED";
+
+/** A pod. */
+export interface Pod extends PodInput {
+  id: string;
+  status: PodStatus;
+  createdAt: string;
+  startedAt: string | null;
+  /** US dollars per hour while the pod has a GPU. */
+  hourlyUsd: number;
+  log: LogLine[];
+}

@@ -45,7 +45,10 @@ export type Fault = z.output<typeof Fault>;
 export const Switches = z.strictObject({
   /** Calls that fail. A fault is removed after its last use. */
   faults: z.array(Fault),
-  /** GPU pools, data centers and endpoint names that have no capacity. Workers leave them, a busy one after its jobs. */
+  /**
+   * GPU pools, data centers and endpoint names that have no capacity. Workers leave them, a busy one after its jobs. For
+   * pods: GPU types, data centers and pod names.
+   */
   noCapacity: Patterns,
   /** Images that hosts cannot pull although the registry has them. */
   unpullable: Patterns,
@@ -57,6 +60,18 @@ export const Switches = z.strictObject({
   hourlyUsd: z.number().min(0).nullable(),
   /** Delay with which lists show created and deleted resources, in milliseconds. */
   listLagMs: z.int().min(0),
+  /** Delay before the container of a pod starts, in milliseconds. */
+  podStartMs: z.int().min(0),
+  /** Duration of one step of a pod's training, in milliseconds. */
+  podStepMs: z.int().min(0),
+  /**
+   * Failure of each pod's training, at its third step. `killed`: the host ends the container. `diskFull`: the program
+   * fails, and the pod still runs. `restarted`: the program ends, and RunPod starts it again. `silent`: the program
+   * writes nothing more. Null: no failure.
+   */
+  podFailure: z.enum(["killed", "diskFull", "restarted", "silent"]).nullable(),
+  /** Number of lines after which the log of a pod is cut. Null: the log is complete. */
+  podLogLines: z.int().min(0).nullable(),
   /**
    * Date of the header `Sunset` in every GraphQL response, for example `2027-01-31T00:00:00Z`. Null sends no header.
    */
@@ -74,6 +89,10 @@ export function createSwitches(): Switches {
     coldStartMs: 0,
     hourlyUsd: null,
     listLagMs: 0,
+    podStartMs: 0,
+    podStepMs: 100,
+    podFailure: null,
+    podLogLines: null,
     graphqlSunset: null,
   };
 }

@@ -196,8 +196,8 @@ export class JobQueue {
   }
 
   /**
-   * Called when a worker has ended. Queues the worker's running jobs again. A job that has already lost another worker
-   * fails instead.
+   * Called when a worker has ended. Queues the worker's running jobs again. A job whose worker ends for the second time
+   * fails.
    */
   workerLost(workerId: string): void {
     for (const job of this.running(workerId)) this.requeueOrFail(job);

@@ -1,10 +1,9 @@
 import { cpuFlavors, dataCenters, type GpuType, gpuTypes, pools } from "../account/catalog";
 import { matches, type Switches } from "../account/switches";
+import { podPrice } from "../pods/pods";
 import { RestProblem } from "./problem";
 
 const SECONDS_PER_HOUR = 3_600;
-/** The double has no Pods, so their price is 0. */
-const noPodPrice = { secure: 0, community: 0 };
 
 /** `GET /v2/catalog/gpus`. `include=AVAILABILITY` adds the stock and requires `product`. */
 export function gpuTypeViews(query: URLSearchParams, switches: Switches) {
@@ -51,14 +50,15 @@ function includesStock(query: URLSearchParams): boolean {
 
 function gpuTypeView(type: GpuType, withStock: boolean, switches: Switches) {
   const pricePerSecond = pools.find(({ id }) => id === type.pool)?.pricePerSecond;
-  const price = pricePerSecond === undefined ? noPodPrice : { ...noPodPrice, serverless: perHour(pricePerSecond) };
-  const availability = level(!matches(switches.noCapacity, type.pool ?? ""));
+  const pod = podPrice(type.memory);
+  const price = pricePerSecond === undefined ? pod : { ...pod, serverless: perHour(pricePerSecond) };
+  const availability = level(![type.pool ?? "", type.id].some((name) => matches(switches.noCapacity, name)));
   return {
     ...type,
     secure: true,
-    community: false,
+    community: true,
     price,
-    maxCount: { secure: 8, community: 0 },
+    maxCount: { secure: 8, community: 8 },
     ...(withStock && { availability }),
     ...(withStock &&
       availability !== "NONE" && { dataCenters: dataCenters.map((dataCenter) => stockOf(dataCenter, switches)) }),

@@ -90,6 +90,38 @@ export type CreateTemplate = z.output<typeof CreateTemplate>;
 export const UpdateTemplate = z.strictObject({ ...template, name: z.string().min(1).optional() });
 export type UpdateTemplate = z.output<typeof UpdateTemplate>;
 
+const mounts = z.strictObject({
+  persistent: z.strictObject({ size: z.int().min(10), path: z.string() }).optional(),
+  network: z
+    .array(z.strictObject({ volumeId: z.string(), path: z.string() }))
+    .max(1)
+    .optional(),
+});
+
+/** `POST /v2/pods`, without `templateId` and global networking, which the double does not have. */
+export const CreatePod = z.strictObject({
+  ...optionalContainer,
+  name: z.string().min(1),
+  image: container.image,
+  entrypoint: z.array(z.string()).optional(),
+  cmd: z.array(z.string()).optional(),
+  cloud: z.enum(["SECURE", "COMMUNITY"]).default("SECURE"),
+  cpu: z.strictObject({ id: z.string().min(1), vcpuCount: z.int().min(2) }).optional(),
+  gpu: z
+    .strictObject({
+      id: z.string(),
+      count: z.int().min(1).default(1),
+      allowedCudaVersions: z.array(cuda).optional(),
+      minCudaVersion: cuda.optional(),
+    })
+    .optional(),
+  dataCenterIds: z.array(z.string()).optional(),
+  mounts: mounts.optional(),
+  startJupyter: z.boolean().optional(),
+  startSsh: z.boolean().optional(),
+});
+export type CreatePod = z.output<typeof CreatePod>;
+
 /** `POST /v2/registries`. */
 export const CreateRegistry = z.strictObject({
   name: z.string().min(1),

@@ -28,6 +28,7 @@ const collections: readonly string[] = [
   "catalog",
   "billing",
   "account",
+  "pods",
 ];
 
 /** Whether a path belongs to REST v2. The job API has all other paths below `/v2`. */

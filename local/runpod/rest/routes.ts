@@ -1,10 +1,13 @@
 import type { RunpodAccount } from "../account/account";
 import type { Endpoint, NetworkVolume, Secret, Template } from "../account/records";
 import { hasNoCapacity, type Switches } from "../account/switches";
+import type { Pods } from "../pods/pods";
 import type { Fleet } from "../workers/fleet";
 import { serverlessBilling } from "./billing";
 import { cpuTypes, dataCenterById, dataCenterViews, gpuTypeById, gpuTypeViews } from "./catalog";
 import { endpointFromCreate, endpointFromUpdate, endpointView } from "./endpointFields";
+import { pageOf } from "./page";
+import { podRoutes } from "./podRoutes";
 import { RestProblem } from "./problem";
 import {
   CreateDelegation,
@@ -27,6 +30,7 @@ import { releasesView, workersView } from "./workerViews";
 /** Data that the routes read and change. */
 export interface RestContext {
   account: RunpodAccount;
+  pods: Pods;
   switches: Switches;
   /** Default number of entries per page of a list. */
   pageSize: number;
@@ -38,7 +42,7 @@ export interface RestContext {
   changed(): void;
 }
 
-/** Routes of REST v2 for serverless endpoints (RunPod's OpenAPI document, August 2026). */
+/** Routes of REST v2 (RunPod's OpenAPI document, August 2026). */
 export function restRoutes(context: RestContext): RestRoute[] {
   return [
     ...endpointRoutes(context),
@@ -47,6 +51,7 @@ export function restRoutes(context: RestContext): RestRoute[] {
     ...registryRoutes(context),
     ...secretRoutes(context),
     ...volumeRoutes(context),
+    ...podRoutes({ ...context, logLines: () => context.switches.podLogLines }),
     ...catalogRoutes(context),
     billingRoute(context),
     ...accountRoutes(context),
@@ -271,14 +276,6 @@ function accountRoutes({ account }: RestContext): RestRoute[] {
     })),
     route("GET /billing/balance", "Get the account balance", () => ({ balanceAmount: 100, billingMode: "PREPAID" })),
   ];
-}
-
-/** One page of a list. The cursor is the number of entries before the page. */
-function pageOf<T>(key: string, all: T[], query: URLSearchParams, defaultSize: number) {
-  const start = Number(query.get("cursor") ?? 0);
-  const end = start + Number(query.get("limit") ?? defaultSize);
-  const hasNextPage = end < all.length;
-  return { [key]: all.slice(start, end), pagination: { hasNextPage, nextCursor: hasNextPage ? String(end) : null } };
 }
 
 /** @throws RestProblem 404 when the resource is undefined */

@@ -1,4 +1,4 @@
-import type { LogLine } from "../workers/fleet";
+import type { LogLine } from "../account/records";
 import type { RestCall } from "./route";
 
 /** Interval at which a stream checks for new lines. */
@@ -6,17 +6,21 @@ const POLL_MS = 500;
 const DEFAULT_TAIL = 100;
 
 /**
- * `GET …/workers/{workerId}/logs`: server-sent events `{ts, source, line}`. The stream starts with the existing lines:
+ * `GET …/logs` of a worker or a pod: server-sent events `{ts, source, line}`. The stream starts with the existing lines:
  * the last `tail` lines, or the lines after `since` or `Last-Event-ID`. New lines follow until the client closes the
- * connection or the worker ends. Only system lines exist, because the double writes a container's output to a file.
+ * connection or the worker ends. A worker has only system lines, because the double writes its output to a file.
  *
- * @param readLines returns the worker's lines, or undefined after the worker has ended
+ * @param readLines returns the lines, or undefined after the worker or pod has ended
+ * @param sources sources of the lines when the query names none
+ * @param isCut whether the stream ends after the present lines
  */
 export function workerLog(
   readLines: () => readonly LogLine[] | undefined,
   { query, lastEventId, hungUp }: Pick<RestCall, "query" | "lastEventId" | "hungUp">,
+  sources = "system",
+  isCut: () => boolean = () => false,
 ): Response {
-  const wantsSystem = (query.get("source") ?? "system").split(",").includes("system");
+  const wanted = (query.get("source") ?? sources).split(",");
   const after = lastEventId?.split("/")[0] ?? query.get("since");
   const first = after === null ? readLines()?.slice(-Number(query.get("tail") ?? DEFAULT_TAIL)) : undefined;
   const isNewer = ({ at }: LogLine) => after === null || at > Date.parse(after);
@@ -34,8 +38,11 @@ export function workerLog(
         }
         const fresh = sent ? lines.slice(lines.indexOf(sent) + 1) : (first ?? lines).filter(isNewer);
         sent = lines.at(-1);
-        for (const [index, line] of wantsSystem ? fresh.entries() : [])
-          controller.enqueue(encoder.encode(event(line, index)));
+        for (const [index, line] of fresh.entries())
+          if (wanted.includes(sourceOf(line))) controller.enqueue(encoder.encode(event(line, index)));
+        if (!isCut()) return;
+        clearInterval(timer);
+        controller.close();
       };
       timer = setInterval(send, POLL_MS);
       send();
@@ -46,8 +53,13 @@ export function workerLog(
   return new Response(stream, { headers });
 }
 
-function event({ at, line }: LogLine, index: number): string {
+function sourceOf({ source = "system" }: LogLine): "system" | "container" {
+  return source;
+}
+
+function event(entry: LogLine, index: number): string {
+  const { at, line } = entry;
   const ts = new Date(at).toISOString();
   const id = `${ts}/${String(index).padStart(12, "0")}`;
-  return `id: ${id}\ndata: ${JSON.stringify({ ts, source: "system", line })}\n\n`;
+  return `id: ${id}\ndata: ${JSON.stringify({ ts, source: sourceOf(entry), line })}\n\n`;
 }

@@ -2,7 +2,7 @@ import type { Events } from "../../support/events";
 import type { Clock } from "../account/clock";
 import { newId } from "../account/ids";
 import type { RegistryImage } from "../account/imagePull";
-import type { Endpoint, Template } from "../account/records";
+import type { Endpoint, LogLine, Template } from "../account/records";
 import { hasNoCapacity, matches, type Switches } from "../account/switches";
 import { isFinal, type Job, type JobEvent, type JobQueue } from "../jobs/jobQueue";
 import type { RunningWorker, WorkerLauncher } from "./worker";
@@ -15,13 +15,6 @@ export interface Release {
 
 /** Status of a worker in REST v2. */
 export type WorkerStatus = "RUNNING" | "IDLE" | "INITIALIZING" | "THROTTLED" | "UNHEALTHY";
-
-/** Line of a worker's system log. */
-export interface LogLine {
-  /** Milliseconds since the epoch. */
-  at: number;
-  line: string;
-}
 
 /** Data of a worker for the responses of the APIs. */
 export interface WorkerView {

@@ -1,6 +1,6 @@
 /** Origin of a price table. */
 export interface PriceSource {
-  /** What the prices are for. */
+  /** Product or service that has the prices. */
   of: string;
   /** Day on which the prices were noted, YYYY-MM-DD. */
   date: string;

@@ -1,4 +1,10 @@
-import { CloudWatchClient, DescribeAlarmsCommand } from "@aws-sdk/client-cloudwatch";
+import {
+  type AlarmType,
+  CloudWatchClient,
+  type CompositeAlarm,
+  type MetricAlarm,
+  paginateDescribeAlarms,
+} from "@aws-sdk/client-cloudwatch";
 import { type AlarmSettings, compositeAlarms, metricAlarms, PAGE_PREFIX } from "../../../infra/alarms";
 import { type Aws, awsClient } from "../awsClient";
 import { type Check, failed, ok, warning } from "../check";
@@ -56,9 +62,12 @@ export async function checkAlarms(
   );
   const read = await Promise.all(
     chunks.map(async (AlarmNames) => {
-      const command = new DescribeAlarmsCommand({ AlarmNames, AlarmTypes: ["MetricAlarm", "CompositeAlarm"] });
-      const { MetricAlarms = [], CompositeAlarms = [] } = await client.send(command);
-      return [...MetricAlarms, ...CompositeAlarms];
+      const found: (MetricAlarm | CompositeAlarm)[] = [];
+      const types: AlarmType[] = ["MetricAlarm", "CompositeAlarm"];
+      // A page has fewer alarms than the request may name.
+      for await (const page of paginateDescribeAlarms({ client }, { AlarmNames, AlarmTypes: types }))
+        found.push(...(page.MetricAlarms ?? []), ...(page.CompositeAlarms ?? []));
+      return found;
     }),
   );
   const alarms = read.flat().map(

@@ -34,14 +34,16 @@ export async function examineAws(target: Target, found: Found, timeoutMs: number
   const { config, aws } = target;
   const email = checkEmail(config.auth);
   if ("unread" in found) return [found.unread, email];
-  const { stack, frontend, operations } = config;
+  const { stack, frontend, operations, domains } = config;
   const needsEcr = isFromEcr(config);
   const checks: Record<string, () => Promise<Check | Check[]>> = {
     "user pool": () => checkUserPool(found.userPools, config, aws),
     ...(config.auth.email && sesCheck(config.auth.email.identityArn, aws)),
     tables: () => checkTables(found.tables, config.deletionProtection, aws),
-    API: async () => checkAddress(addresses.api, await readApiUrl(found.apis, aws), frontend.origins, timeoutMs),
-    relay: async () => checkAddress(addresses.relay, await readRelayUrl(stack, aws), frontend.origins, timeoutMs),
+    API: async () =>
+      checkAddress(addresses.api, await readApiUrl(found.apis, domains?.api, aws), frontend.origins, timeoutMs),
+    relay: async () =>
+      checkAddress(addresses.relay, await readRelayUrl(stack, domains?.relay, aws), frontend.origins, timeoutMs),
     functions: () => checkFunctions(found.functions, stack, aws),
     "Lambda concurrency": () => checkConcurrency(config.relay.concurrency, aws),
     alarms: () => checkAlarms(found.alarms, { stack, settings: operations, needsEcr }, aws),

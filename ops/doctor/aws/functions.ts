@@ -1,5 +1,5 @@
 import { CloudWatchClient, GetMetricDataCommand } from "@aws-sdk/client-cloudwatch";
-import { CloudWatchLogsClient, FilterLogEventsCommand } from "@aws-sdk/client-cloudwatch-logs";
+import { CloudWatchLogsClient, type FilteredLogEvent, paginateFilterLogEvents } from "@aws-sdk/client-cloudwatch-logs";
 import { GetFunctionConfigurationCommand, LambdaClient } from "@aws-sdk/client-lambda";
 import { type Aws, awsClient } from "../awsClient";
 import { type Check, failed, ok, warning } from "../check";
@@ -109,13 +109,15 @@ async function readFailures(names: string[], aws: Aws, now: Date) {
 /** Reads the last error line of a period. Its invocation may have started before and ended after. */
 async function readLastError(logGroupName: string, period: Date, aws: Aws): Promise<FunctionFacts["lastError"]> {
   const client = new CloudWatchLogsClient(awsClient("inspection", aws));
-  const command = new FilterLogEventsCommand({
+  const request = {
     logGroupName,
     filterPattern: '{ $.level = "ERROR" }',
     startTime: period.getTime() - PERIOD_SECONDS * 1_000,
     endTime: period.getTime() + 2 * PERIOD_SECONDS * 1_000,
-  });
-  const last = (await client.send(command)).events?.at(-1);
+  };
+  let last: FilteredLogEvent | undefined;
+  // A page without lines may come before pages with lines.
+  for await (const { events } of paginateFilterLogEvents({ client }, request)) last = events?.at(-1) ?? last;
   return last && { at: new Date(last.timestamp ?? 0), text: messageIn(last.message ?? "") };
 }
 

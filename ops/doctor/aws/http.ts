@@ -74,20 +74,32 @@ function isSuccess(status: number | undefined): boolean {
   return status !== undefined && status >= 200 && status < 300;
 }
 
-/** Base URL of the stack's API. Undefined when the stack has none. */
-export async function readApiUrl(apis: string[], aws: Aws): Promise<string | undefined> {
+/**
+ * Base URL of the stack's API. Undefined when the stack has none.
+ *
+ * @param domain `domains.api` of the configuration. With it, AWS's own address answers 404
+ */
+export async function readApiUrl(apis: string[], domain: string | undefined, aws: Aws): Promise<string | undefined> {
   const [ApiId] = apis;
   if (ApiId === undefined) return undefined;
   const client = new ApiGatewayV2Client(awsClient("inspection", aws));
-  return undefinedIfMissing(client.send(new GetApiCommand({ ApiId })).then(({ ApiEndpoint }) => ApiEndpoint));
+  return undefinedIfMissing(
+    client.send(new GetApiCommand({ ApiId })).then(({ ApiEndpoint }) => (domain ? `https://${domain}` : ApiEndpoint)),
+  );
 }
 
-/** Base URL of the stack's relay. Undefined when the stack has none. */
-export async function readRelayUrl(stack: string, aws: Aws): Promise<string | undefined> {
+/**
+ * Base URL of the stack's relay. Undefined when the stack has none.
+ *
+ * @param domain `domains.relay` of the configuration: browsers call this name and not the function URL
+ */
+export async function readRelayUrl(stack: string, domain: string | undefined, aws: Aws): Promise<string | undefined> {
   const client = new LambdaClient(awsClient("lambda", aws));
   const FunctionName = stackNames(stack).functions.relay;
   const found = client.send(new GetFunctionUrlConfigCommand({ FunctionName }));
-  return undefinedIfMissing(found.then(({ FunctionUrl }) => FunctionUrl?.replace(/\/$/, "")));
+  return undefinedIfMissing(
+    found.then(({ FunctionUrl }) => (domain ? `https://${domain}` : FunctionUrl?.replace(/\/$/, ""))),
+  );
 }
 
 /** Calls an address: one harmless GET request, and one preflight request from each origin. */

@@ -88,7 +88,7 @@ describe("after its cooldown", () => {
     expect(shared.store.replace).toHaveBeenCalledTimes(1);
   });
 
-  it("a provider that answers is used by all containers again", async () => {
+  it("all containers use a provider again that has answered", async () => {
     const [one, other] = [container(), container()];
     await one.failed(a, "overloaded", undefined, at(0));
     expect(await one.order([a, b], at(20))).toEqual([a, b]);

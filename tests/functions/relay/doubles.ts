@@ -137,7 +137,7 @@ export async function createServices(provider: Provider, changes: Partial<RelayS
         spend.reserved += microUsd;
         return true;
       },
-      settle: async (difference) => void spend.settled.push(difference),
+      settle: async ({ reserved, costs }) => void spend.settled.push(costs - reserved),
     },
     cooldowns: memoryCooldowns(),
     limits: { free: limit, paid: limit, vip: limit },

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from "vitest";
 import { userPool, userPoolDomain } from "../../../local/aws/cognito";
 import { certificate, certificateValidation } from "../../../local/aws/domains/certificates";
 import { distribution } from "../../../local/aws/domains/distribution";
@@ -55,6 +55,14 @@ describe("The validation of a certificate", () => {
     const arn = await certify("b.example.com", { issued: false });
     const validated = cloud.engine.create(certificateValidation.type, "v2", { certificateArn: arn });
     await expect(validated).rejects.toThrow(/Could not find certificate .* in ap-northeast-1/);
+  });
+
+  it("issues two certificates in the same millisecond", async () => {
+    vi.useFakeTimers({ toFake: ["Date"] });
+    onTestFinished(() => void vi.useRealTimers());
+    const arns = [await certify("c.example.com"), await certify("d.example.com")];
+    const issued = cloud.aws.account.list(certificateValidation.type).map(({ outputs }) => outputs.certificateArn);
+    expect(issued).toEqual(expect.arrayContaining(arns));
   });
 });
 

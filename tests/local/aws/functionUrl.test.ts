@@ -241,7 +241,7 @@ describe("Streamed response", () => {
     ]);
   });
 
-  it("keeps the function running, without an event, after the client disconnects", async () => {
+  it("lets the function run on, and tells it nothing, when the client disconnects", async () => {
     const { url } = await serve(
       cloud,
       streaming(`const seen = [];

@@ -13,6 +13,7 @@ const FUNCTION = "aws:lambda/function:Function";
 const PARAMETER = "aws:ssm/parameter:Parameter";
 const LOG_GROUP = "aws:cloudwatch/logGroup:LogGroup";
 const IMAGE = "docker-build:index:Image";
+const REPOSITORY = "aws:ecr/repository:Repository";
 const trust = JSON.stringify({ Version: "2012-10-17", Statement: [] });
 const lambda = { role: "arn:aws:iam::000000000000:role/r", handler: "__index.handler", runtime: "nodejs24.x" };
 const { ADD, UPDATE, UPDATE_REPLACE } = provider.PropertyDiff.Kind;
@@ -410,6 +411,24 @@ describe("Pulumi provider of the local AWS", () => {
     expect(cloud.aws.resolveImage("ghcr.io:443/snack/model:v7")).toEqual({ version: "v7", private: false });
     await engine.delete(image);
     expect(cloud.aws.resolveImage(`${repository}@${digest}`)).toBeUndefined();
+  });
+
+  it("refuses a second push of a tag with another digest in a repository with immutable tags, as ECR does", async () => {
+    const context = join(cloud.dir, "pushed");
+    await mkdir(context, { recursive: true });
+    await writeFile(join(context, "Dockerfile"), "FROM scratch");
+    const repository = await engine.create(REPOSITORY, "frozen", { name: "frozen", imageTagMutability: "IMMUTABLE" });
+    const url = String(repository.outputs.repositoryUrl);
+    const inputs = { push: true, tags: [`${url}:v1`], context: { location: "pushed" } };
+    const image = await engine.create(IMAGE, "v1", inputs);
+    const moved = { ...inputs, buildArgs: { MODEL_VERSION: "2" } };
+    const refused =
+      /ImageTagAlreadyExistsException: The image tag 'v1' already exists in the 'frozen' repository and cannot be/;
+    await expect(engine.update(image, moved)).rejects.toThrow(refused);
+    // A rollback: the program does not know the image any more, but the registry has it.
+    await expect(engine.create(IMAGE, "v1-again", moved)).rejects.toThrow(refused);
+    await expect(engine.create(IMAGE, "v1-again", inputs)).resolves.toBeDefined();
+    await expect(engine.create(IMAGE, "v2", { ...moved, tags: [`${url}:v2`] })).resolves.toBeDefined();
   });
 
   it("shows a change when a file's content changes at the same path", async () => {

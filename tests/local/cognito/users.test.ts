@@ -94,7 +94,7 @@ const statusOf = async (username = Username) => {
 };
 
 describe("Sign-up by the API of Cognito", () => {
-  it("creates a user who is unconfirmed until the code of the e-mail is sent", async () => {
+  it("creates a user who is unconfirmed until they send the code from the e-mail", async () => {
     const { UserSub, UserConfirmed, CodeDeliveryDetails } = await signUp();
     expect(UserSub).toMatch(/^[0-9a-f-]{36}$/);
     expect(UserConfirmed).toBe(false);

@@ -499,9 +499,9 @@ describe("REST v2 catalog, volumes and billing", () => {
       manufacturer: "NVIDIA",
       memory: 24,
       secure: true,
-      community: false,
-      price: { secure: 0, community: 0, serverless: 1.116 },
-      maxCount: { secure: 8, community: 0 },
+      community: true,
+      price: { secure: 0.6, community: 0.48, serverless: 1.116 },
+      maxCount: { secure: 8, community: 8 },
     });
     expect((await runpod.restRefusal("GET /catalog/gpus?include=AVAILABILITY"))[0]).toBe(400);
     runpod.double.switches.noCapacity.push("ADA_24");

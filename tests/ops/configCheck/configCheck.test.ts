@@ -73,6 +73,22 @@ describe("Differences between two stacks", () => {
     expect(found.filter(({ meaning }) => meaning === "")).toEqual([]);
   });
 
+  it("include the keys of Pulumi's AWS provider, and never show a credential of it", () => {
+    const tags = { project: "snack-misaki", stack: "prod", owner: "mama" };
+    const { found } = check({
+      "aws:allowedAccountIds": ["123456789012"],
+      "aws:defaultTags": { tags },
+      "aws:secretKey": "CANARY",
+    });
+    const shown = found.filter(({ key }) => key.startsWith("aws:")).map(({ key, value }) => [key, value]);
+    expect(shown).toEqual([
+      ["aws:allowedAccountIds", ["123456789012"]],
+      ["aws:secretKey", "(not shown)"],
+      ["aws:defaultTags.tags.owner", "mama"],
+    ]);
+    expect(found.filter(({ meaning }) => meaning === "")).toEqual([]);
+  });
+
   it("say that a secret is set, and never show it", () => {
     const { found } = check({ runpodApiKey: encrypted });
     expect(found).toContainEqual(
@@ -158,13 +174,27 @@ describe("A prod stack has a warning", () => {
     expect(lines.filter((line) => line.startsWith(warning))).toHaveLength(1);
   });
 
+  it("for a host name that dev has too", () => {
+    const domains = { zone: "Z0123456789", api: "api.snack.example", relay: "relay.snack.example" };
+    const { file } = readStackFile(dir, "dev");
+    const dev = { ...file, config: file.config && { ...file.config, domains } };
+    const prod = check({ ...secrets, domains: { ...domains, relay: "other.snack.example" } });
+    const shared = risks({ file: { ...prod, stack: "prod" }, against: dev, differences: [], hasTestKey: false });
+    expect(shared).toEqual([
+      {
+        key: "domains.api",
+        warning: "is api.snack.example, as in dev, but a host name leads to one stack only. Choose another one",
+      },
+    ]);
+  });
+
   it("for a Stripe key of the test mode, which it does not print", () => {
     const warnings = check({ ...secrets, stripeApiKey: encrypted }, true).warnings;
     expect(warnings.map(({ key }) => key)).toEqual(["stripeApiKey"]);
     expect(warnings[0]?.warning).toContain("Stripe's test mode");
   });
 
-  it("for none of these settings when its limit is larger or unlimited", () => {
+  it("no more when the limit is larger than in dev, or unlimited", () => {
     expect(check({ ...secrets, relay: { concurrency: -1 } }).warnings).toEqual([]);
   });
 });
@@ -221,7 +251,32 @@ describe("npm run config:check", () => {
     expect(code).toBe(0);
     expect(stdout).toMatch(/phi3\.workersMax +│ 3 +│ 6 +│ Maximum number of workers at the same time\./);
     expect(stdout).toMatch(/stripeApiKey is a key of Stripe's test mode/);
-    expect(stdout).toMatch(/0 problems, 1 warnings, \d+ differences from dev\n$/);
+    expect(stdout).toMatch(/0 problems, 1 warning, \d+ differences from dev\n$/);
+  });
+
+  it("does not print a secret that is inside of an object", async () => {
+    check({ billing: { stripeApiKey: "rk_live_CANARY" } });
+    const { stdout, code } = await run("--stack", "prod");
+    expect(code).toBe(1);
+    expect(stdout).toContain("  snack-misaki:billing: must not have stripeApiKey\n");
+  });
+
+  it("compares nothing when the configuration is not valid, and says so", async () => {
+    check({ throttle: "many" });
+    const { stdout } = await run("--stack", "prod");
+    expect(stdout).toMatch(/\n1 problem; not compared with dev, because Pulumi\.prod\.yaml is not valid\n$/);
+  });
+
+  it.each([
+    ["that is not YAML", "config:\n  snack-misaki:stripeApiKey: [rk_live_CANARY\n", /cannot be read: .* at line \d+/],
+    ["without an object config", "config: rk_live_CANARY\n", /cannot be read: config must be an object/],
+    ["that is only text", "rk_live_CANARY\n", /cannot be read: must be an object with the key config/],
+  ])("refuses a file %s without printing its text", async (_, content, message) => {
+    writeFileSync(join(dir, "Pulumi.prod.yaml"), content);
+    const { stderr, code } = await run("--stack", "prod");
+    expect(code).toBe(1);
+    expect(stderr).toMatch(message);
+    expect(stderr.trim().split("\n")).toHaveLength(1);
   });
 
   it("names the stacks that exist when the file of a stack does not", async () => {

@@ -5,7 +5,7 @@ import { parsePlainConfig } from "../../../infra/configSchema";
 import type { ResourceState } from "../../../local/pulumi/engine";
 import { readStackConfig } from "../../../local/support/stackConfig";
 import { configKey } from "../../../names";
-import { type BillArgs, billOf } from "../../../ops/cost/bill";
+import { type BillArgs, billOf, capacityNotes } from "../../../ops/cost/bill";
 import { total } from "../../../ops/cost/estimate";
 import { runpodPrices } from "../../../ops/cost/prices/runpod";
 import { countResources, type ProgramFacts } from "../../../ops/cost/resources";
@@ -105,6 +105,35 @@ describe("A month's bill", () => {
     expect(line(args("prod"), "CloudWatch metrics").expected).toBeCloseTo(billedMetrics("all") * 0.3, 5);
   });
 
+  it("has the chats above vip.dailyUsd at the paid model", () => {
+    const vip = { providers: ["anthropic"], dailyUsd: 3, anthropic: llm(1_000_000) };
+    const limited = line(args("dev", { vip }), "workers of mistral").expected;
+    const withoutLlm = line(args("dev"), "workers of mistral").expected;
+    expect(limited).toBeGreaterThan(withoutLlm * 0.99);
+    expect(limited).toBeLessThan(withoutLlm);
+  });
+
+  it("has the data that the API and the relay send to browsers", () => {
+    const { expected, worst } = line(args("prod"), "Data transfer");
+    // 30,000 chats of 10 kB and 9,000 calls of 2 kB, at 0.114 per GB.
+    expect(expected).toBeCloseTo((30_000 * 10_000 + 9_000 * 2_000) * 1e-9 * 0.114, 6);
+    // 50 chats at a time, 8 s each; 5 routes with 50 calls per second, one with 10 and one with 20.
+    expect(worst).toBeCloseTo(((50 / 8) * 10_000 + (5 * 50 + 10 + 20) * 2_000) * SECONDS * 1e-9 * 0.114, 2);
+  });
+
+  it("has the relay's replies at CloudFront's price when CloudFront is in front of it", () => {
+    const stack = { ...args("prod"), program: { ...program, distributions: 1 } };
+    expect(line(stack, "CloudFront").expected).toBeCloseTo(30_000 * (2 * 0.0000012 + 10_000 * 1e-9 * 0.114), 6);
+    expect(line(stack, "Data transfer").expected).toBeCloseTo(9_000 * 2_000 * 1e-9 * 0.114, 6);
+  });
+
+  it("has ten rejected requests per second and concurrent chat of the relay in the worst case, Lambda's limit", () => {
+    const withConcurrency = (concurrency: number) => args("prod", { relay: { concurrency } });
+    const more = (item: string) => line(withConcurrency(2), item).worst - line(withConcurrency(1), item).worst;
+    expect(more("Lambda")).toBeCloseTo(SECONDS * (1 * 0.0000133334 + (10 * 0.2) / 1_000_000), 2);
+    expect(more("CloudWatch logs")).toBeCloseTo(SECONDS * 10 * 1_000 * 1e-9 * (0.76 + 0.033), 2);
+  });
+
   it("has no ECR for images of another registry", () => {
     const items = billOf({ ...args("dev"), program: { ...program, repositories: {} } }).map(({ item }) => item);
     expect(items.filter((item) => item.includes("ECR"))).toEqual([]);
@@ -114,6 +143,22 @@ describe("A month's bill", () => {
     expect(() => billOf(args("dev", { "phi3.gpuIds": ["ADA_32_PRO"] }))).toThrow(
       /^No price is known for the GPU pool ADA_32_PRO \(phi3\.gpuIds\)\. Set RUNPOD_API_KEY .*prices\/runpod\.ts\.$/,
     );
+  });
+});
+
+describe("A note", () => {
+  const notes = (chatsPerDay: number) => capacityNotes(args("dev", { "operations.expectedChatsPerDay": chatsPerDay }));
+
+  it("names the setting to raise when the workers or the relay cannot answer so many chats", () => {
+    expect(notes(1_000_000)).toEqual([
+      expect.stringMatching(/^phi3\.workersMax is 3, .* Raise it\.$/),
+      expect.stringMatching(/^mistral\.workersMax is 2, .* Raise it\.$/),
+      expect.stringMatching(/^relay\.concurrency is 50, .* Raise it\.$/),
+    ]);
+  });
+
+  it("does not appear when they can", () => {
+    expect(notes(100)).toEqual([]);
   });
 });
 

@@ -1,6 +1,6 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
@@ -25,8 +25,11 @@ afterAll(async () => {
   rmSync(dir, { recursive: true, force: true });
 });
 
-async function cost(...args: string[]) {
-  const env = { PATH: process.env.PATH ?? "", HOME: process.env.HOME ?? "", NO_COLOR: "1", RUNPOD_API_KEY: API_KEY };
+const env = { PATH: process.env.PATH ?? "", HOME: process.env.HOME ?? "", NO_COLOR: "1" };
+
+const cost = (...args: string[]) => runCost({ ...env, RUNPOD_API_KEY: API_KEY }, args);
+
+async function runCost(env: NodeJS.ProcessEnv, args: string[]) {
   const child = spawn(process.execPath, ["cli/run.cjs", "ops/cost/cost.ts", ...args], { env });
   const [out, err, [code]] = await Promise.all([text(child.stdout), text(child.stderr), once(child, "exit")]);
   return { out, err, code: code as number };
@@ -48,6 +51,7 @@ describe("npm run cost -- --stack dev", () => {
     const alarms = metricAlarms({ hourlyUsd: 5 });
     expect(basis("CloudWatch alarms and dashboard")).toBe(`${alarms.length} alarms, 1 composite, 1 dashboard`);
     expect(basis("DynamoDB")).toBe("2 tables, 1 with backups");
+    expect(basis("SSM, KMS, Scheduler, SNS")).toBe("2 secrets, 46,200 scheduled runs, 0 addresses");
     expect(basis("ECR, stored images")).toMatch(/^phi3, mistral: \d+ GB$/);
   });
 
@@ -85,6 +89,27 @@ describe("npm run cost -- --stack dev", () => {
   });
 });
 
+describe("docs/region-loss.md", () => {
+  it("has the amounts that npm run cost computes for a second stack that waits", async () => {
+    const args = ["--stack", "prod", "--chats-per-day", "0", "--config", "operations.metrics=few", "--json"];
+    // Without a key, so the prices are those of the price table.
+    const { out, err, code } = await runCost(env, args);
+    expect(code, err).toBe(0);
+    const { totals, lines, settings } = JSON.parse(out) as CostReport;
+    const sum = (amounts: number[]) => amounts.reduce((all, one) => all + one, 0);
+    const ecr = sum(lines.filter(({ item }) => item.startsWith("ECR")).map(({ usd }) => usd.expected));
+    const always = sum(
+      settings.expected.filter(({ path }) => path.endsWith("workersMin")).map(({ usd }) => usd.expected),
+    );
+    const page = readFileSync("docs/region-loss.md", "utf8");
+    const amounts = [...page.matchAll(/\| about ([\d,]+) +\|/g)].map(([, amount = ""]) =>
+      Number(amount.replace(",", "")),
+    );
+    const computed = [totals.expected, totals.expected - ecr, totals.expected - ecr + always];
+    expect(amounts).toEqual(computed.map((amount) => Math.round(amount / 5) * 5));
+  });
+});
+
 describe("GPU prices", () => {
   it("are those of the price table, with a note, when RunPod refuses the key", async () => {
     const { prices, notes } = await presentGpuPrices(url, "rpa_WRONG");
@@ -109,7 +134,7 @@ describe("npm run cost refuses", () => {
     [
       "a bad number of chats",
       ["--stack", "dev", "--chats-per-day", "many"],
-      /^--chats-per-day: must be a number of at least 0, not many\n$/,
+      /^--chats-per-day: must be a number of at least 0, got many\n$/,
     ],
     [
       "a bad value",

@@ -3,6 +3,8 @@ import { resolve } from "node:path";
 import * as pulumi from "@pulumi/pulumi";
 import { beforeAll, describe, expect, it } from "vitest";
 import type { Statement } from "../../../ops/github/policies";
+import { deployedTypes } from "../../../ops/privileges/deployedTypes";
+import { deployerPolicy, MAX_INLINE_POLICY_CHARS } from "../../../ops/privileges/deployerPolicy";
 
 interface Created {
   type: string;
@@ -71,7 +73,13 @@ function resource(type: string, name: string): Record<string, unknown> {
 }
 
 const statementsOf = (text: unknown) => (JSON.parse(text as string) as { Statement: Statement[] }).Statement;
+/** Inline policy of a role. */
 const policyOf = (name: string) => statementsOf(resource("aws:iam/rolePolicy:RolePolicy", name).policy);
+/** Policy that is attached to a role. */
+const attached = (name: string) => {
+  expect(resource("aws:iam/rolePolicyAttachment:RolePolicyAttachment", name).policyArn).toContain(name);
+  return statementsOf(resource("aws:iam/policy:Policy", name).policy);
+};
 const roles = () => created.filter(({ type }) => type === "aws:iam/role:Role");
 
 let outputs: Outputs;
@@ -174,24 +182,34 @@ describe("The boundary of ops/github", () => {
     expect(allowed?.Action).not.toContain("*");
     expect(allowed?.Action).toEqual(expect.arrayContaining(["dynamodb:*", "lambda:*", "bedrock:*", "s3:*", "kms:*"]));
     expect(allowed?.Action).not.toContain("ec2:*");
+    expect(allowed?.Action.filter((action) => action.startsWith("sts:"))).toEqual([]);
     expect((resource("aws:iam/policy:Policy", "boundary").policy as string).length).toBeLessThan(6144);
+  });
+
+  it("denies the state and its keys to every role that a deployment creates", () => {
+    expect(denied("StateIsForThePipeline")).toEqual({
+      Sid: "StateIsForThePipeline",
+      Effect: "Deny",
+      Action: ["s3:*", "kms:*"],
+      Resource: [
+        "arn:aws:s3:::snack-state",
+        "arn:aws:s3:::snack-state/*",
+        `arn:aws:kms::${account}:key/dev`,
+        `arn:aws:kms::${account}:key/prod`,
+      ],
+      Condition: { ArnNotLike: { "aws:PrincipalArn": `arn:aws:iam::${account}:role/snack-misaki-github-*` } },
+    });
   });
 });
 
 describe("The policy of a deploy role", () => {
-  /** Actions for which AWS knows no resource, or whose resource has no name before its creation. */
-  const withoutResource =
-    /^(logs:(Describe|\w+QueryDefinition|\w+LogDelivery|ListLogDeliveries|PutResourcePolicy)|cognito-idp:(CreateUserPool|DescribeUserPoolDomain)$|ssm:DescribeParameters$|ecr:GetAuthorizationToken$)/;
-
-  it.each(["dev", "prod"])("of %s has * as a resource only where AWS has no other", (stack) => {
-    const everywhere = policyOf(`deploy-${stack}`).filter(({ Resource }) => Resource?.includes("*"));
-    for (const { Action } of everywhere) for (const action of Action) expect(action).toMatch(withoutResource);
+  it.each(["dev", "prod"])("of %s has the actions of every type that the program can create", (stack) => {
+    const scope = { partition: "aws", region: "ap-northeast-1", accountId: account, stack };
+    expect(policyOf(`deploy-${stack}`)).toEqual(deployerPolicy(Object.keys(deployedTypes), scope).Statement);
   });
 
-  it("names no resource of another environment, and fits into the size of a role's policies", () => {
-    const text = resource("aws:iam/rolePolicy:RolePolicy", "deploy-dev").policy as string;
-    expect(text).not.toContain("prod");
-    expect(text.length).toBeLessThan(10_240);
+  it("names no resource of another environment", () => {
+    expect(JSON.stringify([...policyOf("deploy-dev"), ...attached("deploy-dev-state")])).not.toContain("prod");
   });
 
   it("passes roles only to Lambda and the scheduler", () => {
@@ -206,31 +224,48 @@ describe("The policy of a deploy role", () => {
     ]);
   });
 
+  it("changes nothing of IAM but the stack's roles and the roles of AWS services", () => {
+    const iam = policyOf("deploy-dev").filter(({ Action }) => Action.some((action) => action.startsWith("iam:")));
+    for (const { Resource = [] } of iam)
+      for (const arn of Resource)
+        expect(arn).toMatch(/^arn:aws:iam::\d+:role\/(snack-misaki-dev-\*|aws-service-role\/[\w.-]+\/\w+)$/);
+  });
+
   it("writes only the state of its own stack, and decrypts only its own secrets", () => {
-    const state = policyOf("deploy-dev").filter(({ Action }) => Action.some((action) => /^(s3|kms):/.test(action)));
+    const state = attached("deploy-dev-state");
     const writes = state
       .filter(({ Action }) => Action.includes("s3:PutObject"))
       .flatMap(({ Resource = [] }) => Resource);
+    expect(writes.length).toBeGreaterThan(0);
     for (const file of writes) expect(file).toMatch(/^arn:aws:s3:::snack-state\/\.pulumi\/.*snack-misaki\/dev[./]/);
     const keys = state.filter(({ Action }) => Action.includes("kms:Decrypt")).flatMap(({ Resource = [] }) => Resource);
     expect(keys).toEqual([`arn:aws:kms::${account}:key/dev`]);
   });
+
+  it("fits into IAM's limits with the longest name of a stack and of a bucket", async () => {
+    const stack = "a".repeat(18);
+    await evaluate({
+      ...config,
+      environments: JSON.stringify([stack]),
+      previews: JSON.stringify([stack]),
+      state: JSON.stringify({ bucket: "b".repeat(63), create: true }),
+    });
+    for (const { type, inputs } of created) {
+      const text = typeof inputs.policy === "string" ? inputs.policy : "";
+      if (type === "aws:iam/rolePolicy:RolePolicy") expect(text.length).toBeLessThan(MAX_INLINE_POLICY_CHARS);
+      if (type === "aws:iam/policy:Policy") expect(text.length).toBeLessThan(6_144);
+    }
+    outputs = await evaluate(config);
+  });
 });
 
 describe("The preview's role", () => {
-  it("can only read, and only the state of the previewed stacks", () => {
-    const statements = policyOf("preview");
+  it("can only read the previewed stacks and their state, and no secret parameter", () => {
+    const statements = [...policyOf("preview"), ...attached("preview-dev")];
     const actions = statements.flatMap(({ Action }) => Action);
-    expect(actions.toSorted()).toEqual([
-      "ecr:GetAuthorizationToken",
-      "kms:Decrypt",
-      "s3:GetObject",
-      "s3:GetObject",
-      "s3:ListBucket",
-    ]);
-    expect(statements.filter(({ Resource }) => Resource?.includes("*")).map(({ Action }) => Action)).toEqual([
-      ["ecr:GetAuthorizationToken"],
-    ]);
+    for (const action of actions) expect(action).toMatch(/:(Describe|Get|List|GET|BatchGet)|^kms:Decrypt$/);
+    expect(actions).not.toContain("ssm:GetParameter");
+    expect(actions).toEqual(expect.arrayContaining(["ecr:GetAuthorizationToken", "lambda:GetFunction"]));
     expect(JSON.stringify(statements)).not.toContain("prod");
   });
 });
@@ -267,11 +302,21 @@ describe("The configuration of ops/github", () => {
     const providerArn = `arn:aws:iam::${account}:oidc-provider/token.actions.githubusercontent.com`;
     await evaluate({ ...config, state: JSON.stringify({ bucket: "mine" }), providerArn });
     expect(created.map(({ type }) => type).filter((type) => /s3|kms|openId/.test(type))).toEqual([]);
-    expect(JSON.stringify(policyOf("deploy-dev"))).toContain("arn:aws:s3:::mine/.pulumi/");
+    expect(JSON.stringify(attached("deploy-dev-state"))).toContain("arn:aws:s3:::mine/.pulumi/");
   });
 
   it.each([
     ["repository", "snack", 'repository: must be owner/name, or owner@id/name@id, got "snack"'],
+    [
+      "environments",
+      '["dev","dev-2"]',
+      'environments: must not begin with "dev-", whose names it would share, got "dev-2"',
+    ],
+    [
+      "environments",
+      '["github"]',
+      'environments: must not begin with "github-", whose names it would share, got "github"',
+    ],
     ["previews", '["staging"]', 'previews: must be stacks of environments, got "staging"'],
   ])("with a bad %s fails with the allowed values", (key, value, message) => {
     expect(() => runProgram({ ...config, [key]: value })).toThrow(message);

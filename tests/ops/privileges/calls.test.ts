@@ -11,16 +11,16 @@ import { customerApi } from "../../../local/visitor/customer";
 import { START_STACK } from "../../../names";
 import { compare, isClean } from "../../../ops/privileges/compare";
 import { grantsOf } from "../../../ops/privileges/grants";
-import { type SharedCloud, sharedCloud } from "../../sharedCloud";
+import { type SuiteCloud, suiteCloud } from "../../suiteCloud";
 
 // The deployed plan function reads a customer's row and the use of the relay. A test changes the policy of its role.
-let shared: SharedCloud;
+let shared: SuiteCloud;
 let folder: string;
 let calls = 0;
 const dir = mkdtempSync(join(tmpdir(), "snack-misaki-calls-"));
 
 beforeAll(async () => {
-  shared = await sharedCloud();
+  shared = await suiteCloud();
 });
 beforeEach(() => {
   folder = join(dir, String(calls++));

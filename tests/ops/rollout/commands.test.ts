@@ -100,6 +100,24 @@ describe("npm run rollback", () => {
     expect(file()).toContain('imageTag: "v9"');
   });
 
+  it("warns that ECR refuses the old tag again, and says what to do", () => {
+    commitTag("v2");
+    const { status, err, out } = run("rollback", "phi3", "--stack", "dev");
+    expect(status).toBe(0);
+    expect(out).toContain("phi3 v2 → 2026-11-22");
+    expect(err).toMatch(/^Warning: ECR may still have the image phi3-2026-11-22.*ImageTagAlreadyExistsException/);
+    expect(err).toContain("npm run rollout -- phi3 2026-11-22-again");
+  });
+
+  it("does not warn when the image before is already pushed by name", () => {
+    for (const digit of ["a", "b"]) {
+      expect(run("rollout", "phi3", `ghcr.io/a/b@sha256:${digit.repeat(64)}`, "--stack", "dev").status).toBe(0);
+      repository.git("commit", "--quiet", "--all", "--message", digit);
+    }
+    expect(run("rollback", "phi3", "--stack", "dev")).toMatchObject({ status: 0, err: "" });
+    expect(file()).toContain(`imageUri: "ghcr.io/a/b@sha256:${"a".repeat(64)}"`);
+  });
+
   it("returns to the committed image when the present one is not committed", () => {
     commitTag("v2");
     expect(run("rollout", "phi3", "v3", "--stack", "dev").status).toBe(0);

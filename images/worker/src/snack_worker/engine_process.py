@@ -38,7 +38,8 @@ def engine_command(settings: Settings, engine: OwnEngine) -> list[str]:
         # These flags make it read the same files as in an image with baked weights.
         *("--config-format", "hf"),
         *("--load-format", "safetensors"),
-        # By default, the weights' generation_config.json replaces the sampling defaults of the API.
+        # By default, the weights' generation_config.json replaces the sampling defaults of the API. With this flag,
+        # only its end tokens apply.
         *("--generation-config", "vllm"),
         *("--chat-template", str(settings.chat_template_file)),
         *("--max-model-len", str(settings.context_tokens)),

@@ -16,13 +16,14 @@ import { stackNames } from "../../../../names";
 import { checkAlarms } from "../../../../ops/doctor/aws/alarms";
 import { checkConcurrency, judgeConcurrency } from "../../../../ops/doctor/aws/concurrency";
 import { checkFailedRuns } from "../../../../ops/doctor/aws/failedRuns";
+import { readApiUrl, readRelayUrl } from "../../../../ops/doctor/aws/http";
 import { checkRegistryToken } from "../../../../ops/doctor/aws/registryToken";
 import { checkEmail } from "../../../../ops/doctor/aws/signInEmail";
 import { findStackResources } from "../../../../ops/doctor/aws/stackResources";
 import { type Aws, awsTodo } from "../../../../ops/doctor/awsClient";
 import { attempt } from "../../../../ops/doctor/check";
 
-// The checks with an account of their own, whose state a test sets.
+// These checks read a separate account. Each test sets its state.
 const dir = mkdtempSync(join(tmpdir(), "snack-doctor-aws-"));
 const account = new AwsAccount(join(dir, "account.db"), "ap-northeast-1");
 const failing = new Set<string>();
@@ -101,6 +102,20 @@ it("checkAlarms reads more alarms than one call takes, and reports the firing on
       todo: "look Runbook: docs/operations.md#x",
     },
   ]);
+});
+
+it("readApiUrl and readRelayUrl return the configured domain, because AWS's own address of the API answers 404 then", async () => {
+  const endpoint = "https://a1.execute-api.ap-northeast-1.amazonaws.com";
+  put("aws:apigatewayv2/api:Api", "a1", { apiEndpoint: endpoint });
+  expect(await readApiUrl(["a1"], undefined, aws)).toBe(endpoint);
+  expect(await readApiUrl(["a1"], "api.example.com", aws)).toBe("https://api.example.com");
+  expect(await readApiUrl(["a2"], "api.example.com", aws)).toBeUndefined();
+  const relay = stackNames("dev").functions.relay;
+  put("aws:lambda/function:Function", relay, {});
+  put("aws:lambda/functionUrl:FunctionUrl", relay, { functionName: relay, functionUrl: "https://f1.example/" });
+  expect(await readRelayUrl("dev", undefined, aws)).toBe("https://f1.example");
+  expect(await readRelayUrl("dev", "relay.example.com", aws)).toBe("https://relay.example.com");
+  expect(await readRelayUrl("other", "relay.example.com", aws)).toBeUndefined();
 });
 
 it("checkFailedRuns counts the messages of the queue", async () => {

@@ -17,7 +17,7 @@ import { watchAnswers } from "../verify/openapi/watchAnswers";
 /** Maximum number of guest sessions per hour for one IP address. It is low, so that a test can reach it. */
 export const guestLimit = 3;
 
-export interface SharedCloud {
+export interface SuiteCloud {
   cloud: LocalCloud;
   stripe: StripeDouble;
   outputs: ProgramOutputs;
@@ -26,7 +26,7 @@ export interface SharedCloud {
   dir: string;
 }
 
-let shared: Promise<SharedCloud> | undefined;
+let shared: Promise<SuiteCloud> | undefined;
 
 /** Answers of the cloud since the last check, each with its differences from the OpenAPI document. */
 const compared: string[][] = [];
@@ -47,7 +47,7 @@ export function expectDocumentedAnswers(least = 0): void {
  * process. Call the function once per file: it resets Stripe's switches and the rows of the seeded customers. For
  * everything else, a test creates new customers or undoes its change.
  */
-export async function sharedCloud(): Promise<SharedCloud> {
+export async function suiteCloud(): Promise<SuiteCloud> {
   shared ??= start();
   const { cloud, stripe } = await shared;
   Object.assign(stripe.switches, createSwitches());
@@ -56,7 +56,7 @@ export async function sharedCloud(): Promise<SharedCloud> {
   return shared;
 }
 
-async function start(): Promise<SharedCloud> {
+async function start(): Promise<SuiteCloud> {
   const dir = mkdtempSync(join(tmpdir(), "snack-misaki-shared-"));
   // vitest ends this process with SIGTERM, and the cloud ends with the process.
   process.once("exit", () => rmSync(dir, { recursive: true, force: true }));

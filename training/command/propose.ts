@@ -1,0 +1,47 @@
+import { readFileSync, writeFileSync } from "node:fs";
+import type { Model } from "../../contract/plan";
+import { ModelFacts } from "../../images/models";
+import { type ChangedFile, openPullRequest } from "../../ops/rollout/pullRequest";
+
+/** Output of `npm run train -- propose --json`. `from` and `to` are `owner/name@commit`. */
+export interface Proposal extends ChangedFile {
+  model: Model;
+  /** URL of the pull request. Only with --pull-request. */
+  pullRequest?: string;
+}
+
+/**
+ * Writes the repository and the commit of a retrained model to `images/<model>/model.json`. The other lines do not change.
+ *
+ * @throws Error when the new facts are not valid, or when nothing changes
+ */
+export function changeModel(model: Model, huggingFaceId: string, revision: string): Proposal {
+  const file = `images/${model}/model.json`;
+  const text = readFileSync(file, "utf8");
+  const before = ModelFacts.parse(JSON.parse(text));
+  const changed = withField(withField(text, "huggingFaceId", huggingFaceId), "revision", revision);
+  const { error } = ModelFacts.safeParse(JSON.parse(changed));
+  if (error) {
+    const fields = error.issues.map(({ path, message }) => `${path.join(".")}: ${message}`).join("; ");
+    throw new Error(`${file} would not be valid: ${fields}`);
+  }
+  const [from, to] = [`${before.huggingFaceId}@${before.revision}`, `${huggingFaceId}@${revision}`];
+  if (from === to) throw new Error(`${file} already has ${to}`);
+  writeFileSync(file, changed);
+  return { model, file, from, to };
+}
+
+/** Opens a pull request with the changed file. Returns its URL. Throws as `openPullRequest`. */
+export function proposeModel(proposal: Proposal): Promise<string> {
+  const { model, to } = proposal;
+  const version = to.split("@")[1]?.slice(0, 12);
+  return openPullRequest(proposal, {
+    branch: `retrain/${model}-${version}`,
+    subject: `Use the retrained ${model} ${version}`,
+    paragraphs: ["Merge it only when the candidate has passed the gates: see docs/training.md."],
+  });
+}
+
+function withField(text: string, name: string, value: string): string {
+  return text.replace(new RegExp(`("${name}": )"[^"]*"`), (_, start: string) => start + JSON.stringify(value));
+}

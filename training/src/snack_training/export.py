@@ -1,0 +1,89 @@
+"""
+Export of a trained model: the folder that an image or a Hugging Face repository contains. Needs the packages of
+`requirements-train.lock`.
+"""
+
+import shutil
+from collections.abc import Mapping
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from .candidate import TOKENIZER_FILES, generation_end_tokens
+from .files import read_json, sha256_of, write_json
+from .probes import probes
+from .prompts import Prompts
+from .train import Trained
+
+PINS = ("accelerate", "datasets", "peft", "safetensors", "tokenizers", "torch", "transformers", "trl")
+
+
+def export(
+    trained: Trained, base: Path, template_file: Path, folder: Path, facts: Mapping[str, object]
+) -> dict[str, Any]:
+    """
+    Merges the adapter, writes the candidate to `folder` and returns the content of its `run.json`. `facts` are the
+    fields of `run.json` that describe the base, the data and the configuration.
+    """
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    prompts = Prompts(template_file, base / "tokenizer.json")
+    trainer_prompts = {
+        name: _ids(trained.tokenizer.apply_chat_template(messages, add_generation_prompt=True))
+        for name, messages in probes().items()
+    }
+    merged, difference = _merge(trained, trainer_prompts["greeting"])
+    # The transformers library has both architectures. `auto_map` would make an engine load code from the repository.
+    if hasattr(merged.config, "auto_map"):
+        del merged.config.auto_map
+    merged.save_pretrained(folder, safe_serialization=True)
+    # The base's own files, unchanged: a tokenizer that the transformers library writes again can differ.
+    for name in TOKENIZER_FILES:
+        if (base / name).is_file():
+            shutil.copyfile(base / name, folder / name)
+    shutil.copyfile(template_file, folder / "chat_template.jinja")
+    write_json(folder / "generation_config.json", _generation_config(base, prompts.end_token))
+    run = {
+        **facts,
+        "losses": trained.losses,
+        "heldOutLosses": trained.held_out_losses,
+        "adapterMergedMaxDiff": difference,
+        "baseVocabulary": {
+            "size": read_json(base / "config.json")["vocab_size"],
+            "tokenizer": sha256_of(base / "tokenizer.json"),
+        },
+        "trainerPrompts": trainer_prompts,
+        "pins": {name: version(name) for name in PINS},
+        "files": {file.name: sha256_of(file) for file in sorted(folder.iterdir())},
+    }
+    write_json(folder / "run.json", run)
+    return run
+
+
+def _merge(trained: Trained, prompt: list[int]) -> tuple[Any, float]:
+    """Merges the adapter into the weights. Returns the model and the largest difference of a logit."""
+    import torch
+
+    tokens = torch.tensor([prompt], device=trained.model.device)
+    with torch.no_grad():
+        before = trained.model(input_ids=tokens).logits.float()
+        merged = trained.model.merge_and_unload()
+        after = merged(input_ids=tokens).logits.float()
+    return merged, float((before - after).abs().max())
+
+
+def _generation_config(base: Path, end_token: int) -> dict[str, object]:
+    """
+    Returns the generation configuration: the base's special tokens, and the template's end-of-turn token first. It has
+    no sampling parameters, because the worker sends them with every request.
+    """
+    file = base / "generation_config.json"
+    value = read_json(file) if file.is_file() else read_json(base / "config.json")
+    ends = [end_token, *(token for token in generation_end_tokens(value) if token != end_token)]
+    special = {name: value[name] for name in ("bos_token_id", "pad_token_id") if value.get(name) is not None}
+    return {**special, "eos_token_id": ends}
+
+
+def _ids(encoded: Any) -> list[int]:
+    """Returns the tokens of a rendered prompt. The transformers library returns them in a mapping or as a list."""
+    return [int(token) for token in (encoded["input_ids"] if hasattr(encoded, "keys") else encoded)]

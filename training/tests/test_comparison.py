@@ -1,0 +1,90 @@
+import json
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from aiohttp import web
+
+from snack_training.errors import TrainingError
+from snack_training.judge import Verdict, combine, compare, judge_at, read_verdict
+from snack_training.measurements import Pairwise, PersonaReply
+from snack_training.tasks import TASKS, pair
+
+
+def _reply(name: str, text: str) -> PersonaReply:
+    return PersonaReply(name, "talk", "ja", "こんばんは", text, "stop")
+
+
+@pytest.mark.parametrize(
+    ("forward", "backward", "score"),
+    [
+        ("first", "second", 1),
+        ("second", "first", -1),
+        # The judge prefers a position, not a reply.
+        ("first", "first", 0),
+        ("second", "second", 0),
+        ("first", "tie", 0),
+        ("tie", "tie", 0),
+    ],
+)
+def test_preference_counts_only_when_both_orders_give_it(forward: Verdict, backward: Verdict, score: int) -> None:
+    assert combine(forward, backward) == score
+
+
+@pytest.mark.parametrize(
+    ("answer", "verdict"), [("1", "first"), ("「２」。", "second"), ("同じ", "tie"), ("返事1", "tie")]
+)
+def test_judges_answer_in_another_form_is_a_tie(answer: str, verdict: Verdict) -> None:
+    assert read_verdict(answer) == verdict
+
+
+@pytest.fixture
+async def judge_url() -> AsyncIterator[str]:
+    """A judge that prefers the reply with 良. Its first answer is an error 503."""
+    calls = 0
+
+    async def answer(request: web.Request) -> web.Response:
+        nonlocal calls
+        calls += 1
+        if calls == 1:
+            return web.Response(status=503)
+        if request.headers["authorization"] != "Bearer key":
+            return web.Response(status=401)
+        question = (await request.json())["messages"][0]["content"]
+        first, second = question.split("返事1: ")[1].split("返事2: ")
+        verdict = "同じ" if ("良" in first) == ("良" in second) else "1" if "良" in first else "2"
+        return web.json_response({"choices": [{"message": {"content": verdict}}]})
+
+    app = web.Application()
+    app.add_routes([web.post("/v1/chat/completions", answer)])
+    runner = web.AppRunner(app)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    host, port = runner.addresses[0][:2]
+    yield f"http://{host}:{port}/v1"
+    await runner.cleanup()
+
+
+async def test_judge_compares_the_replies_to_the_same_prompts(judge_url: str) -> None:
+    candidate = [_reply("a", "良"), _reply("b", "悪"), _reply("c", "良"), _reply("d", "良")]
+    serving = [_reply("a", "悪"), _reply("b", "良"), _reply("c", "良")]
+    assert await compare(candidate, serving, judge_at(judge_url, "judge", "key")) == Pairwise(1, 1, 1)
+
+
+async def test_judge_that_refuses_the_key_is_an_error(judge_url: str) -> None:
+    with pytest.raises(TrainingError, match="did not answer: HTTP 401"):
+        await compare([_reply("a", "良")], [_reply("a", "悪")], judge_at(judge_url, "judge", "wrong"))
+
+
+def test_scores_of_both_models_are_paired_by_task(tmp_path: Path) -> None:
+    for name, score in (("new", 0.71), ("old", 0.735)):
+        results = {task: {metric: score} for task, metric in TASKS.items()}
+        (tmp_path / name).write_text(json.dumps({"results": results}))
+    assert pair(tmp_path / "new", tmp_path / "old") == {task: (71.0, 73.5) for task in TASKS}
+
+
+def test_missing_task_is_named(tmp_path: Path) -> None:
+    file = tmp_path / "results.json"
+    file.write_text('{"results": {}}')
+    with pytest.raises(TrainingError, match="has no acc,none of the task ja_leaderboard_jcommonsenseqa"):
+        pair(file, file)

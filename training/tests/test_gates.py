@@ -1,0 +1,152 @@
+import asyncio
+import re
+import shutil
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from snack_training.candidate import read_candidate
+from snack_training.errors import TrainingError
+from snack_training.files import read_json, write_json
+from snack_training.gates import GATES, Input, judge, keeps_the_contract, may_be_promoted
+from snack_training.measurements import Fixtures, read_measurements, write_measurements
+from snack_training.persona_prompts import read_persona_prompts
+from snack_training.report import page, summary
+from snack_training.selftest import Selftest, Served
+from snack_training.selftest import summary as selftest_summary
+
+from .conftest import IMAGES
+from .test_persona_rules import PROMPTS
+
+FIXTURES = {
+    "sound": Fixtures(passed=48, failed=0, skipped=0, problems=[]),
+    "fieldMissing": Fixtures(passed=47, failed=1, skipped=0, problems=["v1/native/text: usage is missing"]),
+}
+
+
+@pytest.fixture(scope="session")
+def selftest(tokenizers: Mapping[str, Path]) -> Selftest:
+    return Selftest(IMAGES, tokenizers, read_persona_prompts(PROMPTS), FIXTURES)
+
+
+@pytest.fixture(scope="session")
+def measured(selftest: Selftest, tmp_path_factory: pytest.TempPathFactory) -> Served:
+    """A sound candidate, measured once behind the scripted engine."""
+    return asyncio.run(selftest.sound("phi3", tmp_path_factory.mktemp("sound") / "candidate"))
+
+
+@pytest.fixture
+def sound(measured: Served, tmp_path: Path) -> Served:
+    """A copy of the sound candidate, which a test may change."""
+    shutil.copytree(measured.folder, tmp_path / "candidate")
+    return replace(measured, folder=tmp_path / "candidate")
+
+
+def _judged(served: Served) -> dict[str, str]:
+    results = judge(Input(read_candidate(served.folder), served.measurements, served.facts))
+    return {result.gate: result.status for result in results}
+
+
+def test_each_broken_candidate_fails_exactly_the_gate_that_is_meant_for_it(selftest: Selftest) -> None:
+    result = selftest_summary(asyncio.run(selftest.run()))
+    assert (result["candidates"], result["caught"], result["wrongGate"]) == (14, 14, 0)
+    assert len({one["expected"] for one in result["results"]}) == 14
+
+
+def test_sound_candidate_passes_every_gate_and_may_be_promoted(sound: Served) -> None:
+    candidate = read_candidate(sound.folder)
+    results = judge(Input(candidate, sound.measurements, sound.facts))
+    assert {result.status for result in results} == {"passed"}
+    assert [result.gate for result in results] == [gate.name for gate in GATES]
+    assert may_be_promoted(candidate, results)
+
+
+@pytest.mark.parametrize(
+    ("missing", "gates"),
+    [
+        ({"fixtures": None}, {"contract"}),
+        ({"prompts": {}}, {"prompt-ids", "bos"}),
+        ({"serving_speed": None}, {"speed"}),
+        ({"pairwise": None}, {"pairwise"}),
+        ({"tasks": None}, {"regression"}),
+    ],
+)
+def test_candidate_with_a_missing_measurement_may_not_be_promoted(
+    sound: Served, missing: dict[str, None], gates: set[str]
+) -> None:
+    measured = replace(sound.measurements, **missing)  # type: ignore[arg-type]
+    candidate = read_candidate(sound.folder)
+    results = judge(Input(candidate, measured, sound.facts))
+    assert {result.gate for result in results if result.status == "notMeasured"} == gates
+    assert not may_be_promoted(candidate, results)
+
+
+def test_persona_gates_need_all_two_hundred_replies(sound: Served) -> None:
+    few = replace(sound.measurements, replies=sound.measurements.replies[:199])
+    statuses = _judged(replace(sound, measurements=few))
+    assert [name for name, status in statuses.items() if status == "notMeasured"] == [
+        *("no-empty-reply", "language", "whole-sentences", "no-leak", "refusals", "length", "in-character")
+    ]
+
+
+def test_tiny_candidate_is_judged_by_the_contract_only_and_never_promoted(sound: Served) -> None:
+    run = read_json(sound.folder / "run.json")
+    write_json(sound.folder / "run.json", {**run, "tiny": True})
+    candidate = read_candidate(sound.folder)
+    results = judge(Input(candidate, sound.measurements, sound.facts))
+    assert {result.status for result in results if result.kind == "contract"} == {"passed"}
+    assert {result.status for result in results if result.kind == "quality"} == {"notJudged"}
+    assert keeps_the_contract(results)
+    without_fixtures = replace(sound.measurements, fixtures=None)
+    assert not keeps_the_contract(judge(Input(candidate, without_fixtures, sound.facts)))
+    assert not may_be_promoted(candidate, results)
+
+
+def test_server_that_counts_other_tokens_than_it_reports_fails_the_prompt_gate(sound: Served) -> None:
+    tokens = sound.measurements.prompts["greeting"]
+    prompts = {**sound.measurements.prompts, "greeting": replace(tokens, counted=tokens.counted + 1)}
+    changed = replace(sound, measurements=replace(sound.measurements, prompts=prompts))
+    assert [name for name, status in _judged(changed).items() if status == "failed"] == ["prompt-ids"]
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "tokenizer.json", "chat_template.jinja", "config.json"])
+def test_cut_or_missing_file_fails_the_files_gate(sound: Served, name: str) -> None:
+    file = sound.folder / name
+    content = file.read_bytes()
+    file.write_bytes(content[:-1] + b" ")
+    assert _judged(sound)["files"] == "failed"
+    file.unlink()
+    assert _judged(sound)["files"] == "failed"
+    file.write_bytes(content)
+    assert _judged(sound)["files"] == "passed"
+
+
+def test_remote_code_fails_its_gate(sound: Served) -> None:
+    (sound.folder / "modeling_phi3.py").write_text("")
+    assert [name for name, status in _judged(sound).items() if status == "failed"] == ["no-remote-code"]
+
+
+def test_page_is_complete_without_external_files_and_escapes_replies(sound: Served) -> None:
+    first, *others = sound.measurements.replies
+    replies = [replace(first, text="<script>alert(1)</script>"), *others]
+    given = Input(read_candidate(sound.folder), replace(sound.measurements, replies=replies), sound.facts)
+    results = judge(given)
+    html = page(given, results)
+    assert not re.search(r"(src|href)=|url\(|@import|<script", html)
+    assert "&lt;script&gt;" in html
+    for gate in GATES:
+        assert f"<code>{gate.name}</code>" in html
+    assert html.count("<svg") == 2
+    assert "Must not be promoted" not in html
+    assert summary(given, results)["gates"] == {"passed": 21, "failed": 0, "notMeasured": 0, "notJudged": 0}
+
+
+def test_measurements_survive_their_file(sound: Served, tmp_path: Path) -> None:
+    file = tmp_path / "measurements.json"
+    write_measurements(file, sound.measurements)
+    assert read_measurements(file) == sound.measurements
+    write_json(file, {"engine": "vllm"})
+    with pytest.raises(TrainingError, match="has no valid measurements: KeyError at 'prompts'"):
+        read_measurements(file)
