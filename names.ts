@@ -69,7 +69,8 @@ export function stackNames(stack: string) {
     /** Names of the parameters in SSM Parameter Store. */
     parameters: {
       browserKey: (model: Model) => parameter(`${model}-browser-key`),
-      candidate: (model: Model) => parameter(`${model}-candidate`),
+      /** Path of the models' candidates. */
+      candidates: parameter("candidates"),
       providerKey: (provider: VipProvider) => parameter(`${provider}-key`),
       registryTokenExpiry: parameter("registry-token-expiry"),
       runpodApiKey: parameter("runpod-api-key"),

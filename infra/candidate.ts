@@ -1,6 +1,6 @@
 import * as pulumi from "@pulumi/pulumi";
-import { byModel, type Model } from "../contract/plan";
-import type { Candidate } from "../functions/core/canary/candidate";
+import type { Model } from "../contract/plan";
+import type { CandidateSource } from "../functions/core/canary/candidate";
 import type { CandidateSettings } from "../functions/lib/candidates";
 import { stackNames } from "../names";
 import { Endpoint } from "../runpod/endpoint";
@@ -58,15 +58,18 @@ export function createCandidate(model: Model, { config, image, released, ...args
   const url = pulumi.interpolate`${config.runpodJobApiUrl}/${endpoint.id}`;
   const { imageTag, imageUri, share, testers } = candidate;
   const value = url.apply((url) =>
-    JSON.stringify({ image: imageTag ?? imageUri ?? "", url, share, testers } satisfies Candidate),
+    JSON.stringify({ image: imageTag ?? imageUri ?? "", url, share, testers } satisfies CandidateSource),
   );
-  const parameter = names.parameters.candidate(model);
-  new aws.ssm.Parameter(`${model}-candidate`, { name: parameter, type: "String", value }, child);
+  new aws.ssm.Parameter(
+    `${model}-candidate`,
+    { name: `${names.parameters.candidates}/${model}`, type: "String", value },
+    child,
+  );
 }
 
 /** Settings of the functions that choose between a candidate and the released model. They are the same without one. */
 export function candidateSettings(stack: string): CandidateSettings {
-  return { candidateParameters: byModel((model) => stackNames(stack).parameters.candidate(model)) };
+  return { candidatesPath: stackNames(stack).parameters.candidates };
 }
 
 /**
@@ -75,7 +78,7 @@ export function candidateSettings(stack: string): CandidateSettings {
  * @param sibling another parameter of the stack, in the same account and Region
  */
 export function readCandidates(stack: string, sibling: { arn: pulumi.Output<string> }): Statement {
-  const names = Object.values(candidateSettings(stack).candidateParameters);
-  const arnOf = (name: string) => sibling.arn.apply((arn) => arn.replace(/:parameter\/.*/, `:parameter${name}`));
-  return { Action: ["ssm:GetParameters"], Resource: names.map(arnOf) };
+  const { candidatesPath } = candidateSettings(stack);
+  const arn = sibling.arn.apply((arn) => arn.replace(/:parameter\/.*/, `:parameter${candidatesPath}/*`));
+  return { Action: ["ssm:GetParameters"], Resource: [arn] };
 }

@@ -6,20 +6,21 @@ import { awsClientLimits } from "./dependency";
 /** Cache lifetime. A new share takes effect within this time. */
 const CACHE_MS = 10_000;
 
-/** Names of the SSM parameters with the candidates. The parameter of a model without a candidate does not exist. */
+/** Where the candidates are. */
 export interface CandidateSettings {
-  candidateParameters: Record<Model, string>;
+  /** Path in Parameter Store. `<path>/<model>` is a model's candidate, and does not exist without a candidate. */
+  candidatesPath: string;
 }
 
 /**
  * Reads candidates from Parameter Store. When a parameter cannot be read, the last known candidate counts, and without one
  * the released model: a failure here must not end a chat.
  */
-export function createCandidates({ candidateParameters }: CandidateSettings): FindCandidate {
+export function createCandidates({ candidatesPath }: CandidateSettings): FindCandidate {
   const client = new SSMClient(awsClientLimits);
   const cache = new Map<Model, { found: Promise<Candidate | undefined>; readAt: number }>();
   const read = async (model: Model) => {
-    const command = new GetParametersCommand({ Names: [candidateParameters[model]], WithDecryption: false });
+    const command = new GetParametersCommand({ Names: [`${candidatesPath}/${model}`], WithDecryption: false });
     const { Parameters } = await client.send(command);
     const value = Parameters?.[0]?.Value;
     return value === undefined ? undefined : Candidate.parse(JSON.parse(value));

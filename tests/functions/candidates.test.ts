@@ -5,8 +5,9 @@ import type { AwsAccount } from "../../local/aws/support/account";
 import { Events } from "../../local/support/events";
 import type { Listening } from "../../local/support/http";
 
-const settings = { candidateParameters: { phi3: "/phi3", mistral: "/mistral" } };
-const candidate = { image: "2026-12-01", url: "https://api.runpod.ai/v2/ep2", share: 5, testers: ["user-1"] };
+const settings = { candidatesPath: "/candidates" };
+const url = "https://api.runpod.ai/v2/ep2";
+const candidate = { image: "2026-12-01", url, share: 5, testers: ["user-1"], isReady: true };
 let ssm: Listening;
 /** Value of the parameter. Undefined when it does not exist. */
 let value: string | undefined;

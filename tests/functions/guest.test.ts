@@ -60,7 +60,7 @@ function settings(): Settings {
     ticketIssuer: issuer,
     ticketJwks: JSON.stringify(jwks),
     signingKeyParameter: "/key",
-    candidateParameters: { phi3: "/phi3-candidate", mistral: "/mistral-candidate" },
+    candidatesPath: "/candidates",
     route: { kind: "relay", url: "https://relay.example" },
     ephemeralTable: tables.ephemeral,
     sessionsPerHour: LIMIT,

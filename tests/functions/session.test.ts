@@ -19,6 +19,7 @@ const candidate = async () => ({
   url: "https://api.runpod.ai/v2/ep2",
   share: 0,
   testers: ["tester"],
+  isReady: true,
 });
 let sources: SessionSources;
 let jwks: TicketKeys["jwks"];

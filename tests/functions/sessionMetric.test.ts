@@ -52,6 +52,7 @@ describe("POST /auth/session", () => {
     create({
       ...{ userPoolId, clientId, usersTable, ticketIssuer: "snack-misaki/test", signingKeyParameter: "/key" },
       routes: { free: relay, paid: relay, vip: relay },
+      candidatesPath: "/candidates",
       policy: { prices: { paid: [], vip: [] }, graceDays: 7 },
     });
   async function statusOf(handler: Handler, headers: Record<string, string>): Promise<number | undefined> {

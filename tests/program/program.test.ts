@@ -217,7 +217,7 @@ describe("Secrets", () => {
   it("are stored in AWS only as SecureString parameters", () => {
     const parameters = resources("aws:ssm/parameter:Parameter");
     // Without a candidate in the configuration, its parameter does not exist.
-    const { browserKey, candidate: _, providerKey, ...others } = names.parameters;
+    const { browserKey, candidates: _, providerKey, ...others } = names.parameters;
     expect(parameters.map(({ outputs }) => outputs.name).sort()).toEqual(
       [
         ...Object.values(others),

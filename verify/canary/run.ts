@@ -53,7 +53,7 @@ export function runCanary(runs: number, seed: number, onRun: (run: number) => vo
 }
 
 function measureChoice(seed: number): Pick<CanaryReport, "sharePercent" | "monotone" | "sticky"> {
-  const at = (share: number) => ({ image: `candidate-${seed}`, share, testers: [] });
+  const at = (share: number) => ({ image: `candidate-${seed}`, share, testers: [], isReady: true });
   let chosen = 0;
   let monotone = true;
   let sticky = true;

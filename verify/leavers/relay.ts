@@ -55,7 +55,7 @@ export async function startLocalRelay(dir: string, upstreams: Upstreams): Promis
     ticketIssuer: ISSUER,
     ticketJwks: JSON.stringify(jwks),
     signingKeyParameter: parameters.signingKey,
-    candidateParameters: { phi3: "/phi3-candidate", mistral: "/mistral-candidate" },
+    candidatesPath: "/candidates",
     endpoints: { [planModels.paid]: upstreams.endpointUrl },
     runpodKeyParameter: parameters.runpodKey,
     ephemeralTable: "ephemeral",

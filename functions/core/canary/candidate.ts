@@ -2,9 +2,25 @@ import { createHmac } from "node:crypto";
 import * as z from "zod/mini";
 import type { Model } from "../../../contract/plan";
 
+const share = () => z.number().check(z.gte(0), z.lte(100));
+
+/** A share that replaces the share of the configuration, without a deployment. */
+const Override = z.object({
+  share: share(),
+  /** Whether also the testers get the released model. */
+  isAborted: z._default(z.boolean(), false),
+  /** Share of the configuration that is replaced. Another share in the configuration ends the override. */
+  replaces: share(),
+  by: z.enum(["operator", "verdict"]),
+  /** One sentence for the operator. */
+  reason: z.string(),
+  /** Time in ISO 8601. */
+  at: z.string(),
+});
+
 /**
  * A retrained model that answers some customers, next to the released model. An SSM parameter contains it as JSON, so that
- * another share changes no function.
+ * another share changes no function. The program writes the first four fields, and the running stack the others.
  */
 export const Candidate = z.object({
   /** Image of the candidate: its tag or its whole URI. A new image chooses other customers. */
@@ -12,11 +28,17 @@ export const Candidate = z.object({
   /** Base URL of the job API of the candidate's endpoint. */
   url: z.string(),
   /** Percent of the customers and guests that the candidate answers. */
-  share: z.number().check(z.gte(0), z.lte(100)),
+  share: share(),
   /** User ids that the candidate always answers. */
   testers: z.array(z.string()),
+  /** Whether a worker of the candidate has answered. Before, only the testers get the candidate. */
+  isReady: z._default(z.boolean(), false),
+  override: z.optional(Override),
 });
 export type Candidate = z.infer<typeof Candidate>;
+
+/** Fields of a candidate that the configuration sets. */
+export type CandidateSource = Pick<Candidate, "image" | "url" | "share" | "testers">;
 
 /** Reads a model's candidate. Returns undefined when there is none, or when it cannot be read. Never rejects. */
 export type FindCandidate = (model: Model) => Promise<Candidate | undefined>;
@@ -29,10 +51,33 @@ export type FindCandidate = (model: Model) => Promise<Candidate | undefined>;
  */
 export function isChosen(
   model: Model,
-  { image, share, testers }: Pick<Candidate, "image" | "share" | "testers">,
+  candidate: Pick<Candidate, "image" | "share" | "testers" | "isReady" | "override">,
   userId: string,
 ): boolean {
-  return testers.includes(userId) || percentileOf(`${model}/${image}`, userId) < share;
+  const { share, testers } = audienceOf(candidate);
+  return testers.includes(userId) || percentileOf(`${model}/${candidate.image}`, userId) < share;
+}
+
+/** Users that a candidate answers now: its share of all users in percent, and its testers. */
+export function audienceOf({
+  share,
+  testers,
+  isReady,
+  override,
+}: Pick<Candidate, "share" | "testers" | "isReady" | "override">): Pick<Candidate, "share" | "testers"> {
+  return { share: isReady ? (override?.share ?? share) : 0, testers: override?.isAborted ? [] : testers };
+}
+
+/**
+ * Candidate of a new configuration, with what the running stack knows of the same candidate. A changed share in the
+ * configuration ends an override. A changed list of testers does not, because it must not undo a rollback.
+ *
+ * @param live the candidate in the parameter. Undefined when there is none
+ */
+export function keepLive(source: CandidateSource, live: Candidate | undefined): Candidate {
+  if (live?.image !== source.image || live.url !== source.url) return { ...source, isReady: false };
+  const { isReady, override } = live;
+  return { ...source, isReady, ...(override?.replaces === source.share && { override }) };
 }
 
 /** RunPod's id of an endpoint, from the base URL of its job API. */

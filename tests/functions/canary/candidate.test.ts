@@ -1,8 +1,8 @@
 import { describe, expect, it } from "vitest";
-import { isChosen } from "../../../functions/core/canary/candidate";
+import { isChosen, keepLive } from "../../../functions/core/canary/candidate";
 
 const users = Array.from({ length: 100_000 }, (_, user) => `user-${user}`);
-const at = (share: number, image = "2026-12-01", testers: string[] = []) => ({ image, share, testers });
+const at = (share: number, image = "2026-12-01", testers: string[] = []) => ({ image, share, testers, isReady: true });
 const chosen = (share: number, image?: string) => users.filter((user) => isChosen("mistral", at(share, image), user));
 
 const five = chosen(5);
@@ -50,5 +50,41 @@ describe("choice of a candidate", () => {
     const share = guests.filter((guest) => isChosen("phi3", at(5), guest)).length / 1_000;
     expect(share).toBeGreaterThan(4.8);
     expect(share).toBeLessThan(5.2);
+  });
+});
+
+describe("live values of a candidate", () => {
+  const source = { image: "2026-12-01", url: "https://api.runpod.ai/v2/ep2", share: 25, testers: ["tester"] };
+  const override = {
+    ...{ share: 0, isAborted: false, replaces: 25, by: "verdict" as const, at: "2026-12-02T03:00:00.000Z" },
+    reason: "3 replies break the contract.",
+  };
+  const live = { ...source, isReady: true, override };
+
+  it("choose only testers before a worker has answered", () => {
+    const all = { ...source, share: 100, isReady: false };
+    expect(isChosen("mistral", all, "tester")).toBe(true);
+    expect(isChosen("mistral", all, "user-1")).toBe(false);
+  });
+
+  it("choose only testers after a rollback, and nobody after an abort", () => {
+    expect(isChosen("mistral", { ...live, share: 100 }, "user-1")).toBe(false);
+    expect(isChosen("mistral", live, "tester")).toBe(true);
+    expect(isChosen("mistral", { ...live, override: { ...override, isAborted: true } }, "tester")).toBe(false);
+  });
+
+  it("keep a rollback when the configuration has another tester", () => {
+    expect(keepLive({ ...source, testers: [] }, live)).toEqual({ ...live, testers: [] });
+  });
+
+  it("lose a rollback when the configuration has another share", () => {
+    expect(keepLive({ ...source, share: 10 }, live)).toEqual({ ...source, share: 10, isReady: true });
+  });
+
+  it("are lost when the configuration has another image, or when the endpoint is another one", () => {
+    for (const changed of [{ image: "2027-01-01" }, { url: "https://api.runpod.ai/v2/ep3" }]) {
+      expect(keepLive({ ...source, ...changed }, live)).toEqual({ ...source, ...changed, isReady: false });
+    }
+    expect(keepLive(source, undefined)).toEqual({ ...source, isReady: false });
   });
 });

@@ -363,7 +363,13 @@ describe("The relay", () => {
     const deployed = async (share: number) => {
       const released = endpoint;
       const own = (await runpod.deploy({ name: "candidate" }, { name: "candidate-template" })).id;
-      const candidate = async () => ({ image: "2", url: `${runpod.jobApiUrl}/${own}`, share, testers: [] });
+      const candidate = async () => ({
+        image: "2",
+        url: `${runpod.jobApiUrl}/${own}`,
+        share,
+        testers: [],
+        isReady: true,
+      });
       return { released, own, worker: runpod.worker, ...(await start("free", { candidate })) };
     };
 
