@@ -67,7 +67,7 @@ test("upwardImports finds an import of a client's file that is not its public en
   ]);
 });
 
-test("upwardImports finds an import from a room above the file's own room", () => {
+test("upwardImports finds an import from a room above the room of the file", () => {
   const sources = plant({
     "contract/a.ts": `import "../infra/b";`,
     "infra/b.ts": "",
