@@ -154,7 +154,7 @@ describe("The policy of a deployer", () => {
     expect(arns.filter((arn) => !covers(arn))).toEqual([]);
   });
 
-  it("for a preview changes nothing and reads no secret", () => {
+  it("allows no change and no read of a secret in a preview", () => {
     const actions = previewPolicy(typesOf("dev"), scopeOf("dev")).Statement.flatMap(({ Action }) => Action);
     expect(actions.filter((action) => !/:(Describe|Get|List|GET|BatchGet)/.test(action))).toEqual([]);
     expect(actions).not.toContain("ssm:GetParameter");

@@ -169,7 +169,7 @@ describe("A second endpoint with the same name, owner and template", () => {
     expect((await endpoint.read(id, outs)).outs.duplicateIds).toEqual(["twin"]);
   });
 
-  it("still appears as a change when it disappears after a refresh, until the next update", async () => {
+  it("still appears as a change after its deletion, until the next update", async () => {
     const { runpod, endpoint } = fixture();
     const { id, outs, inputs } = await twins();
     const refreshed = (await endpoint.read(id, outs)).outs;

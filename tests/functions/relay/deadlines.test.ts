@@ -48,7 +48,7 @@ async function settled(script: ScriptStep[], over: Partial<Deadlines> = {}, read
   return { events, aborted: upstream()?.aborted, ...(await ended) };
 }
 
-it("passes on a complete reply without an abort, and leaves no timer", async () => {
+it("forwards a complete reply without an abort, and leaves no timer", async () => {
   const { events, error, aborted } = await settled(reply("あら", "、いらっしゃい"));
   expect(events).toEqual([{ text: "あら" }, { text: "、いらっしゃい" }, { end: { finishReason: "stop" } }]);
   expect({ error, aborted }).toEqual({ error: undefined, aborted: false });

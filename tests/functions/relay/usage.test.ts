@@ -134,7 +134,7 @@ describe("cancel", () => {
   const cancelled = (state: UsageState | undefined, owner: string, now = noon) =>
     cancel(state, { chatId: "chat-0001", owner }, now);
 
-  it("marks only the owner's running chat", () => {
+  it("marks one running chat, and only for its owner", () => {
     const state = reserved([
       ["chat-0001", 1],
       ["chat-0002", 1],
