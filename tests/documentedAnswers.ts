@@ -1,5 +1,6 @@
 import { afterEach } from "vitest";
 import { expectDocumentedAnswers } from "./suiteCloud";
 
-// Setup file of the tests with a shared local cloud: a test fails when one of its answers is not in the OpenAPI document.
+// Setup file of the tests with a shared local cloud. A test fails when one of its answers is missing in the OpenAPI
+// document.
 afterEach(() => expectDocumentedAnswers());

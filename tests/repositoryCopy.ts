@@ -10,8 +10,8 @@ export interface RepositoryCopy {
 }
 
 /**
- * Copies all files that git does not ignore, as they are now, into a new git repository with one commit. Its remote is a
- * second new repository. The packages are those of this repository.
+ * Copies all files that git does not ignore, with their present content, into a new git repository with one commit. Its
+ * remote is a second new repository. The copy uses the packages of this repository.
  *
  * @param dir empty folder for both repositories
  * @param more texts of more files, by path
@@ -29,7 +29,7 @@ export function copyRepository(dir: string, more: Record<string, string> = {}): 
   symlinkSync(resolve("node_modules"), join(path, "node_modules"));
   execFileSync("git", ["init", "--quiet", "--bare", remote]);
   git("init", "--quiet", "--initial-branch=main");
-  // The rule in .gitignore ignores only a folder, and this is a link.
+  // The rule in .gitignore ignores only a folder, but the copy has a link.
   writeFileSync(join(path, ".git/info/exclude"), "node_modules\n");
   git("config", "user.name", "Test");
   git("config", "user.email", "test@example.com");

@@ -28,13 +28,13 @@ export interface SuiteCloud {
 
 let shared: Promise<SuiteCloud> | undefined;
 
-/** Answers of the cloud since the last check, each with its differences from the OpenAPI document. */
+/** Answers of the cloud since the previous check, each with its differences from the OpenAPI document. */
 const compared: string[][] = [];
 
 /**
  * Fails when the cloud has given an answer that the OpenAPI document does not have.
  *
- * @param least number of answers that must have been seen since the last check
+ * @param least number of answers that must have been seen since the previous check
  */
 export function expectDocumentedAnswers(least = 0): void {
   const answers = compared.splice(0);
@@ -44,8 +44,8 @@ export function expectDocumentedAnswers(least = 0): void {
 
 /**
  * Returns the local cloud with the deployed program. All files of the vitest project "cloud" share this cloud in one
- * process. Call the function once per file: it resets Stripe's switches and the rows of the seeded customers. For
- * everything else, a test creates new customers or undoes its change.
+ * process. Call the function once per file, because it resets Stripe's switches and the rows of the seeded customers.
+ * It resets nothing else, so a test creates new customers or undoes its changes.
  */
 export async function suiteCloud(): Promise<SuiteCloud> {
   shared ??= start();

@@ -9,7 +9,7 @@ import { type CognitoDouble, startCognito } from "../../local/cognito/cognito";
 import { Events } from "../../local/support/events";
 import { answered, billingFixture, delivery } from "./fixture";
 
-// The admin function with real tables, a Stripe account and a user pool.
+// These tests call the admin function with real tables, a Stripe account and a user pool.
 const on = billingFixture();
 vi.spyOn(console, "error").mockImplementation(() => {});
 vi.spyOn(console, "log").mockImplementation(() => {});
@@ -46,7 +46,7 @@ function admin(request: object, { cognitoUrl = cognito.idpUrl, userPoolId = POOL
 }
 const refused = (message: RegExp) => ({ error: { code: "invalid_input", message: expect.stringMatching(message) } });
 
-/** Creates a subscriber with a correct row. */
+/** Creates a subscriber with a correct user row. */
 async function known(userId?: string) {
   const one = await on().subscriber(userId);
   const [created] = (await on().stripe.events.list({ type: "customer.subscription.created" })).data;
@@ -66,7 +66,7 @@ describe("admin with an e-mail address or a sub of the user pool", () => {
     expect(await admin({ command: "revoke", user: text })).toMatchObject({ user_id: sub, plan: "free" });
   });
 
-  it("shows a user of the pool without a row as free, and creates no row", async () => {
+  it("shows the free plan for a user without a row, and creates no row", async () => {
     const [{ sub }] = twins;
     expect(await admin({ command: "show", user: sub })).toMatchObject({ user_id: sub, plan: "free", row: null });
     for (const command of ["resync", "revoke", "unlink"])
@@ -87,13 +87,13 @@ describe("admin with a user that the user pool does not have", () => {
     expect(await on().rows.get(typo)).toBeUndefined();
   });
 
-  it("refuses an e-mail address that several users have, and lists their subs", async () => {
+  it("refuses an e-mail address that several users share, and lists their subs", async () => {
     const answer = await admin({ command: "grant", user: "twin@example.com", plan: "vip" });
     expect(answer).toMatchObject(refused(new RegExp(`several users .*${twins[0].sub}, ${twins[1].sub}$`)));
     for (const { sub } of twins) expect(await on().rows.get(sub)).toBeUndefined();
   });
 
-  it("still shows the user's row and revokes the plan, but grants nothing", async () => {
+  it("still shows the row and revokes the plan, but refuses a grant", async () => {
     const { userId, customer } = await known();
     expect(await admin({ command: "show", user: userId })).toMatchObject({ plan: "paid" });
     expect(await admin({ command: "revoke", user: customer })).toMatchObject({ plan: "paid" });
@@ -136,7 +136,7 @@ describe("admin while Cognito does not answer", () => {
 });
 
 describe("admin with an invalid request", () => {
-  it("names the field", async () => {
+  it("returns an error that names the field", async () => {
     expect(await admin({ command: "show", user: "" })).toMatchObject({ error: { message: "user: must not be empty" } });
     expect(await admin({ command: "events", limit: 101 })).toMatchObject({
       error: { message: "limit: must be at most 100" },
@@ -145,7 +145,7 @@ describe("admin with an invalid request", () => {
 });
 
 describe("admin unlink", () => {
-  it("removes the Stripe customer and its facts, even during a sync, and keeps a grant", async () => {
+  it("removes the Stripe customer and its facts from the row, even during a sync, and keeps a granted plan", async () => {
     const { userId, customer } = await known(mori.sub);
     await admin({ command: "grant", user: userId, plan: "vip" });
     const { ticket } = await on().rows.takeTicket(userId, new Date());

@@ -10,8 +10,8 @@ import { createCheckoutAttempts } from "../../functions/tables/checkoutAttempts"
 import { type SuiteCloud, suiteCloud } from "../suiteCloud";
 import { type CrashProxy, startCrashProxy } from "./crashProxy";
 
-// These tests use the real program's tables and a Stripe double. Each request has its own clients, as in a separate
-// process, and may crash at any call.
+// These tests use the program's real tables and a Stripe double. Each request has separate clients, like a separate
+// process. A request may crash at any call.
 const prices: Record<PaidPlan, string> = { paid: "price_local_paid", vip: "price_local_vip" };
 let cloud: SuiteCloud["cloud"];
 let double: SuiteCloud["stripe"];
@@ -83,7 +83,7 @@ async function atStripe({ userId }: Caller) {
   return { customers, open: sessions.filter(({ status }) => status === "open"), live: subscriptions.filter(isLive) };
 }
 
-/** Tries to pay every session, like a customer who has opened all of them in browser tabs. */
+/** Tries to pay every session, like a customer with several open browser tabs. */
 async function payAll(urls: string[]): Promise<void> {
   for (const url of new Set(urls)) {
     const body = new URLSearchParams({ card_number: "4242424242424242" });
@@ -239,7 +239,7 @@ describe("checkout after a server error from Stripe", () => {
     const caller = newCaller();
     await once(caller);
     for (const session of (await atStripe(caller)).open) await stripe.checkout.sessions.expire(session.id);
-    // Wait for the events of earlier tests: they would use up the failures that this test injects.
+    // Events of earlier tests would use up the failures that this test injects.
     await double.settled();
     // Every call fails, and Stripe stores the failure under the idempotency key.
     double.switches.apiFailureStatus = 500;

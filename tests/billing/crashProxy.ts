@@ -1,7 +1,7 @@
 import { createServer, type IncomingMessage, request, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 
-/** Proxies that simulate the crash of a process at one of its calls. After the crash they forward no call. */
+/** Proxies that simulate a process crash at one of the calls. After the crash, the proxies forward no call. */
 export interface CrashProxy {
   /** Proxy URLs by service. */
   urls: Record<string, string>;
@@ -16,8 +16,8 @@ export interface CrashProxy {
  * Starts proxies between one process and its services.
  *
  * @param services URLs of the services, by name
- * @param crash `at`: number of the call at which the process crashes, counted from 1 over all services; `when`: before
- * or after the service handles this call. Undefined for no crash.
+ * @param crash Undefined for no crash. `at` is the number of the call at which the process crashes, counted from 1 over
+ * all services. `when` is the time of the crash: before or after the service handles this call.
  */
 export async function startCrashProxy(
   services: Record<string, string>,

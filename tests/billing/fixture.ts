@@ -146,7 +146,7 @@ export function billingFixture(): () => BillingFixture {
   };
 }
 
-/** The part of every request of API Gateway that the functions read. */
+/** Part of an API Gateway request that the functions read. */
 export const requestContext = { requestContext: { requestId: "request-1" } };
 
 /** Builds a webhook request, signed unless a signature is given. */

@@ -4,7 +4,7 @@ import { afterEach, describe, expect, it, vi } from "vitest";
 import { type Entitlement, entitlement } from "../../functions/core/entitlement";
 import { answered, billingFixture, delivery } from "./fixture";
 
-// Plans that were not paid by card, but by a 100 % coupon, outside of Stripe or at a konbini.
+// Tests of plans that are not paid by card: a 100 % coupon, a payment outside of Stripe, or konbini.
 const on = billingFixture();
 vi.spyOn(console, "error").mockImplementation(() => {});
 vi.spyOn(console, "log").mockImplementation(() => {});
@@ -39,7 +39,7 @@ const subscribe = ({ customer }: Buyer, terms: Terms) =>
 const coupon = async (more: Stripe.CouponCreateParams) =>
   (await on().stripe.coupons.create({ percent_off: 100, ...more })).id;
 
-/** Delivers the customer's events of the given types, or the newest event, and returns the plan. */
+/** Delivers the customer's events of the given types, by default the newest event. Returns the plan. */
 async function planOf({ userId, customer }: Buyer, ...types: string[]): Promise<Entitlement> {
   const { data } = await on().stripe.events.list({ limit: 100 });
   const own = data.filter(({ data: { object } }) => (object as { customer?: string }).customer === customer);
@@ -136,11 +136,11 @@ describe("subscription paid by invoice at a konbini", () => {
   });
 });
 
-describe("one-time konbini purchase of the same customer at another Checkout", () => {
+describe("one-time konbini purchase by a customer without a subscription", () => {
   it.each([
     ["paid", "checkout.session.async_payment_succeeded"],
     ["expired", "checkout.session.async_payment_failed"],
-  ] as const)("gives no plan while it is unpaid, and none after it is %s", async (outcome, type) => {
+  ] as const)("gives no plan before it is %s, and no plan afterwards", async (outcome, type) => {
     const owner = await buyer();
     const bottle = { currency: "jpy", unit_amount: 5_000, product_data: { name: "Bottle" } };
     const { id: price } = await on().stripe.prices.create(bottle);

@@ -36,7 +36,7 @@ async function subscriber() {
 const flowOf = (url: string) => on().double.account.portalSession(url.split("/").at(-1) ?? "")?.flow;
 
 describe("POST /billing/portal with a plan", () => {
-  it("opens the confirmation of the change from paid to vip, and returns to the page afterwards", async () => {
+  it("opens the page that confirms the change from paid to vip, and returns to the app afterwards", async () => {
     const { userId, subscription } = await subscriber();
     const { body } = await open(userId, { plan: "vip" });
     expect(flowOf(body.url)).toMatchObject({
@@ -50,7 +50,7 @@ describe("POST /billing/portal with a plan", () => {
     expect(changed.items.data.map(({ price }) => price.id)).toEqual(["price_vip"]);
   });
 
-  it("opens the portal's start and raises an alarm when the portal does not allow a change of plan", async () => {
+  it("opens the portal's start page and raises an alarm when the portal does not allow plan changes", async () => {
     const { userId } = await subscriber();
     on().double.switches.portal = "fixedPlan";
     const { status, body } = await open(userId, { plan: "vip" });
@@ -59,10 +59,13 @@ describe("POST /billing/portal with a plan", () => {
     expect(log()).toContain("portal_cannot_change_plan");
   });
 
-  it.each(["paid", undefined])("opens the portal's start for a paid subscriber who asks for %s", async (plan) => {
-    const { userId } = await subscriber();
-    expect(flowOf((await open(userId, plan ? { plan } : {})).body.url)).toBeNull();
-  });
+  it.each(["paid", undefined])(
+    "opens the portal's start page for a paid subscriber who asks for the plan %s",
+    async (plan) => {
+      const { userId } = await subscriber();
+      expect(flowOf((await open(userId, plan ? { plan } : {})).body.url)).toBeNull();
+    },
+  );
 
   it("answers nothing_bought when Stripe knows neither the customer nor the subscription of the row", async () => {
     const { userId } = await subscriber();
@@ -76,7 +79,7 @@ describe("POST /billing/portal with a plan", () => {
     });
   });
 
-  it("opens the portal's start after the subscription has ended", async () => {
+  it("opens the portal's start page after the subscription has ended", async () => {
     const { userId, customer, subscription } = await subscriber();
     await on().stripe.subscriptions.cancel(subscription);
     await answered(

@@ -12,7 +12,8 @@ import { create as createSync } from "../../functions/sync";
 import { answered, billingFixture, delivery, event, requestContext } from "./fixture";
 import { pool, signedInAs } from "./signedInAs";
 
-// As soon as Stripe, its key or a customer's card works again, the customer must be able to buy and use a plan.
+// These tests check the recovery from failures. When Stripe, its key or a card works again, the customer can buy and
+// use a plan.
 const on = billingFixture();
 const tokenOf = signedInAs();
 let routes: Record<"checkout" | "portal" | "sync", Handler>;
@@ -25,7 +26,7 @@ const createRoutes = () => {
   const settings = { ...on().settings, ...pool, returnUrls: ["https://app.example/"] };
   return { checkout: createCheckout(settings), portal: createPortal(settings), sync: createSync(settings) };
 };
-// New functions for each test, because the tests move the clock in both directions.
+// Each test needs new functions, because the tests move the clock in both directions.
 beforeEach(() => {
   routes = createRoutes();
 });
@@ -55,16 +56,17 @@ const pay = (url: string, card_number = "4242424242424242") =>
   fetch(url, { method: "POST", body: new URLSearchParams({ card_number }), redirect: "manual" });
 const planOf = async (user: string) => (await ask<PlanResponse>("sync", user)).body;
 const rowOf = async (user: string) => on().rows.get(user);
-/** Moves our clock and the double's wall clock. */
+/** Moves the test's clock and the Stripe double's clock forward. */
 const later = (minutes: number) => vi.setSystemTime(Date.now() + minutes * 60_000);
 
 describe("POST /v1/customers that failed once with 500", () => {
-  it("is repeated under a new idempotency key, so that the same checkout succeeds", async () => {
+  it("is retried with a new idempotency key, and the checkout succeeds", async () => {
     const user = randomUUID();
     const { double } = on();
     const keys = new Set<string>();
     const fail = new Set<string>();
-    // Stripe stores the failure under the key of the first call. The SDK's own retry gets the same failure.
+    // Stripe stores the failure under the key of the first call. The SDK's retry uses the same key and gets the same
+    // failure.
     on().between.stripe.fault = ({ method, path, headers }) => {
       if (method !== "POST" || path !== "/v1/customers") return undefined;
       const key = String(headers["idempotency-key"]);
@@ -146,7 +148,7 @@ describe("row with a customer id that Stripe does not know", () => {
     return { userId, id };
   };
 
-  it("gets a new customer at checkout, once", async () => {
+  it("gets exactly one new customer at checkout", async () => {
     const { userId, id } = await unknown();
     const answers = await Promise.all([buy(userId), buy(userId)]);
     expect(answers.map(({ status }) => status)).toEqual([200, 200]);
@@ -193,7 +195,7 @@ describe("row with a customer id that Stripe does not know", () => {
     expect((await rowOf(userId))?.stripe_customer_id).not.toBe(id);
   });
 
-  it("does not stop the reconciler, which reports this row and reviews the others", async () => {
+  it("is reported by the reconciler, which still reviews all other rows", async () => {
     const { userId, id } = await unknown();
     const other = await on().subscriber();
     await deliver(event("invoice.paid", { object: "invoice", id: "in_1", customer: other.customer }));
@@ -227,7 +229,7 @@ describe("replaced Stripe key", () => {
     expect((await ask("sync", userId)).status).toBe(200);
   });
 
-  it("is read at most once in two seconds while Stripe rejects it", async () => {
+  it("is read at most once every two seconds while Stripe rejects the key", async () => {
     const { userId } = await on().subscriber();
     let reads = 0;
     on().between.ssm.fault = () => void reads++;
@@ -247,7 +249,7 @@ describe("portal right after the customer was deleted", () => {
 });
 
 describe("customer with 400 charges", () => {
-  it("is free when the oldest charge is disputed", async () => {
+  it("has the free plan when the oldest charge is disputed", async () => {
     const { userId, customer } = await on().subscriber();
     const { id: charge } = on().double.account.disputeLatestCharge(customer);
     expect(charge).toBeTruthy();
@@ -263,7 +265,7 @@ describe("customer with 400 charges", () => {
 });
 
 describe("reconciler with more events than it has time for", () => {
-  it("stops the search in time, begins the reviews and reports an incomplete run", async () => {
+  it("stops the event search before the timeout, starts the reviews and reports an incomplete run", async () => {
     const { userId, customer, subscription } = await on().subscriber();
     await deliver(event("invoice.paid", { object: "invoice", id: "in_1", customer }));
     await on().stripe.subscriptions.cancel(subscription);
@@ -285,9 +287,9 @@ describe("reconciler with more events than it has time for", () => {
     expect(log()).toContain("reconciler_incomplete");
   });
 
-  it("reads keys again when DynamoDB has left them unprocessed", async () => {
+  it("requests the keys again that DynamoDB returned as unprocessed", async () => {
     const { userId, customer } = await on().subscriber();
-    // The reconciler skips events of the last minute.
+    // The reconciler skips events that are newer than one minute.
     vi.useFakeTimers({ toFake: ["Date"] });
     await deliver(event("invoice.paid", { object: "invoice", id: "in_1", customer }));
     later(5);

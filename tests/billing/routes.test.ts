@@ -88,7 +88,7 @@ describe("POST /billing/checkout", () => {
     ["https://user@app.example", "https://app.example/?checkout=success"],
     ["javascript:alert(1)", "https://app.example/?checkout=success"],
     ["null", "https://app.example/?checkout=success"],
-  ])("sets a configured success URL for the origin %s", async (origin, successUrl) => {
+  ])("sets one of the configured success URLs for the origin %s", async (origin, successUrl) => {
     const { body } = await ask(checkout, '{"plan":"paid"}', { headers: { origin } });
     const [id = ""] = /cs_\w+/.exec((body as { url: string }).url) ?? [];
     expect((await on().stripe.checkout.sessions.retrieve(id)).success_url).toBe(successUrl);
@@ -121,7 +121,7 @@ describe("POST /billing/portal and /billing/sync", () => {
   });
 });
 
-describe("log", () => {
+describe("log of the billing functions", () => {
   it("contains no secret, e-mail address or request content", async () => {
     const user = `canary-user-${randomUUID()}`;
     const urls: unknown[] = [];

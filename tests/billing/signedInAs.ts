@@ -6,7 +6,7 @@ import { afterAll, beforeAll, vi } from "vitest";
 /** The user pool that issues the tokens. */
 export const pool = { userPoolId: "us-east-1_Stage12AB", clientId: "stageclient" };
 
-/** Serves a user pool's keys on a socket and signs ID tokens with them. */
+/** Serves the keys of a user pool over HTTP. Returns a function that signs ID tokens with these keys. */
 export function signedInAs(): (userId: string) => Promise<string> {
   let privateKey: CryptoKey | undefined;
   let close: () => void = () => {};

@@ -7,7 +7,7 @@ import { recordMetrics } from "../functions/metricLines";
 import { startCrashProxy } from "./crashProxy";
 import { answered, billingFixture, delivery, event } from "./fixture";
 
-// Tests of webhook and sync when AWS or Stripe answers late, with an error or not at all, and when a function crashes.
+// Tests of the webhook and the sync when AWS or Stripe is slow, fails or does not answer, and when a function crashes.
 const on = billingFixture();
 vi.spyOn(console, "error").mockImplementation(() => {});
 vi.spyOn(console, "log").mockImplementation(() => {});
@@ -16,7 +16,7 @@ afterEach(() => vi.clearAllMocks());
 const about = (customer: string, type = "customer.subscription.updated") =>
   delivery(event(type, { object: "subscription", id: "sub_1", customer }));
 const send = async (customer: string) => (await answered(on().webhook(about(customer)))).status;
-/** Creates a subscriber with a correct row. */
+/** Creates a subscriber with a correct user row. */
 async function known() {
   const one = await on().subscriber();
   expect(await send(one.customer)).toBe(200);
@@ -129,7 +129,7 @@ describe("a subscription whose payment fails after its trial_end", () => {
     expect(await send(customer)).toBe(200);
   };
 
-  it("has no grace period when nothing was ever paid, even without an open invoice", async () => {
+  it("has no grace period when the customer never paid, even without an open invoice", async () => {
     const { userId, customer } = await known();
     await overdueAfterTrial(customer, false);
     const row = await on().rows.get(userId);
@@ -158,7 +158,7 @@ describe("reconciler", () => {
       }),
     );
 
-  it("counts events that it has synced as fixes, and no events of strangers", async () => {
+  it("counts a synced event as a fix, but not an event of an unknown customer", async () => {
     const { customer } = await known();
     const listed = (of: string) => JSON.parse(event("invoice.paid", { object: "invoice", id: "in_1", customer: of }));
     const fixesOf = async (of: string) => {
@@ -196,8 +196,8 @@ describe("webhook after a crash at any call", () => {
         },
         crash,
       );
-    // Call the other handlers before the environment changes, because their clients read the service URLs from the
-    // environment at the first call.
+    // The clients of the other handlers read the service URLs at their first call. Therefore this call comes before the
+    // change of the environment.
     await known();
     const run = async (customer: string, { urls }: { urls: Record<string, string> }) => {
       vi.stubEnv("AWS_ENDPOINT_URL_DYNAMODB", urls.dynamodb);

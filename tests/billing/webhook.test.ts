@@ -4,7 +4,7 @@ import { afterEach, describe, expect, it, vi } from "vitest";
 import { recordMetrics } from "../functions/metricLines";
 import { answered, billingFixture, delivery, event, SECRET, SECRET_PARAMETER } from "./fixture";
 
-// The webhook function with real tables, a Stripe account and arbitrary requests.
+// These tests send arbitrary requests to the webhook function, with real tables and a Stripe account.
 const on = billingFixture();
 const log = () => JSON.stringify([...vi.mocked(console.error).mock.calls, ...vi.mocked(console.log).mock.calls]);
 
@@ -16,7 +16,7 @@ const refused = { status: 400, body: { error: expect.objectContaining({ code: "s
 const unavailable = { status: 503, body: { error: expect.objectContaining({ code: "unavailable" }) } };
 const taken = (outcome: string) => ({ status: 200, body: { received: true, outcome } });
 
-/** Sends a body in the way Stripe does, and returns the answer. */
+/** Sends a signed body as Stripe does. Returns the answer. */
 const send = (body: string, headers?: Record<string, string>) => answered(on().webhook(delivery(body, headers)));
 const rowOf = async (userId: string) => on().rows.get(userId);
 
@@ -235,7 +235,7 @@ describe("webhook event about a customer whose metadata was edited", () => {
 });
 
 describe("webhook flooded with events", () => {
-  it("stops syncing an event that is sent too often, and asks Stripe to send it later", async () => {
+  it("stops syncing an event that arrives too often, and asks Stripe to retry later", async () => {
     const { customer, subscription } = await on().subscriber();
     const body = event("customer.subscription.updated", { object: "subscription", id: subscription, customer });
     let syncs = 0;
@@ -246,7 +246,7 @@ describe("webhook flooded with events", () => {
     expect(syncs).toBeLessThanOrEqual(20);
   });
 
-  it("limits the events about one customer, and still accepts events about others", async () => {
+  it("limits the events about one customer, and still accepts events about other customers", async () => {
     const [flooded, other] = [await on().subscriber(), await on().subscriber()];
     const about = ({ customer }: { customer: string }) =>
       send(event("customer.subscription.updated", { object: "subscription", id: "sub_1", customer }));
@@ -263,7 +263,7 @@ describe("webhook flooded with events", () => {
     }
   });
 
-  it("still syncs when the events cannot be counted", async () => {
+  it("still syncs when the event counter fails", async () => {
     const { userId, customer } = await on().subscriber();
     const { ephemeral } = on().tables;
     on().between.dynamodb.fault = ({ body }) =>
@@ -304,7 +304,7 @@ describe("webhook with its secret in Parameter Store", () => {
     }
   });
 
-  it("does not log a secret that is stored in the wrong form", async () => {
+  it("does not log a secret that has an invalid format", async () => {
     const { parameters, newWebhook } = on();
     const kept = parameters.get(SECRET_PARAMETER) ?? "";
     for (const wrong of ["whsec_canary", '{"current":"whsec_canary', '{"secret":"whsec_canary"}', '"whsec_canary"']) {

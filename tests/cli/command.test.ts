@@ -1,13 +1,13 @@
 import { spawnSync } from "node:child_process";
 import { describe, expect, it } from "vitest";
 
-/** Runs one of our commands through the real npm. Returns the last line of its stderr. */
+/** Runs one of our commands through the real npm. Returns the final line of stderr. */
 function npm(...args: string[]): { status: number | null; error: string } {
   const { status, stderr } = spawnSync("npm", args, { encoding: "utf8" });
   return { status, error: stderr.trim().split("\n").at(-1) ?? "" };
 }
 
-describe("Options without -- before them", () => {
+describe("npm with an option of ours but without --", () => {
   it.each([
     [
       ["start", "--reset"],
@@ -18,13 +18,13 @@ describe("Options without -- before them", () => {
     [["start", "--dir", "elsewhere"], "npm run start -- --dir <folder>"],
     [["run", "structure", "--json"], "npm run structure -- --json"],
     [["run", "chaos", "billing", "--runs", "3"], "npm run chaos -- --runs"],
-  ])("of npm %j are an error that shows the command to type", (args, expected) => {
+  ])("fails for the arguments %j and shows the correct command", (args, expected) => {
     const { status, error } = npm(...args);
     expect(error).toContain(expected);
     expect(status).toBe(1);
   });
 
-  it("are not confused with a setting of npm that has the name of one of our options", () => {
+  it("accepts an npm setting that has the same name as one of our options", () => {
     const { error } = npm("run", "start", "--python=/usr/bin/python3", "--", "--engine", "scripted", "--no-python");
     expect(error).toContain("--engine and --no-python exclude each other");
   });

@@ -67,11 +67,11 @@ describe("The API client", () => {
     expect(await withToken("id-token").guest()).toEqual(session);
   });
 
-  it("sends the last guest ticket to renew a guest session, so that the guest does not count as new", async () => {
+  it("renews a guest session with the previous guest ticket, so that the guest does not count as new", async () => {
     const { guest } = withToken(undefined);
     expect((await guest()).ticket).toBe(session.ticket);
     expect((await guest()).ticket).toBe("ticket-2");
-    // Another visitor of the page's server is a new guest.
+    // A separate client has no ticket and counts as a new guest.
     expect((await withToken(undefined).guest()).ticket).toBe(session.ticket);
   });
 

@@ -61,13 +61,13 @@ describe("A chat", () => {
     expect((await problemOf(collect(wrongKey, { text: "a" }))).code).toBe("unauthorized");
   });
 
-  it("ends after the item whose `done` is true, without reading the job's status or cancelling the job", async () => {
+  it("ends after the item with `done: true`, without a /status or /cancel request", async () => {
     const server = await jobApi({ stream: [{ status: "IN_PROGRESS", items: [{ delta: "あら" }, done] }] });
     await collect(sessionFor(server.url), { text: "a" });
     expect(server.calls).toEqual(["POST /run", "GET /stream/job-1-u1"]);
   });
 
-  it("reads the result from /status when /stream did not deliver the last item", async () => {
+  it("reads the result from /status when /stream did not deliver the final item", async () => {
     const server = await jobApi({
       stream: [{ status: "COMPLETED" }],
       status: { status: "COMPLETED", output: [{ delta: "あら" }, done] },
@@ -167,7 +167,7 @@ describe("A stopped chat", () => {
     await expect.poll(() => server.calls.at(-1)).toBe("POST /cancel/job-1-u1");
   });
 
-  it("throws at once and cancels the job after /run has answered when the signal is aborted during POST /run", async () => {
+  it("throws at once when the signal is aborted during POST /run, and cancels the job after the response", async () => {
     const controller = new AbortController();
     const answer = Promise.withResolvers<void>();
     const server = await jobApi({
@@ -184,7 +184,7 @@ describe("A stopped chat", () => {
     await expect.poll(() => server.calls).toEqual(["POST /run", "POST /cancel/job-1-u1"]);
   });
 
-  it("sends one cancellation, during the abort, so that a page that is left can still send it", async () => {
+  it("sends one cancellation before abort() returns, so that a closing page can still send it", async () => {
     const server = await jobApi(endless);
     const controller = new AbortController();
     const reading = collect(sessionFor(server.url), { text: "a" }, { signal: controller.signal }).catch(
@@ -214,7 +214,7 @@ describe("A stopped chat", () => {
 describe("A job that nobody can cancel", () => {
   const script: JobScript = { stream: [{ status: "COMPLETED", items: [done] }] };
 
-  it("ends by itself, because its policy has the chat's time limit as ttl", async () => {
+  it("ends by itself, because the client sends the chat's time limit as the job's ttl", async () => {
     const server = await jobApi(script);
     await collect(sessionFor(server.url), { text: "a" });
     await collect(sessionFor(server.url), { text: "a" }, { timeoutMs: 60_000 });
@@ -246,7 +246,7 @@ describe("A cancelled reply", () => {
   });
 
   it.each(["/run", "/stream", "/status", "/cancel"])(
-    "never leaves a job that runs on, when the signal is aborted during a %s request",
+    "leaves no job running when the signal is aborted during a %s request",
     async (path) => {
       const server = await jobApi({ stream: [{ status: "IN_PROGRESS", items: [{ delta: "あら" }] }, 502] });
       const controller = new AbortController();

@@ -91,7 +91,7 @@ async function textOf(reply: AsyncIterable<object>): Promise<string> {
 }
 
 describe("A client", () => {
-  it("chats as a guest when nobody is signed in, and as the customer afterwards", async () => {
+  it("chats as a guest before sign-in, and as the customer after sign-in", async () => {
     const { client, calls, signIn } = await open();
     expect(await textOf(client.chat({ text: "こんばんは" }))).toBe("あら");
     await signIn();
@@ -99,7 +99,7 @@ describe("A client", () => {
     expect(calls).toEqual(["POST /auth/guest", "POST /auth/session"]);
   });
 
-  it("opens one session for concurrent callers and further chats, and a new one when its ticket expires", async () => {
+  it("opens one session for concurrent callers and later chats, and a new session when the ticket expires", async () => {
     const { client, calls, state } = await open();
     await Promise.all([client.session(), client.session()]);
     await textOf(client.chat({ text: "a" }));
@@ -111,7 +111,7 @@ describe("A client", () => {
     expect(calls).toHaveLength(3);
   });
 
-  it("tries again after a session that could not be opened", async () => {
+  it("tries to open a session again after a failure", async () => {
     const { client, state } = await open();
     state.delay = async () => {
       state.delay = async () => {};
@@ -124,7 +124,7 @@ describe("A client", () => {
     expect(await retried).toMatchObject({ plan: "free" });
   });
 
-  it("refreshes the ID token and repeats a call when the API rejects the token, as with a wrong clock", async () => {
+  it("refreshes the ID token and repeats the call when the API rejects the token, as with a wrong clock", async () => {
     const { client, state, calls, signIn, domain } = await open();
     await signIn();
     const before = domain.calls.length;
@@ -133,7 +133,7 @@ describe("A client", () => {
     expect(domain.calls.length).toBe(before + 1);
   });
 
-  it("tells sessionLost when the API rejects the ID token and Cognito the refresh, and does not chat as a guest", async () => {
+  it("emits sessionLost and does not chat as a guest when the API rejects the ID token and Cognito rejects the refresh", async () => {
     const { client, state, calls, events, signIn, domain } = await open();
     await signIn();
     state.rejected.add(await tokenOf(client, calls));
@@ -145,7 +145,7 @@ describe("A client", () => {
 });
 
 describe("A customer's chat", () => {
-  it("does not go on as a guest when its session must be renewed and the customer has signed out", async () => {
+  it("does not continue as a guest when its session needs a renewal after the sign-out", async () => {
     const { client, calls, rejectTickets, signIn } = await open();
     await signIn();
     rejectTickets(() => void client.signOut());
@@ -154,10 +154,10 @@ describe("A customer's chat", () => {
   });
 });
 
-describe("A change of the plan", () => {
+describe("A plan change", () => {
   const planChanged = { type: "planChanged", plan: "paid" };
 
-  it("is told once, and the next chat has a session of the new plan", async () => {
+  it("emits one event, and the next chat uses a session of the new plan", async () => {
     const { client, state, events, signIn } = await open();
     await signIn();
     expect((await client.session()).plan).toBe("free");
@@ -168,7 +168,7 @@ describe("A change of the plan", () => {
     expect(events.slice(1)).toEqual([planChanged]);
   });
 
-  it("is told in the other tabs, also by a tab that has just been loaded", async () => {
+  it("emits an event in the other tabs, even when the tab that read the new plan was just loaded", async () => {
     const { tabs, state, signIn } = await open(2);
     await signIn();
     const [returned, other] = tabs;
@@ -180,7 +180,7 @@ describe("A change of the plan", () => {
     expect((await other?.client.session())?.plan).toBe("paid");
   });
 
-  it("is not undone by an earlier reading that answers later", async () => {
+  it("is not undone by an older plan response that arrives later", async () => {
     const { client, state, events, signIn } = await open();
     await signIn();
     await client.session();
@@ -197,8 +197,8 @@ describe("A change of the plan", () => {
   });
 });
 
-describe("A session that began to open before the plan changed", () => {
-  /** Two tabs of a customer with a new plan. The first tab's session is still on its way, with the old plan. */
+describe("A session request that started before the plan changed", () => {
+  /** Opens two tabs of a customer with a new plan. The first tab still waits for a session with the old plan. */
   async function lateSession() {
     const { tabs, state, calls, signIn } = await open(2);
     await signIn();
@@ -215,7 +215,7 @@ describe("A session that began to open before the plan changed", () => {
     return { first, second, calls, late, release };
   }
 
-  it("is not given to a caller after the change", async () => {
+  it("does not give its session to a caller after the change", async () => {
     const { first, late, release } = await lateSession();
     await first.client.sync();
     const next = first.client.session();
@@ -224,7 +224,7 @@ describe("A session that began to open before the plan changed", () => {
     expect((await first.client.session()).plan).toBe("paid");
   });
 
-  it("does not undo the change when another tab has told it", async () => {
+  it("does not undo a plan change that another tab has announced", async () => {
     const { first, second, calls, late, release } = await lateSession();
     await second.client.sync();
     const opened = () => {
@@ -240,8 +240,8 @@ describe("A session that began to open before the plan changed", () => {
   });
 });
 
-describe("On a server", () => {
-  it("a client has nobody signed in and asks for nothing", async () => {
+describe("A client on a server", () => {
+  it("has no customer and cannot start a sign-in", async () => {
     vi.stubGlobal("BroadcastChannel", undefined);
     const settings = { url: "http://localhost:1", clientId: "c", issuer: ISSUER, scopes: ["openid"] };
     const urls = {

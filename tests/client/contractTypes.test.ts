@@ -37,10 +37,10 @@ type MessagesInput = Extract<ChatInput, { messages: unknown }>;
 type Fields<T> = { [Name in keyof T]-?: Exclude<T[Name], undefined> };
 type ContractDone = Extract<RelayItem, { done: true }>;
 type ContractFailure = Extract<RelayItem, { error: unknown }>;
-/** Fields of the last item that only the relay sends, or that the relay and the worker fill differently. */
+/** Fields of the final item that only the relay sends, or that differ between the relay and the worker. */
 type OpenFields = "model" | "provider" | "id" | "attempts" | "restarted";
 
-// `tsc` checks these assertions. A field that was added, removed or changed on one side only is a compile error.
+// `tsc` checks these assertions. A field that only one side adds, removes or changes is a compile error.
 describe("The client's types", () => {
   it("equal the contract's types of plans and limits", () => {
     expectTypeOf<Plan>().toEqualTypeOf<ContractPlan>();
@@ -101,11 +101,11 @@ describe("The contract's schemas", () => {
     ["plan in its grace period", PlanResponse, inGracePeriod],
     ["redirect", RedirectResponse, redirect],
     ["delta", StreamItem, { delta: "あら" } satisfies ChatItem],
-    ["last stream item", StreamItem, doneItem("あら") satisfies ChatItem],
+    ["final stream item", StreamItem, doneItem("あら") satisfies ChatItem],
     ["delta over the relay", RelayItem, { delta: "あら" } satisfies ChatItem],
     ["waiting item", RelayItem, { waiting: true, message: "お待ちくださいね。" } satisfies ChatItem],
     ["restart item", RelayItem, { restart: true } satisfies ChatItem],
-    ["last item over the relay", RelayItem, relayDone("あら") satisfies ChatItem],
+    ["final item over the relay", RelayItem, relayDone("あら") satisfies ChatItem],
   ])("accept the client's %s", (_, schema, answer) => {
     expect(schema.parse(answer)).toEqual(answer);
   });

@@ -37,11 +37,11 @@ export type StreamStep = { status: string; items?: unknown[] } | number;
 
 /** Script of the fake job API. */
 export interface JobScript {
-  /** Responses to the `/stream` polls, in order. Later polls repeat the last status without items. */
+  /** Responses to the `/stream` polls, in order. Later polls repeat the final status without items. */
   stream?: StreamStep[];
   /** Response of `/status/<id>`. */
   status?: unknown;
-  /** Delays the response of `/run`. The job exists already. */
+  /** Delays the response of `/run` after the job was created. */
   beforeAnswer?: () => Promise<void>;
   /** Returns the response that rejects `/run`, or undefined to accept the job. */
   reject?: (ticket: string) => { status: 401 | 429 | 404; body: unknown } | undefined;
@@ -50,8 +50,8 @@ export interface JobScript {
 }
 
 /**
- * Starts a fake of RunPod's job API with scripted responses. It requires the authorization on every request, creates
- * one job id per `/run`, delivers each stream item once, and responds with 404 for an unknown job.
+ * Starts a fake of RunPod's job API with scripted responses. Every request needs the authorization. Each `/run` creates
+ * one job. The fake delivers each stream item only one time. It responds with 404 for an unknown job.
  */
 export async function startJobApi(script: JobScript) {
   const calls: string[] = [];
@@ -115,11 +115,11 @@ export interface HostedDomainSettings {
 interface HostedDomainState {
   /** Makes every `/oauth2/token` request fail with this status. */
   down?: number;
-  /** Runs when a code arrives, before it is used. */
+  /** Runs when a code arrives, before the exchange. */
   beforeExchange?: () => Promise<void>;
   /** Runs when a refresh arrives. */
   beforeRefresh?: () => Promise<void>;
-  /** Runs when a code or a refresh has taken effect and the answer is not sent yet. */
+  /** Runs after a code exchange or a refresh, before the answer is sent. */
   beforeAnswer?: () => Promise<void>;
   /** Claims of the next ID tokens. */
   claims?: object;
@@ -127,7 +127,7 @@ interface HostedDomainState {
 
 /**
  * Starts a fake of Cognito's hosted domain that signs in every visitor. It checks PKCE and accepts each code once. A
- * rotated refresh token stays valid until the test deletes it, as after Cognito's grace period.
+ * replaced refresh token stays valid until the test deletes it, which simulates the end of the grace period.
  */
 export async function startHostedDomain(settings: HostedDomainSettings) {
   const codes = new Map<string, { challenge: string; nonce: string }>();
@@ -156,7 +156,7 @@ export async function startHostedDomain(settings: HostedDomainSettings) {
     const tokensFor = (more: object) => ({
       id_token: idToken({ ...claims, exp: iat + expiresIn, jti: ++issued, ...more, ...state.claims }),
       access_token: "access",
-      // The lifetime of the access token, which is not that of the ID token.
+      // This is the lifetime of the access token. The ID token has a different lifetime.
       expires_in: 86_400,
       token_type: "Bearer",
     });
@@ -197,13 +197,13 @@ export async function startHostedDomain(settings: HostedDomainSettings) {
   return { ...server, calls, refreshTokens, state, signInAt };
 }
 
-/** ID token with an invalid signature, which the client does not verify. */
+/** ID token with an invalid signature. The client does not verify signatures. */
 function idToken(claims: object): string {
   const part = (value: object) => Buffer.from(JSON.stringify(value)).toString("base64url");
   return `${part({ alg: "RS256" })}.${part(claims)}.c2ln`;
 }
 
-/** A browser's storage in memory. */
+/** In-memory double of a browser's storage. */
 export function memoryStorage() {
   const map = new Map<string, string>();
   return {

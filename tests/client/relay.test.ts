@@ -22,7 +22,7 @@ async function collect(session: Session, input: ChatInput, options?: ChatOptions
   return items;
 }
 
-/** Runs a chat that must fail. Returns the error and the items before it. */
+/** Runs a chat that must fail. Returns the error and the items before the error. */
 async function failure(session: Session, options?: ChatOptions) {
   const items: ChatItem[] = [];
   try {
@@ -76,14 +76,14 @@ describe("A chat over the relay", () => {
     expect(second?.body.id).not.toBe(first?.body.id);
   });
 
-  it("reads the same items when the stream arrives in two parts, cut at any byte", async () => {
+  it("reads the same items when the stream arrives in two parts, split at any byte", async () => {
     const events = `\uFEFF:\n\ndata: {"delta":"あら🍶"}\r\n\r\n: ♥\r\rdata: {"delta":\ndata: "\\n"}\n\n`;
     const stream = Buffer.from(`${events}data: ${JSON.stringify(done)}\n\n:\n\n`);
     const server = await relay(async ({ body, response }) => {
       const position = Number(body.request_id);
       response.writeHead(200, { "content-type": "text/event-stream" });
       response.write(stream.subarray(0, position));
-      // Otherwise one TCP segment could carry both parts.
+      // This pause prevents one TCP segment with both parts.
       await new Promise((resolve) => setTimeout(resolve, 2));
       response.end(stream.subarray(position));
     });
@@ -94,7 +94,7 @@ describe("A chat over the relay", () => {
     }
   });
 
-  it("ignores events that are not JSON and items that it does not know", async () => {
+  it("ignores events that are not JSON and items of an unknown kind", async () => {
     const server = await relay(({ send, response }) => {
       send({ delta: "あら" });
       response.write('data: {"delta": \n\ndata: null\n\ndata: {"mood":"glad"}\n\ndata: {"delta":1}\n\n');
@@ -103,7 +103,7 @@ describe("A chat over the relay", () => {
     expect(await collect(server.session(), { text: "a" })).toEqual([{ delta: "あら" }, done]);
   });
 
-  it("ends after the item whose `done` is true, although the stream stays open", async () => {
+  it("ends after the item with `done: true`, although the stream stays open", async () => {
     const server = await relay(({ send }) => send(done));
     expect(await collect(server.session(), { text: "a" })).toEqual([done]);
     await server.chats[0]?.left;
@@ -112,7 +112,7 @@ describe("A chat over the relay", () => {
 });
 
 describe("A chat over the relay that fails", () => {
-  it("throws the error item's code with the text before it, without a cancellation", async () => {
+  it("throws the error item's code and the text so far, and sends no cancellation", async () => {
     const server = await relay(({ send }) => send({ delta: "あら、" }, errorItem("overloaded", "あら、")));
     expect(await problem(server.session())).toMatchObject({
       code: "overloaded",
@@ -122,7 +122,7 @@ describe("A chat over the relay that fails", () => {
     expect(server.cancels).toEqual([]);
   });
 
-  it("gives the text since the last restart as partialText", async () => {
+  it("returns only the text after the newest restart as partialText", async () => {
     const server = await relay(({ send }) =>
       send({ delta: "捨て" }, { restart: true }, { delta: "残す" }, errorItem("timeout")),
     );
@@ -135,17 +135,20 @@ describe("A chat over the relay that fails", () => {
     ["ends", ({ response }) => void response.end()],
     ["is reset", ({ response }) => void response.destroy()],
     ["ends within an event", ({ response }) => void response.end(`data: ${JSON.stringify(done)}\n`)],
-  ])("throws unavailable with the partial text and cancels when the stream %s without a last item", async (_, end) => {
-    const server = await relay(async (chat) => {
-      chat.send({ delta: "あら、" });
-      await new Promise((resolve) => setTimeout(resolve, 20));
-      await end(chat);
-    });
-    const { items, error } = await failure(server.session());
-    expect(items).toEqual([{ delta: "あら、" }]);
-    expect(error).toMatchObject({ code: "unavailable", retryable: true, partialText: "あら、" });
-    await soon(() => server.cancels.map(({ id }) => id)).toEqual([server.chats[0]?.body.id]);
-  });
+  ])(
+    "throws unavailable with the partial text and cancels the chat when the stream %s before the final item",
+    async (_, end) => {
+      const server = await relay(async (chat) => {
+        chat.send({ delta: "あら、" });
+        await new Promise((resolve) => setTimeout(resolve, 20));
+        await end(chat);
+      });
+      const { items, error } = await failure(server.session());
+      expect(items).toEqual([{ delta: "あら、" }]);
+      expect(error).toMatchObject({ code: "unavailable", retryable: true, partialText: "あら、" });
+      await soon(() => server.cancels.map(({ id }) => id)).toEqual([server.chats[0]?.body.id]);
+    },
+  );
 
   it.each<[string, number, unknown, object]>([
     ["the product's error", 429, new ApiError("rate_limited").body, { code: "rate_limited", retryable: true }],
@@ -162,7 +165,7 @@ describe("A chat over the relay that fails", () => {
     ["a function URL's 403", 403, { Message: "Forbidden" }, { code: "unauthorized" }],
     ["a function URL's 413", 413, { Message: "Request Entity Too Large" }, { code: "too_long" }],
     ["a proxy's page", 504, "<html>", { code: "timeout" }],
-  ])("throws a typed problem for %s, without a cancellation", async (_, status, body, expected) => {
+  ])("throws a typed problem for %s, and sends no cancellation", async (_, status, body, expected) => {
     const server = await relay(({ answer }) => answer(status, body));
     expect(await problem(server.session())).toMatchObject(expected);
     expect(server.cancels).toEqual([]);
@@ -172,7 +175,7 @@ describe("A chat over the relay that fails", () => {
     ["700", 700_000],
     [new Date(Date.now() + 3_600_000).toUTCString(), 3_600_000],
     ["soon", undefined],
-  ])("gives Retry-After: %s as retryAfterMs", async (header, expected) => {
+  ])("converts Retry-After: %s to retryAfterMs", async (header, expected) => {
     const server = await relay(({ answer }) =>
       answer(429, new ApiError("rate_limited").body, { "retry-after": header }),
     );
@@ -194,19 +197,19 @@ describe("A chat over the relay that fails", () => {
   });
 });
 
-describe("A silent relay", () => {
+describe("The idle time of a chat over the relay", () => {
   it.each<[string, RelayScript, string | undefined]>([
     ["before the headers", never, undefined],
     ["after a piece of text", halfReply, "あら、"],
     ["within an error body", ({ response }) => void response.writeHead(500).write("{"), undefined],
-  ])("%s ends the chat with timeout", async (_, script, partialText) => {
+  ])("ends the chat with timeout when the relay is silent %s", async (_, script, partialText) => {
     const server = await relay(script);
     const error = await problem(server.session(), { idleTimeoutMs: 150 });
     expect(error).toMatchObject({ code: "timeout", retryable: true, partialText });
     await server.chats[0]?.left;
   });
 
-  it("is cancelled after the idle time", async () => {
+  it("ends with a cancellation of the chat", async () => {
     const server = await relay(halfReply);
     await problem(server.session(), { idleTimeoutMs: 150 });
     await soon(() => server.cancels.length).toBe(1);
@@ -235,7 +238,7 @@ describe("A silent relay", () => {
   });
 });
 
-describe("Ending a chat over the relay early", () => {
+describe("A chat over the relay that the caller stops", () => {
   it("throws the signal's reason, closes the stream and cancels the chat with the same authorization", async () => {
     const server = await relay(halfReply);
     const controller = new AbortController();
@@ -250,7 +253,7 @@ describe("Ending a chat over the relay early", () => {
     await soon(() => server.cancels).toMatchObject([{ id, authorization: "Bearer ticket-1" }]);
   });
 
-  it("cancels the chat before the response's headers", async () => {
+  it("cancels the chat before the response headers arrive", async () => {
     const controller = new AbortController();
     const server = await relay(() => controller.abort(new Error("stopped")));
     const { error } = await failure(server.session(), { signal: controller.signal });
@@ -259,7 +262,7 @@ describe("Ending a chat over the relay early", () => {
     await soon(() => server.cancels.map(({ id }) => id)).toEqual([server.chats[0]?.body.id]);
   });
 
-  it("cancels again while the relay does not know the chat yet", async () => {
+  it("repeats the cancellation while the relay does not know the chat yet", async () => {
     const controller = new AbortController();
     const server = await relay(() => controller.abort());
     server.state.cancelStatus = 404;
@@ -271,7 +274,7 @@ describe("Ending a chat over the relay early", () => {
     expect(server.cancels).toHaveLength(3);
   });
 
-  it.each([429, 503])("cancels again when the cancellation is answered with %d", async (status) => {
+  it.each([429, 503])("repeats the cancellation when the relay answers it with %d", async (status) => {
     const server = await relay(halfReply);
     server.state.cancelStatus = status;
     for await (const _ of chat(server.session(), { text: "a" })) break;
@@ -282,7 +285,7 @@ describe("Ending a chat over the relay early", () => {
     expect(server.cancels).toHaveLength(3);
   });
 
-  it("does not cancel again when the relay has accepted the chat and no longer knows it", async () => {
+  it("does not repeat the cancellation when the relay accepted the chat but no longer knows the chat", async () => {
     const server = await relay(halfReply);
     server.state.cancelStatus = 404;
     for await (const _ of chat(server.session(), { text: "a" })) break;
@@ -291,7 +294,7 @@ describe("Ending a chat over the relay early", () => {
     expect(server.cancels).toHaveLength(1);
   });
 
-  it("throws at once although the cancellation is not answered", async () => {
+  it("throws at once, even without an answer to the cancellation", async () => {
     const controller = new AbortController();
     const server = await relay(halfReply);
     const realFetch = fetch;
@@ -313,7 +316,7 @@ describe("Ending a chat over the relay early", () => {
     await soon(() => server.cancels.length).toBe(1);
   });
 
-  it("yields no further item after an abort, although items have already arrived", async () => {
+  it("yields no further item after an abort, although more items have already arrived", async () => {
     const server = await relay(({ send }) => send({ delta: "一" }, { delta: "二" }, done));
     const controller = new AbortController();
     const items: ChatItem[] = [];
@@ -327,7 +330,7 @@ describe("Ending a chat over the relay early", () => {
     expect(items).toEqual([{ delta: "一" }]);
   });
 
-  it("sends the cancellation during the abort, so that a page that is left can still send it", async () => {
+  it("sends the cancellation before abort() returns, so that a closing page can still send it", async () => {
     const server = await relay(halfReply);
     const requests: { path: string; keepalive: boolean | undefined }[] = [];
     const realFetch = fetch;
@@ -362,15 +365,15 @@ describe("Ending a chat over the relay early", () => {
   });
 });
 
-describe("A page that is left", () => {
-  /** Gives this process the event target of a page. */
+describe("A page that the user leaves", () => {
+  /** Adds a page's event target to this process. */
   function page() {
     const target = new EventTarget();
     vi.stubGlobal("addEventListener", target.addEventListener.bind(target));
     return target;
   }
 
-  it("cancels its chats, which throw a problem that can be retried", async () => {
+  it("cancels its chats, and each chat throws a retryable problem", async () => {
     const target = page();
     const server = await relay(({ send }) => {
       send({ delta: "あら、" });

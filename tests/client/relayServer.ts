@@ -11,7 +11,7 @@ export interface RelayChat {
   response: ServerResponse;
   /** Resolves when the client has closed the connection. */
   left: Promise<void>;
-  /** Sends items as server-sent events, each followed by a comment, as the relay does. */
+  /** Sends items as server-sent events. A comment follows each event, as in the real relay. */
   send(...items: RelayItem[]): void;
   /** Ends the response with a JSON body. */
   answer(status: number, body: unknown, headers?: Record<string, string>): void;
@@ -72,7 +72,7 @@ async function readChat(request: IncomingMessage, response: ServerResponse): Pro
   };
 }
 
-/** Last item of the relay's stream with the reply `text`. */
+/** Final item of the relay's stream with the reply `text`. */
 export function relayDone(text: string) {
   return {
     ...doneItem(text),

@@ -81,14 +81,14 @@ describe("Sign-in", () => {
 });
 
 describe("The ID token", () => {
-  // A token that is valid for 30 s is always in its last minute, so the client refreshes it.
+  // A token with a lifetime of 30 s is always in its final minute, so the client refreshes it.
   async function signedIn() {
     const all = await hosted({ expiresIn: 30 });
     await all.signIn.finishSignIn(all.domain.signInAt(await all.signIn.startSignIn()));
     return all;
   }
 
-  it("is refreshed in its last minute, and only once for concurrent callers", async () => {
+  it("is refreshed in its final minute, and only once for concurrent callers", async () => {
     const { signIn, domain } = await signedIn();
     const [first, second] = await Promise.all([signIn.getIdToken(), signIn.getIdToken()]);
     expect(first).toBe(second);
@@ -104,7 +104,7 @@ describe("The ID token", () => {
     expect(signIn.customer()).toBeUndefined();
   });
 
-  it("is still used in its last minute when Cognito cannot be reached, because it is valid", async () => {
+  it("is still used in its final minute when Cognito cannot be reached", async () => {
     const { signIn, domain } = await signedIn();
     const before = signIn.getIdToken();
     await before;
@@ -124,7 +124,7 @@ describe("The ID token", () => {
     expect(await signIn.getIdToken()).toBeDefined();
   });
 
-  it("lives for the time between its own iat and exp, although the access token lives longer", async () => {
+  it("expires after the time between its iat and exp, even when the access token is valid for longer", async () => {
     const { signIn, domain } = await hosted({ expiresIn: 300 });
     await signIn.finishSignIn(domain.signInAt(await signIn.startSignIn()));
     vi.setSystemTime(Date.now() + 241_000);
@@ -132,7 +132,7 @@ describe("The ID token", () => {
     expect(domain.calls.at(-1)).toMatchObject({ grant_type: "refresh_token" });
   });
 
-  it("lives as long when this device's clock is wrong by some hours", async () => {
+  it("has the same lifetime when the device's clock is wrong by some hours", async () => {
     const { signIn, domain } = await hosted();
     const iat = Math.floor(Date.now() / 1000) - 9 * 3600;
     domain.state.claims = { iat, exp: iat + 3600 };
@@ -141,13 +141,13 @@ describe("The ID token", () => {
     expect(domain.calls).toHaveLength(1);
   });
 
-  it("is replaced when the API has rejected it, also by a caller whose clock is wrong", async () => {
+  it("is replaced after the API rejected it, even when the device's clock is wrong", async () => {
     const { signIn, domain } = await hosted();
     await signIn.finishSignIn(domain.signInAt(await signIn.startSignIn()));
     const rejected = await signIn.getIdToken();
     const next = await signIn.getIdToken(rejected);
     expect(next).not.toBe(rejected);
-    // A second caller with the same rejected token gets the new one without another refresh.
+    // A second caller with the same rejected token gets the new token without another refresh.
     expect(await signIn.getIdToken(rejected)).toBe(next);
     expect(domain.calls).toHaveLength(2);
   });
@@ -161,17 +161,14 @@ describe("The ID token", () => {
     ["exp", { exp: undefined }],
     ["exp", { exp: 1, iat: 2 }],
     ["sub", { sub: undefined }],
-  ])(
-    "is rejected when its %s is wrong, and the refresh token that came with it is revoked: %j",
-    async (claim, claims) => {
-      const { signIn, domain } = await hosted();
-      domain.state.claims = claims;
-      const finished = signIn.finishSignIn(domain.signInAt(await signIn.startSignIn()));
-      await expect(finished).rejects.toMatchObject({ code: "unauthorized", message: expect.stringContaining(claim) });
-      expect(signIn.customer()).toBeUndefined();
-      expect([...domain.refreshTokens]).toEqual([]);
-    },
-  );
+  ])("is rejected when its %s is wrong, and its refresh token is revoked: %j", async (claim, claims) => {
+    const { signIn, domain } = await hosted();
+    domain.state.claims = claims;
+    const finished = signIn.finishSignIn(domain.signInAt(await signIn.startSignIn()));
+    await expect(finished).rejects.toMatchObject({ code: "unauthorized", message: expect.stringContaining(claim) });
+    expect(signIn.customer()).toBeUndefined();
+    expect([...domain.refreshTokens]).toEqual([]);
+  });
 
   it.each([{ iss: "https://other.example" }, { aud: "client2" }, { sub: "user-2" }])(
     "is not replaced by a refreshed token of another user pool, app client or customer: %j",
@@ -194,7 +191,7 @@ describe("The ID token", () => {
 });
 
 describe("Two tabs that share a sign-in with refresh token rotation", () => {
-  /** Two tabs with one storage, both signed in. Every ID token is in its last minute, so each call refreshes. */
+  /** Opens two signed-in tabs with one storage. Every ID token is in its final minute, so each call refreshes. */
   async function twoTabs() {
     const { domain, options, storage, signIn: first } = await hosted({ expiresIn: 30, rotation: true });
     await first.finishSignIn(domain.signInAt(await first.startSignIn()));
@@ -203,7 +200,7 @@ describe("Two tabs that share a sign-in with refresh token rotation", () => {
     return { domain, first, second: createSignIn(options), stored };
   }
 
-  it("stay signed in when each refreshes after the grace period of the other's refresh", async () => {
+  it("stay signed in when each tab refreshes after the grace period of the other tab's refresh", async () => {
     const { domain, first, second, stored } = await twoTabs();
     for (const tab of [first, second, second, first, second]) {
       const before = stored()?.refreshToken ?? "";
@@ -213,12 +210,12 @@ describe("Two tabs that share a sign-in with refresh token rotation", () => {
     expect(stored()?.refreshToken).toBe(`refresh-${1 + 5}`);
   });
 
-  it("have the same tokens after they refreshed at the same moment", async () => {
+  it("have the same tokens after two simultaneous refreshes", async () => {
     const { domain, first, second, stored } = await twoTabs();
     await Promise.all([first.getIdToken(), second.getIdToken()]);
     const refreshes = domain.calls.filter(({ grant_type }) => grant_type === "refresh_token");
     expect(refreshes.slice(0, 2).map(({ refresh_token }) => refresh_token)).toEqual(["refresh-1", "refresh-1"]);
-    // The grace periods of all replaced tokens end.
+    // Ends the grace periods of all replaced tokens.
     const last = stored()?.refreshToken ?? "";
     domain.refreshTokens.clear();
     domain.refreshTokens.add(last);
@@ -226,7 +223,7 @@ describe("Two tabs that share a sign-in with refresh token rotation", () => {
     expect(await second.getIdToken()).toBeDefined();
   });
 
-  it("stay signed in when one sends a token that the other has replaced long ago", async () => {
+  it("stay signed in when one tab sends a token that the other tab replaced long ago", async () => {
     const { domain, first, second } = await twoTabs();
     const { promise: released, resolve: release } = Promise.withResolvers<void>();
     const { promise: arrived, resolve: arrive } = Promise.withResolvers<void>();
@@ -245,7 +242,7 @@ describe("Two tabs that share a sign-in with refresh token rotation", () => {
     expect(second.customer()).toBeDefined();
   });
 
-  it("are both signed out when one signs out, also while the other refreshes", async () => {
+  it("are both signed out when one tab signs out, even while the other tab refreshes", async () => {
     const { domain, first, second, stored } = await twoTabs();
     const { promise: released, resolve: release } = Promise.withResolvers<void>();
     const { promise: arrived, resolve: arrive } = Promise.withResolvers<void>();
@@ -259,7 +256,7 @@ describe("Two tabs that share a sign-in with refresh token rotation", () => {
     release();
     expect(await late).toBeUndefined();
     expect([first.customer(), stored()]).toEqual([undefined, null]);
-    // The refresh token that came too late is revoked as well.
+    // The refresh token that arrived after the sign-out is revoked as well.
     expect([...domain.refreshTokens]).toEqual([]);
   });
 
@@ -291,7 +288,7 @@ describe("A corrupt stored sign-in", () => {
     '{"id":"1","idToken":"a.b.c","expiresAt":9999999999999}',
     '{"id":"1","idToken":"a.bnVsbA.c","expiresAt":9999999999999}',
     "[null]",
-  ])("counts as signed out and is removed, also by signOut: %s", async (text) => {
+  ])("counts as signed out and is removed, and sign-out and sign-in still work: %s", async (text) => {
     const { signIn, storage } = await hosted();
     storage.setItem("snack-misaki.tokens.client1", text);
     storage.setItem("snack-misaki.sign-in.client1", text);
@@ -312,7 +309,7 @@ describe("Sign-in options", () => {
     expect(await signIn.finishSignIn(domain.signInAt(url.href))).toBeDefined();
   });
 
-  it("pass lang and prompt to the hosted pages, and neither by default", async () => {
+  it("add lang and prompt to the URL of the hosted page, but only when they are set", async () => {
     const { signIn } = await hosted();
     const query = new URL(await signIn.startSignIn({ lang: "ja", prompt: "login" })).searchParams;
     expect([query.get("lang"), query.get("prompt")]).toEqual(["ja", "login"]);
@@ -361,7 +358,7 @@ describe("The requests of a sign-in", () => {
 });
 
 describe("finishSignIn", () => {
-  it("gives both callers the customer when it is called twice at once, as React's strict mode does", async () => {
+  it("returns the customer to both callers when it is called twice at once, as in React's strict mode", async () => {
     const { signIn, domain } = await hosted();
     const callback = domain.signInAt(await signIn.startSignIn());
     const [first, second] = await Promise.all([signIn.finishSignIn(callback), signIn.finishSignIn(callback)]);
@@ -369,7 +366,7 @@ describe("finishSignIn", () => {
     expect(domain.calls).toHaveLength(1);
   });
 
-  it("gives the customer again when the callback page is reloaded", async () => {
+  it("returns the customer again when the callback page is reloaded", async () => {
     const { signIn, domain, options } = await hosted();
     const callback = domain.signInAt(await signIn.startSignIn());
     const customer = await signIn.finishSignIn(callback);
@@ -398,7 +395,7 @@ describe("finishSignIn", () => {
     expect(await signIn.finishSignIn(callback)).toMatchObject({ sub: "user-1" });
   });
 
-  it("does not undo a sign-out that came while the code was exchanged, and revokes the late token", async () => {
+  it("does not undo a sign-out that happens during the code exchange, and revokes the late token", async () => {
     const { signIn, domain, storage } = await hosted();
     const callback = domain.signInAt(await signIn.startSignIn());
     domain.state.beforeAnswer = async () => void (await signIn.signOut());
@@ -409,7 +406,7 @@ describe("finishSignIn", () => {
   });
 
   it.each(["", "&state=x"])(
-    "tells only the error code of an error callback without a known state, when a sign-in is pending: %j",
+    "reports only the error code of an error callback with an unknown state while a sign-in is pending: %j",
     async (state) => {
       const { signIn } = await hosted();
       await signIn.startSignIn();
@@ -421,7 +418,7 @@ describe("finishSignIn", () => {
     },
   );
 
-  it("accepts the callback URL without its origin, as a router gives it", async () => {
+  it("accepts a callback URL without an origin, as routers pass it", async () => {
     const { signIn, domain } = await hosted();
     const callback = domain.signInAt(await signIn.startSignIn());
     const { pathname, search } = new URL(callback);
@@ -429,7 +426,7 @@ describe("finishSignIn", () => {
   });
 
   it.each(["/callback", "", "http://", "/callback?code=1&state=x"])(
-    "rejects with ApiProblem, and does not throw, for a URL of no pending sign-in: %j",
+    "returns a promise that rejects with ApiProblem for a URL without a pending sign-in: %j",
     async (callback) => {
       const { signIn } = await hosted();
       const finished = signIn.finishSignIn(callback);
@@ -437,7 +434,7 @@ describe("finishSignIn", () => {
     },
   );
 
-  it("does not repeat the text of an error callback when this browser has started no sign-in", async () => {
+  it("does not repeat the error text of a callback when this browser did not start a sign-in", async () => {
     const { signIn } = await hosted();
     const callback = `${settings.redirectUri}?error=x&error_description=Call+0120`;
     const error = await signIn.finishSignIn(callback).catch((reason: unknown) => reason);
@@ -465,14 +462,14 @@ describe("A browser that refuses storage", () => {
     },
   };
 
-  it("fails the start of a sign-in with advice when the storage is full", async () => {
+  it("makes the start of a sign-in fail with advice when the storage is full", async () => {
     const { options } = await hosted();
     const start = createSignIn({ ...options, storage: full }).startSignIn();
     await expect(start).rejects.toMatchObject({ name: "ApiProblem", code: "unavailable", retryable: false });
     await expect(start).rejects.toThrow(/Allow this page to store data/);
   });
 
-  it("fails the start of a sign-in with advice when the page may not use localStorage at all", async () => {
+  it("makes the start of a sign-in fail with advice when the page may not use localStorage", async () => {
     const { storage: _, ...options } = (await hosted()).options;
     const forbidden = () => {
       throw new DOMException("Access is denied for this document.", "SecurityError");
@@ -490,7 +487,7 @@ describe("A browser that refuses storage", () => {
     expect(await signIn.signOut()).toContain("/logout?");
   });
 
-  it("keeps the customer signed in until the page is left when the storage fills up during the sign-in", async () => {
+  it("keeps the customer signed in on this page when the storage becomes full during the sign-in", async () => {
     const { domain, options, storage } = await hosted();
     const signIn = createSignIn({
       ...options,
@@ -506,7 +503,7 @@ describe("A browser that refuses storage", () => {
     expect(signIn.customer()).toBeUndefined();
   });
 
-  it("starts no sign-in without crypto.subtle, as on a page over http, and says what to do", async () => {
+  it("makes the start of a sign-in fail with advice without crypto.subtle, as on an http page", async () => {
     const { signIn } = await hosted();
     vi.stubGlobal("crypto", { getRandomValues: crypto.getRandomValues.bind(crypto) });
     await expect(signIn.startSignIn()).rejects.toMatchObject({ name: "ApiProblem", code: "unavailable" });
@@ -515,7 +512,7 @@ describe("A browser that refuses storage", () => {
 });
 
 describe("Another tab", () => {
-  /** Two tabs with the events that each of them has told. */
+  /** Opens two tabs and records the events that each tab emits. */
   async function tabs(change: Partial<HostedDomainSettings> = {}) {
     const { domain, options, signIn: first } = await hosted(change);
     const second = createSignIn(options);
@@ -526,7 +523,7 @@ describe("Another tab", () => {
     return { domain, options, first, second, events, otherEvents, signIn };
   }
 
-  it("sees a sign-in and a sign-out without a click", async () => {
+  it("follows a sign-in and a sign-out without user action", async () => {
     const { first, second, events, otherEvents, signIn } = await tabs();
     await signIn();
     await expect.poll(() => otherEvents).toEqual(["signedIn"]);
@@ -537,7 +534,7 @@ describe("Another tab", () => {
     expect(events).toEqual(["signedIn", "signedOut"]);
   });
 
-  it("is told that the sign-in was lost when Cognito rejects the refresh", async () => {
+  it("gets sessionLost when Cognito rejects the refresh", async () => {
     const { domain, first, events, otherEvents, signIn } = await tabs({ expiresIn: 30 });
     await signIn();
     domain.refreshTokens.clear();
@@ -546,7 +543,7 @@ describe("Another tab", () => {
     expect(events).toEqual(["signedIn", "sessionLost"]);
   });
 
-  it("with its own storage is signed out too, when it has a copy of the same sign-in", async () => {
+  it("with a separate storage is signed out too when it has a copy of the same sign-in", async () => {
     const { domain, options, first, signIn } = await tabs();
     await signIn();
     const copy = memoryStorage();
@@ -559,7 +556,7 @@ describe("Another tab", () => {
     expect(stranger.customer()).toBeDefined();
   });
 
-  it("keeps a new sign-in when the message of the sign-out before it arrives late", async () => {
+  it("keeps a new sign-in when the message about the earlier sign-out arrives late", async () => {
     const { first, second, otherEvents, signIn } = await tabs();
     await signIn();
     await first.signOut();
@@ -569,7 +566,7 @@ describe("Another tab", () => {
     expect(second.customer()).toBeDefined();
   });
 
-  it("is noticed when its tokens arrive after its message, as between two processes of a browser", async () => {
+  it("gets the event even when the tokens arrive after the message, as between two browser processes", async () => {
     const page = new EventTarget();
     vi.stubGlobal("addEventListener", page.addEventListener.bind(page));
     const { domain, options, first, otherEvents } = await tabs();
@@ -578,7 +575,7 @@ describe("Another tab", () => {
     const told: string[] = [];
     second.subscribe(({ type }) => told.push(type));
     await first.finishSignIn(domain.signInAt(await first.startSignIn()));
-    // All channels have the message now.
+    // All channels have delivered the message now.
     await expect.poll(() => otherEvents).toEqual(["signedIn"]);
     expect(told).toEqual([]);
     const key = "snack-misaki.tokens.client1";
@@ -587,7 +584,7 @@ describe("Another tab", () => {
     await expect.poll(() => told).toEqual(["signedIn"]);
   });
 
-  it("is noticed by a page that comes back from the browser's cache of left pages", async () => {
+  it("gets a missed event when it returns from the back/forward cache", async () => {
     const page = new EventTarget();
     vi.stubGlobal("addEventListener", page.addEventListener.bind(page));
     vi.stubGlobal("BroadcastChannel", undefined);
@@ -599,7 +596,7 @@ describe("Another tab", () => {
     expect(second.customer()).toBeDefined();
   });
 
-  it("stops being told after it has unsubscribed, and a listener that throws does not fail the sign-in", async () => {
+  it("gets no event after it has unsubscribed, and a throwing listener does not fail the sign-in", async () => {
     const { first, otherEvents, second, signIn } = await tabs();
     const errors: unknown[] = [];
     vi.stubGlobal("queueMicrotask", (run: () => void) => {
@@ -620,7 +617,7 @@ describe("Another tab", () => {
     expect(errors).toHaveLength(1);
   });
 
-  it("is not told of an event that it had not received when it unsubscribed", async () => {
+  it("gets no event that is not yet delivered when it unsubscribes", async () => {
     const { first, events, signIn } = await tabs();
     await signIn();
     const told: string[] = [];
@@ -634,7 +631,7 @@ describe("Another tab", () => {
 });
 
 describe("Sign-out", () => {
-  it("is not undone by the answer of a refresh that arrives later", async () => {
+  it("is not undone by a refresh answer that arrives later", async () => {
     const { signIn, domain, storage } = await hosted({ expiresIn: 30, rotation: true });
     await signIn.finishSignIn(domain.signInAt(await signIn.startSignIn()));
     domain.state.beforeAnswer = async () => void (await signIn.signOut());
@@ -643,7 +640,7 @@ describe("Sign-out", () => {
     expect([...domain.refreshTokens]).toEqual([]);
   });
 
-  it("followed by another sign-in keeps that one when a refresh of the first answers last", async () => {
+  it("and a following sign-in are not undone by a late refresh answer of the old sign-in", async () => {
     const { signIn, domain } = await hosted({ expiresIn: 30 });
     await signIn.finishSignIn(domain.signInAt(await signIn.startSignIn()));
     domain.state.beforeRefresh = async () => {

@@ -9,7 +9,7 @@ function parse(...chunks: Uint8Array[]): string[] {
   return chunks.flatMap(createEventParser());
 }
 
-/** Cuts bytes before each of the positions. */
+/** Splits a stream before each position. */
 function cut(stream: Uint8Array, positions: number[]): Uint8Array[] {
   const sorted = [0, ...positions.toSorted((one, other) => one - other), stream.length];
   return sorted.slice(1).map((end, index) => stream.slice(sorted[index], end));
@@ -19,25 +19,29 @@ describe("The event parser", () => {
   it.each([
     ["one event", "data: a\n\n", ["a"]],
     ["a value without a space after the colon", "data:a\n\n", ["a"]],
-    ["a value that begins with two spaces: it removes one", "data:  a\n\n", [" a"]],
-    ["data in several lines: it joins them with a line feed", "data: a\ndata: b\ndata\n\n", ["a\nb\n"]],
+    ["a value that begins with two spaces, and removes one space", "data:  a\n\n", [" a"]],
+    ["data in several lines, and joins the lines with a line feed", "data: a\ndata: b\ndata\n\n", ["a\nb\n"]],
     ["an empty value", "data:\n\n", [""]],
-    ["comments between and inside events: it ignores them", ":\n\n: hi\ndata: a\n:x\ndata: b\n\n:\n\n", ["a\nb"]],
-    ["other fields: it ignores them", "event: x\nid: 1\nretry: 5\nfoo\ndatax: 1\ndata: a\n\n", ["a"]],
-    ["an event without data: it ignores it", "event: x\n\ndata: a\n\n", ["a"]],
+    ["a stream with comments, and ignores the comments", ":\n\n: hi\ndata: a\n:x\ndata: b\n\n:\n\n", ["a\nb"]],
+    [
+      "an event with other fields, and ignores these fields",
+      "event: x\nid: 1\nretry: 5\nfoo\ndatax: 1\ndata: a\n\n",
+      ["a"],
+    ],
+    ["a stream with an event without data, and ignores this event", "event: x\n\ndata: a\n\n", ["a"]],
     ["CR LF", "data: a\r\ndata: b\r\n\r\ndata: c\r\n\r\n", ["a\nb", "c"]],
     ["CR", "data: a\rdata: b\r\rdata: c\r\r", ["a\nb", "c"]],
-    ["a byte order mark at the start: it removes it", "\uFEFFdata: a\n\n", ["a"]],
-    ["a byte order mark inside a value: it keeps it", "data: \uFEFFa\n\n", ["\uFEFFa"]],
-    ["an event that the stream does not complete: it ignores it", "data: a\n\ndata: b\n", ["a"]],
-    ["a line separator of Unicode in the value", "data: a\u2028b\n\n", ["a\u2028b"]],
+    ["a byte order mark at the start, and removes the mark", "\uFEFFdata: a\n\n", ["a"]],
+    ["a byte order mark inside a value, and keeps the mark", "data: \uFEFFa\n\n", ["\uFEFFa"]],
+    ["a stream with an incomplete event at its end, and ignores this event", "data: a\n\ndata: b\n", ["a"]],
+    ["a Unicode line separator in the value", "data: a\u2028b\n\n", ["a\u2028b"]],
     ["a colon in the value", 'data: {"delta":"a: b"}\n\n', ['{"delta":"a: b"}']],
   ])("reads %s", (_, text, expected) => {
     expect(parse(bytes(text))).toEqual(expected);
     expect(parse(...cut(bytes(text), [...bytes(text).keys()]))).toEqual(expected);
   });
 
-  it("returns an event with the chunk that ends its empty line, also when that line ends with CR", () => {
+  it("returns an event as soon as a chunk completes the empty line, even when the empty line ends with CR", () => {
     const parser = createEventParser();
     expect(parser(bytes("data: a\r"))).toEqual([]);
     expect(parser(bytes("\r"))).toEqual(["a"]);
@@ -76,7 +80,7 @@ describe("The event parser", () => {
   });
 });
 
-/** Data of the events in a whole stream, read by a library. */
+/** Parses a whole stream with a library. Returns the data of the events. */
 function otherParser(text: string): string[] {
   const events: string[] = [];
   // The library waits for the character after a final CR.

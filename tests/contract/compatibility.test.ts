@@ -253,7 +253,7 @@ const incompatibleChanges: Record<string, Change> = {
   "a text that differs from the deltas": (item) => (item.text ? { ...item, text: `${item.text}。` } : item),
   "an empty text": replaced("text", ""),
   "an empty delta": replaced("delta", ""),
-  "done before the last item": (item, isLast) => (item.delta && !isLast ? { ...item, done: true } : item),
+  "done before the final item": (item, isLast) => (item.delta && !isLast ? { ...item, done: true } : item),
   "done false": replaced("done", false),
   "the opposite value of retryable": (item) =>
     item.error ? { error: { ...item.error, retryable: !item.error.retryable } } : item,

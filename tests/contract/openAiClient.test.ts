@@ -45,7 +45,7 @@ describe("OpenAI's client with the Python worker", needsPython, () => {
     expect(second.choices[0]?.message.content).toMatch(/ふふ|いいのよ/);
   });
 
-  it("streams a reply and receives the usage in the last event", async () => {
+  it("streams a reply and receives the usage in the final event", async () => {
     const chunks = await Array.fromAsync(
       await client.chat.completions.create(askStream({ stream_options: { include_usage: true } })),
     );

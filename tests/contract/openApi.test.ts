@@ -10,47 +10,47 @@ import { createProgram } from "../../verify/openapi/handlers";
 
 const current = (): OpenApi => structuredClone(openApi());
 
-describe("The OpenAPI document and its last release", () => {
+describe("The OpenAPI document", () => {
   const released = JSON.parse(readFileSync("tests/contract/released/openapi-0.1.0.json", "utf8")) as OpenApi;
 
-  it("have no breaking change between them", () => {
+  it("has no breaking change since the newest release", () => {
     expect(breakingChanges(released, current())).toEqual([]);
   });
 
   it.each<[string, (document: OpenApi) => void, string]>([
-    ["a removed operation", ({ paths }) => delete paths["/billing/plan"], "GET /billing/plan: is removed"],
+    ["an operation is removed", ({ paths }) => delete paths["/billing/plan"], "GET /billing/plan: is removed"],
     [
-      "a field of an answer that is removed",
+      "a response field is removed",
       ({ components }) => Object.assign(schemaOf(components, "RedirectResponse"), { properties: {}, required: [] }),
       "POST /billing/portal: 200: body.url may be missing",
     ],
     [
-      "a field of an answer that becomes optional",
+      "a response field becomes optional",
       ({ components }) => schemaOf(components, "SessionResponse").required?.splice(0, 1),
       "POST /auth/guest: 200: body.user_id may be missing",
     ],
     [
-      "a field of an answer with another type",
+      "a response field gets another type",
       ({ components }) =>
         Object.assign(schemaOf(components, "ChatReply").properties?.attempts ?? {}, { type: "string" }),
       "POST /chat: 200: body.attempts is string instead of integer",
     ],
     [
-      "an error without its code",
+      "the error code becomes optional",
       ({ components }) => schemaOf(components, "Error").required?.pop(),
       "Error: body.error may be missing",
     ],
     [
-      "a value that a request may no longer have",
+      "a request field loses an allowed value",
       ({ components }) => schemaOf(components, "CheckoutRequest").properties?.plan?.enum?.pop(),
       "POST /billing/checkout: body.plan refuses vip",
     ],
     [
-      "a field that a request must have",
+      "a request field becomes required",
       ({ components }) => Object.assign(schemaOf(components, "WorkerInput"), { required: ["ticket"] }),
       "POST /run: body.input.ticket may be missing",
     ],
-  ])("differ by %s", (_, change, found) => {
+  ])("has a breaking change when %s", (_, change, found) => {
     const changed = current();
     change(changed);
     expect(breakingChanges(current(), changed)).toContain(found);
@@ -97,7 +97,7 @@ describe("The types that openapi-typescript generates from the document", () => 
     export type Done = ChatDone;
   `;
 
-  /** Compile errors of the client's types beside the types generated from a document. */
+  /** Compiles the client's types together with the types generated from a document. Returns the compile errors. */
   async function errorsWith(document: OpenApi): Promise<string[]> {
     const types = astToString(await openapiTS(document as unknown as OpenAPI3));
     const program = createProgram(root, ["contract/use.ts"], {
@@ -112,7 +112,7 @@ describe("The types that openapi-typescript generates from the document", () => 
     expect(await errorsWith(current())).toEqual([]);
   });
 
-  it("refuse client/types.ts when the document loses a field", async () => {
+  it("reject client/types.ts when the document loses a field", async () => {
     const changed = current();
     schemaOf(changed.components, "SessionResponse").required?.splice(0, 1);
     expect(await errorsWith(changed)).toHaveLength(2);

@@ -6,7 +6,7 @@ import { dependency } from "../../functions/lib/dependency";
 afterEach(() => void vi.restoreAllMocks());
 
 describe("A scheduled function that fails", () => {
-  it("logs every nested cause before it throws, because Lambda logs only the message for customers", async () => {
+  it("logs every nested cause before it throws an error without these causes", async () => {
     const log = vi.spyOn(console, "error").mockImplementation(() => {});
     const refused = new TypeError("fetch failed", { cause: new Error("connect ECONNREFUSED 127.0.0.1:9") });
     const run = logCauses(() => dependency("parameter store", Promise.reject(refused)));

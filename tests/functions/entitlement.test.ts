@@ -215,7 +215,7 @@ table("entitlement with an unknown price", [
     free("unknown_price"),
   ],
   [
-    "keeps the plan that the price had when it was known",
+    "keeps the plan of a price that has become unknown",
     knowing(having({ price_ids: ["price_old_vip"] }), "vip", "price_old_vip"),
     middle,
     { ...paid("unknown_price", end), plan: "vip" },
@@ -265,18 +265,18 @@ table("entitlement while collection is paused", [
   ],
 ]);
 
-// Stripe's invoice after a change of plan has a line for the rest of the old period and one for the new period.
+// After a plan change, Stripe's invoice has two lines: the unused part of the old period, and the new period.
 const restOfPeriod = { price_id: "price_paid", invoiced: start, until: middle };
 const newPeriod = { price_id: "price_paid", invoiced: start, until: end };
 table("entitlement while collection is paused, after an invoice for two periods", [
   [
-    "lasts until the end of the later period when that period is last in the list",
+    "lasts until the end of the later period when the list ends with that period",
     having({ collection_paused: true, paid: [restOfPeriod, newPeriod] }),
     middle + 1,
     paid("subscription", end),
   ],
   [
-    "lasts until the end of the later period when that period is first in the list",
+    "lasts until the end of the later period when the list starts with that period",
     having({ collection_paused: true, paid: [newPeriod, restOfPeriod] }),
     middle + 1,
     paid("subscription", end),
@@ -286,13 +286,13 @@ table("entitlement while collection is paused, after an invoice for two periods"
 const unpaidUpgrade = { ...renewed, price_ids: ["price_vip"], period_start: middle, unpaid_since: middle };
 table("entitlement after an upgrade to vip whose payment failed", [
   [
-    "is the last plan that was paid, never vip, during the grace period",
+    "is the plan of the newest paid invoice, not vip, during the grace period",
     having({ ...unpaidUpgrade, ...paidUntil(middle + DAY) }),
     middle + 1,
     paid("grace", middle + 7 * DAY, { graceUntil: date(middle + 7 * DAY) }),
   ],
   [
-    "is the last plan that was paid until the end of its period when the grace period ends earlier",
+    "is the plan of the newest paid invoice until its period ends when the grace period ends earlier",
     having({ ...unpaidUpgrade, ...paidUntil(end) }),
     middle + 7 * DAY,
     paid("subscription", end),
@@ -310,13 +310,13 @@ table("entitlement after an upgrade to vip whose payment failed", [
     free("past_due"),
   ],
   [
-    "is vip when the last paid invoice was an earlier one for vip",
+    "is vip when the newest paid invoice was also for vip",
     having({ ...unpaidUpgrade, ...paidUntil(middle, "price_vip") }),
     middle + 1,
     { ...paid("grace", middle + 7 * DAY, { graceUntil: date(middle + 7 * DAY) }), plan: "vip" },
   ],
   [
-    "is paid after a change to the lower plan, although vip was paid last",
+    "is paid after a change to the lower plan, although the newest paid invoice was for vip",
     having({ ...unpaidUpgrade, price_ids: ["price_paid"], ...paidUntil(middle, "price_vip") }),
     middle + 1,
     paid("grace", middle + 7 * DAY, { graceUntil: date(middle + 7 * DAY) }),
@@ -419,7 +419,7 @@ table("entitlement with a dispute", [
     free("disputed"),
   ],
   [
-    "is free while a dispute from before the subscription's creation is open",
+    "is free during an open dispute that is older than the subscription",
     disputed("needs_response", start - 1),
     middle,
     free("disputed"),
@@ -450,7 +450,7 @@ table("entitlement with several subscriptions or grants", [
     paid("subscription", end + DAY),
   ],
   [
-    "is paid when the newest subscription has ended and an older one is live",
+    "is paid when the newest subscription has ended and an older subscription is live",
     having({ status: "canceled" }, {}),
     middle,
     paid("subscription", end),
@@ -512,7 +512,7 @@ describe("graceDays", () => {
 });
 
 describe("currentSubscription", () => {
-  it("prefers a paid subscription to a newer incomplete one", () => {
+  it("prefers a paid subscription to a newer incomplete subscription", () => {
     const paid = having({ status: "incomplete" }, { id: "sub_2" });
     expect(currentSubscription(paid, date(middle), policy)?.id).toBe("sub_2");
     expect(
@@ -527,7 +527,7 @@ describe("currentSubscription", () => {
     expect(currentSubscription(vip, date(middle), policy)?.id).toBe("sub_2");
   });
 
-  it("returns the newest live subscription, or the last ended subscription when none is live", () => {
+  it("returns the newest live subscription, or the most recently ended subscription when no subscription is live", () => {
     expect(currentSubscription(having({}, { id: "sub_2" }), date(middle), policy)?.id).toBe("sub_1");
     expect(currentSubscription(having({ status: "canceled" }, { id: "sub_2" }), date(middle), policy)?.id).toBe(
       "sub_2",

@@ -41,7 +41,7 @@ beforeAll(async () => {
   const account = { get: () => parameter, list: () => [], arn: () => "arn" } as unknown as AwsAccount;
   ssm = await startSsm(account, new Events());
   vi.stubEnv("AWS_ENDPOINT_URL_SSM", ssm.url);
-  // API Gateway in front of the function, so that the browser client can call it.
+  // This server replaces API Gateway, so that the browser client can call the function.
   gateway = await serve("API", 0, async (request) => {
     const { statusCode, body } = await call(request.headers.get("authorization") ?? undefined);
     return new Response(body as string, { status: statusCode });
@@ -91,13 +91,13 @@ async function bringGuests(count: number): Promise<void> {
 }
 
 describe("The metric of sessions", () => {
-  it("counts a session that the guest gets", async () => {
+  it("counts a successful guest session", async () => {
     using metrics = recordMetrics();
     expect(await statusOf()).toBe(200);
     expect(metrics.lines).toEqual([{ Sessions: 1, plan: "free" }]);
   });
 
-  it("counts no session that is refused, or that has no ticket because its key cannot be read", async () => {
+  it("does not count a refused session, or a session whose signing key cannot be read", async () => {
     vi.spyOn(console, "error").mockImplementation(() => {});
     await bringGuests(LIMIT);
     using metrics = recordMetrics();

@@ -22,7 +22,7 @@ describe("The household of an address", () => {
     ["2001:db8::1", "2001:db9::1"],
     ["::ffff:192.0.2.1", "::ffff:192.0.2.2"],
     ["192.0.2.1", "192.0.2.2"],
-    // The last 32 bits of another prefix are not an IPv4 address.
+    // After another prefix, the final 32 bits are not an IPv4 address.
     ["64:ff9b::192.0.2.1", "192.0.2.1"],
   ])("differs for %s and %s", (one, other) => {
     expect(householdHash(one)).not.toBe(householdHash(other));

@@ -1,6 +1,6 @@
 import { METRICS_NAMESPACE } from "../../functions/lib/metrics";
 
-/** Metrics that functions publish while the recording lasts. */
+/** Metrics that functions publish during a recording. */
 export interface Recording extends Disposable {
   /** Metrics and dimensions of each line. */
   lines: Record<string, number | string>[];

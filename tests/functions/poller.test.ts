@@ -11,14 +11,14 @@ import { type Database, openDatabase } from "../tables/tables";
 import { type Recording, recordMetrics } from "./metricLines";
 import { createTicketKeys } from "./ticketKeys";
 
-// The poller with a real table, a real Parameter Store and a RunPod whose routes fail on demand.
+// These tests run the poller with a real table, a real Parameter Store and a RunPod double whose routes fail on demand.
 let database: Database;
 let ssm: Listening;
 let runpod: Listening;
 let key: JWK;
 let settings: Settings;
 let metrics: Recording;
-/** Ends of the paths that answer 500. */
+/** Path suffixes that the RunPod double answers with 500. */
 let failing: string[];
 /** Paths of the requests. */
 let asked: string[];
@@ -105,7 +105,7 @@ describe("The poller", () => {
     ["rollout", "/releases", "RolloutPercent"],
     ["costs", "/billing/serverless", "HourlyUsd"],
   ])(
-    "publishes everything else when the part %s is unreadable, and names it in one line",
+    "publishes all other metrics when it cannot read %s, and logs one line with this name",
     async (part, path, metric) => {
       failing = [path];
       await create(settings)();
@@ -117,7 +117,7 @@ describe("The poller", () => {
     },
   );
 
-  it("reads the costs once in each hour, and again in the next minute when they were unreadable", async () => {
+  it("reads the costs once an hour, and retries in the next minute after a failure", async () => {
     vi.useFakeTimers({ toFake: ["Date"], now: new Date("2026-11-22T12:10:00Z") });
     const poll = create(settings);
     const reads = () => asked.filter((path) => path.includes("/billing/")).length;
@@ -134,7 +134,7 @@ describe("The poller", () => {
     expect(reads()).toBe(6);
   });
 
-  it("finishes the other parts before it fails", async () => {
+  it("publishes the metrics and sends the keep-alive jobs before it fails", async () => {
     await expect(create({ ...settings, tokenExpiryParameter: "/missing" })()).rejects.toMatchObject({
       code: "unavailable",
     });
@@ -144,7 +144,7 @@ describe("The poller", () => {
 });
 
 describe("A keep-alive job", () => {
-  it("is sent in the first run, with a ticket of its kind, and not in the next run", async () => {
+  it("is sent in the first run with a keep-alive ticket, and is not sent in the next run", async () => {
     const poll = create(settings);
     await poll();
     await poll();
@@ -158,7 +158,7 @@ describe("A keep-alive job", () => {
     expect(jobs).toHaveLength(2);
   });
 
-  it("that RunPod refuses is sent again after ten minutes, and the alarm has RunPod's answer", async () => {
+  it("is sent again ten minutes after RunPod refused it, and the alarm contains RunPod's answer", async () => {
     vi.useFakeTimers({ toFake: ["Date"], now: new Date("2026-11-22T12:10:00Z") });
     const poll = create(settings);
     failing = ["/run"];

@@ -81,7 +81,7 @@ describe("registryRefresh", () => {
     expect(runpod.count("updateRegistryAuth")).toBe(2);
   });
 
-  it("repeats an AWS call while AWS still denies it to a new role", async () => {
+  it("retries an AWS call that AWS still denies to a new role", async () => {
     credentials();
     const denied = new Set(["AmazonSSM.GetParameters", "AmazonSSM.PutParameter"]);
     const ssmUrl = String(process.env.AWS_ENDPOINT_URL_SSM);

@@ -36,7 +36,7 @@ beforeAll(async () => {
 });
 
 describe("A session", () => {
-  it.each(Plan.options)("of the plan %s sends the ticket of its model to the relay", async (plan) => {
+  it.each(Plan.options)("of the plan %s has the relay's URL and a ticket for the plan's model", async (plan) => {
     const session = await openSession({ userId: "user-1", correlationId: "request-1", plan }, relay, sources, now);
     const { inference, ticket, model } = SessionResponse.parse(session);
     expect(inference).toEqual({ kind: "relay", url: "https://relay.example", authorization: `Bearer ${ticket}` });
@@ -47,7 +47,7 @@ describe("A session", () => {
     });
   });
 
-  it("sends the browser key to RunPod when its route is direct", async () => {
+  it("has RunPod's URL and the browser key when its route is direct", async () => {
     const session = await openSession(
       { userId: "user-1", correlationId: "request-1", plan: "paid" },
       direct,

@@ -60,14 +60,14 @@ describe("POST /auth/session", () => {
     return (await handler(event)).statusCode;
   }
 
-  it("counts a session that the customer gets", async () => {
+  it("counts a successful session of a customer", async () => {
     signingKey = JSON.stringify((await createTicketKeys()).key);
     using metrics = recordMetrics();
     expect(await statusOf(start(), { authorization })).toBe(200);
     expect(metrics.lines).toEqual([{ Sessions: 1, plan: "free" }]);
   });
 
-  it("counts no session without a valid token, or when the signing key cannot be read", async () => {
+  it("does not count a session without a valid token, or a session whose signing key cannot be read", async () => {
     vi.spyOn(console, "error").mockImplementation(() => {});
     using metrics = recordMetrics();
     expect(await statusOf(start(), { authorization: "Bearer nonsense" })).toBe(401);

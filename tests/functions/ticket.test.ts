@@ -50,7 +50,7 @@ describe("ticket", () => {
     expect(await verifyTicket(ticket, { jwks, issuer, model: "phi3", now })).toMatchObject({ endpoint: "endpoint-1" });
   });
 
-  it("of a keep-alive job is rejected, because it is for a worker only", async () => {
+  it("of a keep-alive job is rejected, because only workers accept it", async () => {
     const { ticket } = await signTicket({ ...grant, kind: "keepalive" }, key, now);
     expect(await refusal(ticket)).toBe("ticket_invalid");
   });
@@ -82,7 +82,7 @@ describe("ticket", () => {
     const seconds = now.getTime() / 1000;
     const claims = { ...grant, iat: seconds, exp: seconds + 60, jti: "1" };
 
-    /** Signs any header, which a JWT library would refuse to do. */
+    /** Signs a ticket with any header. A JWT library would refuse some of these headers. */
     const sign = (changedHeader: object, changedClaims: object) => {
       const parts = [
         { ...header, ...changedHeader },
@@ -113,7 +113,7 @@ describe("ticket", () => {
       ["with two issuers", {}, { iss: [issuer, "other"] }],
       ["with two models", {}, { aud: ["phi3", "mistral"] }],
       ["without an expiry", {}, { exp: undefined }],
-      ["with an expiry that is no number", {}, { exp: `${seconds + 60}` }],
+      ["with an expiry that is not a number", {}, { exp: `${seconds + 60}` }],
       ["that is not valid yet", {}, { nbf: seconds + 1 }],
     ])("is rejected %s", async (_, changedHeader, changedClaims) => {
       expect(await refusal(sign(changedHeader, changedClaims))).toBe("ticket_invalid");

@@ -14,12 +14,12 @@ const all = [...alarms, ...compositeAlarms];
 const runbook = readFileSync("docs/operations.md", "utf8");
 
 describe("The custom metrics of a stack", () => {
-  it("are at most 60 with those of the alarm codes, and fewer in a dev stack", () => {
+  it("are at most 60 including the metrics of the alarm codes, and fewer in a dev stack", () => {
     expect(billedMetrics("all") + Object.keys(alarmCodes).length).toBeLessThanOrEqual(60);
     expect(billedMetrics("few")).toBeLessThan(billedMetrics("all"));
   });
 
-  it("that only a prod stack publishes are read by no alarm", () => {
+  it("are not read by an alarm when only a prod stack publishes them", () => {
     const read = alarms.flatMap(({ metric }) => (metric.of === "stack" ? metric.name : []));
     expect(read.filter(isDetail)).toEqual([]);
   });
@@ -46,11 +46,11 @@ describe("The alarm", () => {
   });
 
   it.each([
-    // The failures of one hour, or of one run with its two retries.
+    // `one` counts the failures of one failed run, `always` those of one hour or of one run with two retries.
     ["reconciler-errors", { one: 1, always: 4 }],
     ["poller-errors", { one: 1, always: 5 }],
     ["registryRefresh", { one: 2, always: 3 }],
-  ])("%s ignores one failed run that the next attempt repairs, and fires when every run fails", (name, failures) => {
+  ])("%s ignores one failed run when the next attempt succeeds, and fires when every run fails", (name, failures) => {
     const { metric, statistic, comparison, threshold = 0 } = alarm(name) ?? {};
     expect([metric?.of, statistic, comparison]).toEqual(["function", "Sum", "atLeast"]);
     expect(failures.one).toBeLessThan(threshold);
@@ -61,7 +61,7 @@ describe("The alarm", () => {
     expect(alarm("webhook-lag")?.periods).toBe(1);
   });
 
-  it("failed-runs looks at new events, so that an old event in the queue does not keep it on", () => {
+  it("failed-runs counts only new events, so that an old event in the queue does not keep it firing", () => {
     expect(alarm("failed-runs")?.metric).toEqual({ of: "failedRuns", name: "NumberOfMessagesSent" });
   });
 
@@ -97,11 +97,11 @@ describe("Each alarm", () => {
     }
   });
 
-  it("says why periods without data count as they do", () => {
+  it("has an explanation of how it treats missing data", () => {
     for (const { missing } of alarms) expect(missing.because.length).toBeGreaterThan(20);
   });
 
-  it("has a fault in the drill", () => {
+  it("has a fault in the drill that triggers it", () => {
     const fired = new Set(rounds.flat().flatMap(({ fires }) => fires));
     expect(all.map(({ name }) => name).filter((name) => !fired.has(name))).toEqual([]);
   });
@@ -111,7 +111,7 @@ it("the alarms of the runbook are up to date (run npm run docs:generate)", () =>
   expect(withAlarms(runbook)).toBe(runbook);
 });
 
-it("the alarms of the Japanese runbook are up to date, and each has a meaning (run npm run docs:generate)", () => {
+it("the alarms of the Japanese runbook are up to date, and each alarm has a meaning (run npm run docs:generate)", () => {
   const page = readFileSync("docs/operations.ja.md", "utf8");
   expect(withJapaneseAlarms(page)).toBe(page);
   expect(
@@ -119,12 +119,15 @@ it("the alarms of the Japanese runbook are up to date, and each has a meaning (r
   ).toEqual([]);
 });
 
-/** The name with `<model>` or `<function>`, as in the table of Japanese meanings. */
+/**
+ * Replaces the model or the function in an alarm name by `<model>` or `<function>`, as in the table of Japanese
+ * meanings.
+ */
 function nameWithPlaceholder(name: string): string {
   const model = models.find((each) => name.startsWith(`${each}-`));
   return model ? name.replace(model, "<model>") : name.replace(/^\w+-throttled$/, "<function>-throttled");
 }
 
-it("withAlarms rejects a page without the place for the alarms", () => {
+it("withAlarms rejects a page without the placeholder for the alarms", () => {
   expect(() => withAlarms("# Operations\n")).toThrow("docs/operations.md must have the lines");
 });

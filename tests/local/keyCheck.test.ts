@@ -13,7 +13,7 @@ let server: Server;
 let url: string;
 
 beforeAll(async () => {
-  // Answers with the status in the path, as a vendor does with its own statuses.
+  // The server answers with the status in the path, such as `/401`.
   server = createServer((request, response) => response.writeHead(Number(request.url?.slice(1))).end("{}"));
   await once(server.listen(0, "127.0.0.1"), "listening");
   url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
@@ -23,16 +23,16 @@ afterAll(() => void server.close());
 const check = (at: string, more: Partial<KeyCheck> = {}) =>
   checkKeys([{ variable: "SOME_KEY", url: at, headers: {}, expected: "a key of your account", ...more }]);
 
-describe("Keys from the environment, asked at their service", () => {
-  it("are rejected with the name of the variable when the service answers 401", async () => {
+describe("Keys from the environment", () => {
+  it("are rejected with the variable's name when the service answers 401", async () => {
     await expect(check(`${url}/401`)).rejects.toThrow(/^SOME_KEY: 127\.0\.0\.1:\d+ does not accept it \(HTTP 401\)/);
   });
 
-  it("pass when they only lack a permission, and when the service fails", async () => {
+  it("are accepted when only a permission is missing, and when the service fails", async () => {
     for (const status of [200, 403, 404, 429, 500]) await check(`${url}/${status}`);
   });
 
-  it("are rejected when an id is unknown", async () => {
+  it("are rejected when a configured id is unknown to the service", async () => {
     await expect(check(`${url}/404`, { isId: true })).rejects.toThrow("HTTP 404");
   });
 
@@ -42,7 +42,7 @@ describe("Keys from the environment, asked at their service", () => {
     );
   });
 
-  it("find a bogus key of Stripe and an unknown price, without showing the key", async () => {
+  it("of Stripe are rejected when the service does not know them, and the error hides the key", async () => {
     const { url: stripeUrl } = fixture().double;
     const env = { STRIPE_API_KEY: "sk_test_bogus", STRIPE_PRICE_PAID: "price_unknown" };
     const checks = (realStripe(env)?.checks ?? []).map((each) => ({
@@ -60,12 +60,12 @@ describe("Keys from the environment, asked at their service", () => {
     ["openai", { OPENAI_API_KEY: "k" }, "https://api.openai.com/v1/models", "OPENAI_API_KEY"],
     ["huggingface", { HF_TOKEN: "k" }, "https://huggingface.co/api/whoami-v2", "HF_TOKEN"],
     ["openai", { OPENAI_BASE_URL: "http://localhost:11434/v1" }, "http://localhost:11434/v1/models", "OPENAI_BASE_URL"],
-  ])("of %s are asked at a URL that needs the key", (provider, env, asked, variable) => {
+  ])("of %s are checked at a URL that needs a key", (provider, env, asked, variable) => {
     const [only] = realVip({ VIP_PROVIDERS: provider, ...env })?.checks ?? [];
     expect(only).toMatchObject({ url: asked, variable });
   });
 
-  it("of AWS must have the form of an access key", () => {
+  it("of AWS must have the format of an access key", () => {
     const env = { VIP_PROVIDERS: "bedrock", AWS_REGION: "ap-northeast-1", AWS_SECRET_ACCESS_KEY: "s" };
     expect(() => realVip({ ...env, AWS_ACCESS_KEY_ID: "bogus" })).toThrow("AWS_ACCESS_KEY_ID must be");
     expect(() => realVip({ ...env, AWS_ACCESS_KEY_ID: "ASIAIOSFODNN7EXAMPLE" })).toThrow(

@@ -33,7 +33,7 @@ async function chunks(body: object) {
 }
 
 describe("LastLines", () => {
-  it("returns the last lines of a process for an error message", async () => {
+  it("returns the final lines of a process for an error message", async () => {
     const lines = new LastLines();
     expect(String(lines)).toBe("It has written nothing.");
     const written = Array.from({ length: 300 }, (_, index) => `line ${index}\n\n`);
@@ -76,7 +76,7 @@ describe("The scripted engine", () => {
     expect((await chunks(user("こんばんは"))).every((chunk) => !("usage" in chunk))).toBe(true);
   });
 
-  it("cuts the reply at max_tokens", async () => {
+  it("truncates the reply at max_tokens", async () => {
     const cut = await reply({ ...user("こんばんは"), max_tokens: 3 });
     expect(cut).toMatchObject({ message: { content: "あら、" }, finish_reason: "length" });
   });
@@ -96,7 +96,7 @@ describe("The scripted engine", () => {
 });
 
 describe("The server before llama.cpp and vLLM", () => {
-  /** An engine that refuses requests without its key, and every request that it has seen. */
+  /** Starts an engine that refuses requests without its key. Records all requests. */
   async function forwarded() {
     const seen: string[] = [];
     const upstream = await serve("engine", 0, async (request) => {
@@ -109,7 +109,7 @@ describe("The server before llama.cpp and vLLM", () => {
     return { url: server.url, engineUrl: upstream.url, seen, close };
   }
 
-  it("forwards a request with the engine's key, which the engine needs", async () => {
+  it("adds the engine's key to each forwarded request", async () => {
     const { url, engineUrl, seen, close } = await forwarded();
     const request = { method: "POST", body: "{}", headers: { authorization: "Bearer none" } };
     expect((await fetch(`${engineUrl}/v1/chat/completions`, request)).status).toBe(401);
@@ -157,7 +157,7 @@ describe("startEngine", () => {
     }
   });
 
-  it("without Ollama, rejects the name ollama and uses the scripted engine by default", async () => {
+  it("rejects the name ollama and starts the scripted engine by default when Ollama is missing", async () => {
     if (await findOllama()) {
       expect(await start("ollama")).toMatchObject({ name: "ollama" });
       expect(await start()).toMatchObject({ name: "ollama" });

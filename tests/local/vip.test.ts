@@ -34,7 +34,7 @@ const account = new AwsAccount(join(dir, "account.db"), "ap-northeast-1");
 let servers: VipServers;
 beforeAll(async () => {
   servers = await startVipServers(new Events(), () => account);
-  // The AWS SDK reads the process's own environment.
+  // The AWS SDK reads the environment of this process.
   Object.assign(process.env, servers.environment, { AWS_ACCESS_KEY_ID: "local", AWS_SECRET_ACCESS_KEY: "local" });
 });
 afterAll(async () => {
@@ -93,7 +93,7 @@ test("a silent server never answers, and keeps no timer after its client disconn
   await expect(reply).rejects.toThrow("left");
   hook.disable();
   servers.faults.clear();
-  // The HTTP server's own timers are unreferenced, so they do not keep the process running.
+  // The timers of the HTTP server are unreferenced, so they do not keep the process running.
   expect(timers.filter((timer) => timer.hasRef() && !("_destroyed" in timer && timer._destroyed))).toEqual([]);
 });
 

@@ -18,7 +18,7 @@ interface Diagnostic {
   isMandatory: boolean;
 }
 
-/** Runs the policy pack as Pulumi's engine does: in its own process, over gRPC. */
+/** Runs the policy pack as Pulumi's engine does: in a separate process, over gRPC. */
 export class PolicyPackProcess {
   private constructor(
     private readonly child: ChildProcess,
@@ -27,7 +27,7 @@ export class PolicyPackProcess {
 
   static async start(): Promise<PolicyPackProcess> {
     const run = require.resolve("@pulumi/pulumi/cmd/run-policy-pack");
-    // The engine gives its own address and the pack's folder. The pack prints its port.
+    // The engine passes its address and the pack's folder. The pack prints its port.
     const child = spawn(process.execPath, [run, "127.0.0.1:1", "."], {
       cwd: join(process.cwd(), "policy"),
       stdio: ["ignore", "pipe", "inherit"],

@@ -8,7 +8,7 @@ export function policyResource(state: ResourceState, part: "inputs" | "outputs")
   return { type: state.type, name: nameOf(state.urn), props: plain(state[part]), isProtected: state.protect };
 }
 
-/** Removes the marks of secrets. */
+/** Replaces marked secrets by their plain values. */
 export function plain(properties: Properties): Properties {
   const revealed = reveal(properties);
   return isObject(revealed) ? revealed : {};

@@ -70,7 +70,7 @@ const alarm = {
 };
 const own = { project: "snack-misaki", stack: "dev" };
 
-/** Examples that follow each rule, and examples that break it, with the problem that the rule reports. */
+/** For each rule: examples that follow the rule, and examples that break the rule, with the reported problem. */
 const examples: Record<string, { follow: Example[]; break: [Example, RegExp][] }> = {
   "table-deletion-protection": {
     follow: [one(TABLE, { deletionProtectionEnabled: true }, true), one(TABLE, { ttl: { enabled: true } })],
@@ -291,12 +291,12 @@ const examples: Record<string, { follow: Example[]; break: [Example, RegExp][] }
 describe.each(rules)("The rule $name", (rule) => {
   const { follow, break: broken } = examples[rule.name] ?? { follow: [], break: [] };
 
-  it("accepts resources that follow it", () => {
+  it("accepts resources that follow the rule", () => {
     expect(follow.length).toBeGreaterThan(0);
     expect(follow.flatMap((example) => problemsOf(rule, example))).toEqual([]);
   });
 
-  it("reports each way to break it", () => {
+  it("reports every example that breaks the rule", () => {
     expect(broken.length).toBeGreaterThan(0);
     for (const [example, problem] of broken) {
       const found = problemsOf(rule, example).map((each) => each.problem);
@@ -304,7 +304,7 @@ describe.each(rules)("The rule $name", (rule) => {
     }
   });
 
-  it("says what must be true and what to do", () => {
+  it("states the requirement and the next step", () => {
     expect(rule.description).toMatch(/\.$/);
     expect(rule.advice).toMatch(/\.$/);
   });

@@ -9,9 +9,10 @@ import { problemsOf, rules } from "../../policy/rules";
 import { PolicyPackProcess } from "./analyzer";
 import { policyResource } from "./resources";
 
-// The rules and the policies of deployers over the real program: each stack is created in the local cloud.
+// These tests apply the rules and the deployers' policies to the real program. They create each stack in the local
+// cloud.
 const stacks = ["dev", "staging", "prod"] as const;
-/** Secrets in the forms of their issuers, and all optional resources. */
+/** Secrets in the formats of their issuers, and all optional resources. */
 const settings = {
   anthropicApiKey: "sk-ant-canary-000000",
   openaiApiKey: "sk-proj-canary-000000",
@@ -21,7 +22,7 @@ const settings = {
   stripeApiKey: "rk_test_local_functions",
   stripeWebhookKey: "rk_test_local_webhooks",
 };
-/** Host names of the stack's own. They create types of resources that a stack without them does not have. */
+/** Custom host names. They add resource types that a stack without host names does not have. */
 const domains = {
   zone: "Z0123456789ABC",
   api: "api.snack.example",
@@ -52,7 +53,7 @@ describe.each(stacks)("The stack %s", (stack) => {
     const problems = rules.flatMap((rule) =>
       (["inputs", "outputs"] as const)
         .flatMap((part) => {
-          // The pack sees inputs in a rule about one resource, and outputs in a rule about several.
+          // A rule about one resource sees inputs. A rule about several resources sees outputs.
           const { check, checkStack, ...rest } = rule;
           const own =
             part === "inputs" ? { ...rest, ...(check && { check }) } : { ...rest, ...(checkStack && { checkStack }) };
@@ -83,7 +84,7 @@ describe("The policy pack in Pulumi's analyzer", () => {
     }
   });
 
-  it("stops a resource that breaks a rule before it is created, and says what to do", async () => {
+  it("stops a resource that breaks a rule before its creation, and names the next step", async () => {
     const users = resourcesOf("dev").find(({ inputs }) => inputs.hashKey === "user_id");
     if (!users) throw new Error("The stack has no users table");
     const unsafe = { ...users.inputs, deletionProtectionEnabled: false };
@@ -96,14 +97,14 @@ describe("The policy pack in Pulumi's analyzer", () => {
     ]);
   });
 
-  it("stops a stack in which the relay's URL has only one of its two permissions", async () => {
+  it("stops a stack when the relay's URL has only one of the two permissions", async () => {
     const without = resourcesOf("dev").filter(({ inputs }) => inputs.invokedViaFunctionUrl !== true);
     expect(await pack.analyzeStack(without)).toMatchObject([
       { policy: "function-url-permissions", message: expect.stringContaining("lambda:InvokeFunction") },
     ]);
   });
 
-  it("does not stop a preview that does not know a policy yet", async () => {
+  it("does not stop a preview in which a policy is still unknown", async () => {
     const policy = resourcesOf("dev").find(({ type }) => type === "aws:iam/rolePolicy:RolePolicy");
     if (!policy) throw new Error("The stack has no policy");
     const unknown = { ...policy.inputs, policy: "04da6b54-80e4-46f7-96ec-b56ff0331ba9" };
@@ -126,7 +127,7 @@ describe("The policy of a deployer", () => {
     }
   });
 
-  it("has a row for the types of host names", () => {
+  it("covers the resource types of custom host names", () => {
     expect(typesOf("prod")).toContain("aws:cloudfront/distribution:Distribution");
     expect(() => deployerPolicy(typesOf("prod"), scopeOf("prod"))).not.toThrow();
   });
@@ -153,7 +154,7 @@ describe("The policy of a deployer", () => {
     expect(arns.filter((arn) => !covers(arn))).toEqual([]);
   });
 
-  it("for a preview changes nothing and reads no secret", () => {
+  it("allows no change and no read of a secret in a preview", () => {
     const actions = previewPolicy(typesOf("dev"), scopeOf("dev")).Statement.flatMap(({ Action }) => Action);
     expect(actions.filter((action) => !/:(Describe|Get|List|GET|BatchGet)/.test(action))).toEqual([]);
     expect(actions).not.toContain("ssm:GetParameter");
@@ -166,7 +167,7 @@ describe("The policy of a deployer", () => {
     );
   });
 
-  it("has no row for a type that no stack uses", () => {
+  it("covers no type that no stack uses", () => {
     const used = new Set(stacks.flatMap(typesOf));
     expect(Object.keys(deployedTypes).filter((type) => !used.has(type))).toEqual([]);
   });

@@ -40,7 +40,7 @@ describe("A step", () => {
     ]);
   });
 
-  it("prints its whole output at its end when it is not in the first lane", async () => {
+  it("prints all its output when it ends, unless it is in the first lane", async () => {
     const slow = node("slow", `console.log("begins"); setTimeout(() => console.log("ends"), 400)`);
     const { printed } = await quietly([slow], [node("other", `console.log("one"); console.log("two")`)]);
     expect(printed).toMatch(/— other \(\d+\.\d s\).*\none\ntwo\n/);

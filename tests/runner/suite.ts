@@ -23,7 +23,7 @@ export const generatedRequestsStep: Step = {
   command: npmRun("verify", "openapi", "--requests", "600"),
 };
 
-/** Needs the record of all tests, so it runs last. */
+/** This step is the final step, because it needs the record of all tests. */
 export const privilegesStep: Step = {
   name: "AWS calls and permissions",
   command: npmRun("privileges", "--recorded", callsReport),

@@ -58,7 +58,7 @@ export function configureProvider({ url }: RunpodDouble, runpodApi: Api): void {
   configure({ config: { get: (key) => config[key], require: (key) => config[key] ?? "" } });
 }
 
-/** A failure of one call. */
+/** A fault that answers calls. */
 export function fault(on: string, answer: Fault["answer"], more: Partial<Fault> = {}): Fault {
   return { on, times: 1, skip: 0, done: false, delayMs: 0, answer, ...more };
 }

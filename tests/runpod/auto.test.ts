@@ -39,7 +39,7 @@ describe("runpodApi: auto", () => {
     expect(account.runpod.account.templates.map((each) => each.id)).toEqual([id]);
   });
 
-  it("logs the date of a Sunset header once and uses GraphQL until that date", async () => {
+  it("logs the date of a Sunset header only once, and uses GraphQL until that date", async () => {
     account.runpod.switches.graphqlSunset = "2999-01-31T00:00:00Z";
     const client = connect();
     await client.listEndpoints();

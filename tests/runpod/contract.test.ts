@@ -39,7 +39,7 @@ describe.each([
     return { auth, template: first, endpoint: second };
   }
 
-  /** Returns the template's inputs with a change, after `check` has accepted them. */
+  /** Changes the template's inputs. Returns the new inputs after `check` has accepted them. */
   async function changedTemplate(
     inputs: Properties,
     change: Properties = { imageName: "registry.example/phi3:2026-12-01" },
@@ -99,7 +99,7 @@ describe.each([
       }
     });
 
-    it("creates resources, and an import reads all their inputs except the password", async () => {
+    it("creates resources whose inputs an import can read, except the password", async () => {
       const { registryAuth, template, endpoint } = fixture();
       const created = await deployed();
       const imported = async (resource: typeof template, { id, inputs: { __provider } }: typeof created.template) =>
@@ -340,7 +340,7 @@ describe.each([
       ]);
     });
 
-    it("are replaced when their name changes, and the old credentials are deleted last", async () => {
+    it("are replaced when their name changes, and the old credentials are deleted after the replacement", async () => {
       const { registryAuth, registryAuthInputs } = fixture();
       const { id, outs } = await createResource(registryAuth, registryAuthInputs);
       const { inputs } = await registryAuth.check({ ...registryAuthInputs, name: "snack-misaki-dev-ghcr" }, outs);

@@ -11,7 +11,7 @@ const refused = new RunpodError("RunPod refused createTemplate: the image has no
   isRefusal: true,
 });
 
-it("a refused create fails with RunPod's reason even if the list cannot be read afterwards", async () => {
+it("createOnce fails with RunPod's reason when RunPod refuses a create, even if the list cannot be read afterwards", async () => {
   const find = vi.fn().mockResolvedValueOnce(undefined);
   find.mockRejectedValue(new RunpodError("RunPod did not answer list templates: cut", { transient: false }));
   const save = () => Promise.reject(refused);
@@ -19,7 +19,7 @@ it("a refused create fails with RunPod's reason even if the list cannot be read 
   await expect(create).rejects.toThrow("the image has no tag");
 });
 
-it("a deleted resource that a slow list still shows is not adopted, and the create is sent again", async () => {
+it("createOnce does not adopt a deleted resource that a slow list still shows, and sends the create again", async () => {
   const settle = { intervalMs: 1, limitMs: 200 };
   setRetryPolicy({ intervalMs: 1, limitMs: 10_000 });
   const find = vi.fn<() => Promise<{ id: string } | undefined>>().mockResolvedValue(undefined);

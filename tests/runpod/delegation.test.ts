@@ -21,7 +21,7 @@ describe.each(["graphql", "rest"] as const)("An ECR delegation whose id RunPod r
   const refuse = (on: string, message = REASON, times = 1) =>
     account.runpod.switches.faults.push(fault(on, { message }, { times }));
 
-  it("is left out of a new template, and the output names the next step", async () => {
+  it("is omitted from a new template, and the output names the next step", async () => {
     refuse(saves[api].createTemplate);
     await template.create(inputs);
     expect(stored()).toEqual([undefined]);
@@ -32,7 +32,7 @@ describe.each(["graphql", "rest"] as const)("An ECR delegation whose id RunPod r
     ]);
   });
 
-  it("is left out of an existing template even if RunPod's error does not name the registry", async () => {
+  it("is omitted from an existing template even if RunPod's error does not name the registry", async () => {
     const { id } = await template.create(templateInputs);
     refuse(saves[api].updateTemplate, "invalid input");
     await template.update(id, templateInputs, { ...inputs, imageName: "registry.example/phi3:2" });
@@ -40,7 +40,7 @@ describe.each(["graphql", "rest"] as const)("An ECR delegation whose id RunPod r
     expect(stored()).toEqual([undefined]);
   });
 
-  it("shows as drift after a refresh, and the next update sends the id again", async () => {
+  it("appears as drift after a refresh, and the next update sends the id again", async () => {
     refuse(saves[api].createTemplate);
     const { id } = await template.create(inputs);
     const { inputs: seen = {} } = await template.read(id, inputs);
@@ -49,13 +49,13 @@ describe.each(["graphql", "rest"] as const)("An ECR delegation whose id RunPod r
     expect(stored()).toEqual([inputs.containerRegistryAuthId]);
   });
 
-  it("causes RunPod's first error when RunPod also refuses the template without the id", async () => {
+  it("makes the create fail with RunPod's first error when RunPod also refuses the template without the id", async () => {
     refuse(saves[api].createTemplate, "the image has no tag", 2);
     await expect(template.create(inputs)).rejects.toThrow("the image has no tag");
     expect(account.lines).toEqual([]);
   });
 
-  it("is left out, but refused registry credentials fail the create", async () => {
+  it("is omitted, but a create with refused registry credentials fails", async () => {
     const { id } = account.runpod.account.registries.create({ name: "ours", username: "robot", password: "canary" });
     refuse(saves[api].createTemplate);
     const create = template.create({ ...templateInputs, containerRegistryAuthId: id });
@@ -79,7 +79,7 @@ describe("An ECR delegation whose id RunPod refuses for an endpoint (rest)", () 
     return { inputs, templateId: (await template.create(inputs)).id };
   }
 
-  it("is left out of the template and of the new endpoint", async () => {
+  it("is omitted from the template and from the new endpoint", async () => {
     const { templateId } = await deployed();
     account.runpod.switches.faults = [fault("POST /v2/serverless", { message: "registry not found" })];
     await endpoint.create(endpointInputs(templateId));
@@ -87,7 +87,7 @@ describe("An ECR delegation whose id RunPod refuses for an endpoint (rest)", () 
     expect(stored()).toEqual([undefined, undefined]);
   });
 
-  it("is left out of the template and the endpoint when RunPod refuses it during a template update", async () => {
+  it("is omitted from the template and the endpoint when RunPod refuses the id during a template update", async () => {
     const { inputs, templateId } = await deployed();
     await endpoint.create(endpointInputs(templateId));
     account.runpod.switches.faults = [fault("PATCH /v2/serverless/*", { message: "registry not found" })];
@@ -98,7 +98,7 @@ describe("An ECR delegation whose id RunPod refuses for an endpoint (rest)", () 
     );
   });
 
-  it("is named in the output when the save without it changes the template but not the endpoint", async () => {
+  it("is named in the output when the save without the id changes the template but not the endpoint", async () => {
     const { inputs, templateId } = await deployed();
     await endpoint.create(endpointInputs(templateId));
     account.runpod.switches.faults = [
@@ -111,7 +111,7 @@ describe("An ECR delegation whose id RunPod refuses for an endpoint (rest)", () 
     expect(account.lines.join()).toContain(`leaves the ECR delegation ${inputs.containerRegistryAuthId} out`);
   });
 
-  it("stays when RunPod refuses an endpoint whose name contains the word registry for another reason", async () => {
+  it("is kept when RunPod refuses an endpoint for another reason, even if the endpoint's name contains the word registry", async () => {
     const { inputs, templateId } = await deployed();
     await endpoint.create({ ...endpointInputs(templateId), name: "registry-phi3" });
     account.runpod.switches.faults = [fault("PATCH /v2/serverless/*", { message: "no instances available" })];
@@ -140,7 +140,7 @@ describe("An ECR delegation whose id RunPod refuses for an endpoint (rest)", () 
     expect(stored()).toEqual([undefined, undefined]);
   });
 
-  it("stays when RunPod refuses the endpoint for another reason", async () => {
+  it("is kept when RunPod refuses the endpoint for another reason", async () => {
     const { inputs, templateId } = await deployed();
     account.runpod.switches.faults = [fault("POST /v2/serverless", { message: "no instances available" })];
     await expect(endpoint.create(endpointInputs(templateId))).rejects.toThrow("no instances available");

@@ -21,7 +21,7 @@ describe("Duplicates of an endpoint", () => {
 });
 
 describe("deleteEndpoints", () => {
-  /** Deletes three endpoints. Returns the ids of the deleted ones and the error. */
+  /** Deletes three endpoints. Returns the ids of the deleted endpoints and the error. */
   async function remove(refused: Record<string, string>) {
     const deleted: string[] = [];
     const client = {
@@ -29,7 +29,7 @@ describe("deleteEndpoints", () => {
       deleteEndpoint: async (id: string) => {
         const why = refused[id];
         if (why) throw new RunpodError(why, { transient: false });
-        // Later than the refusals.
+        // This delete ends after the refusals.
         await new Promise((resolve) => setImmediate(resolve));
         deleted.push(id);
       },
@@ -43,7 +43,7 @@ describe("deleteEndpoints", () => {
     return { deleted, error };
   }
 
-  it("deletes all other endpoints when one delete fails, and then throws its error", async () => {
+  it("deletes all other endpoints when one delete fails, and then throws the error of that delete", async () => {
     expect(await remove({ one: "RunPod refused one." })).toEqual({
       deleted: ["two", "three"],
       error: "RunPod refused one.",

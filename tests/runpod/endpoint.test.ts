@@ -154,7 +154,7 @@ describe("A second endpoint with the same name, owner and template", () => {
     return created;
   }
 
-  it("shows in a preview without a refresh, and an update deletes it", async () => {
+  it("appears in a preview without a refresh, and an update deletes it", async () => {
     const { runpod, endpoint } = fixture();
     const { id, outs, inputs } = await twins();
     expect((await endpoint.diff(id, outs, inputs)).changes).toBe(true);
@@ -163,13 +163,13 @@ describe("A second endpoint with the same name, owner and template", () => {
     expect((await endpoint.diff(id, outs, inputs)).changes).toBe(false);
   });
 
-  it("shows in a refresh", async () => {
+  it("appears in a refresh", async () => {
     const { endpoint } = fixture();
     const { id, outs } = await twins();
     expect((await endpoint.read(id, outs)).outs.duplicateIds).toEqual(["twin"]);
   });
 
-  it("shows as a change after a refresh has found it and another update has deleted it", async () => {
+  it("still appears as a change after its deletion, until the next update", async () => {
     const { runpod, endpoint } = fixture();
     const { id, outs, inputs } = await twins();
     const refreshed = (await endpoint.read(id, outs)).outs;
@@ -210,7 +210,7 @@ describe("A second endpoint with the same name, owner and template", () => {
 
 describe("An endpoint whose workersMax RunPod has lowered after idle days", () => {
   it.each([2, 0])(
-    "shows in a preview without a refresh, and an update restores workersMax from %i",
+    "appears in a preview without a refresh, and an update restores workersMax from %i",
     async (lowered) => {
       const { runpod, endpoint, engine } = fixture();
       const { id, outs, inputs } = await deployed();

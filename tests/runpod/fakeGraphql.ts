@@ -2,8 +2,8 @@ import { buildSchema, GraphQLError, graphql, parse, validate } from "graphql";
 import type { AccountSnapshot, FakeRunpod, Operation } from "./fakeRunpod";
 import { type FakeResponse, startFakeServer } from "./fakeServer";
 
-// The serverless part of the schema that runpod/pulumi-runpod publishes. It is stricter than the original: null
-// arguments are not allowed.
+// The serverless part of the schema that runpod/pulumi-runpod publishes. It is stricter than the original, because it
+// allows no null arguments.
 const schema = buildSchema(`
   scalar Void
   enum FlashBootType { OFF FLASHBOOT PRIORITY_FLASHBOOT }
@@ -44,7 +44,7 @@ const schema = buildSchema(`
   }
 `);
 
-/** Maps a field of the query to its operation, if their names differ. */
+/** Maps a field of the query to its operation, if the two names differ. */
 const operations: Record<string, Operation> = {
   saveRegistryAuth: "createRegistryAuth",
   podTemplates: "list",
@@ -59,8 +59,9 @@ interface GraphqlRequest {
 }
 
 /**
- * Starts a strict fake of RunPod's GraphQL control plane. It implements the published schema, RunPod's rules (unique
- * template names, delete order, refused deletes while in use, saves that replace every field), and faults on demand.
+ * Starts a strict fake of RunPod's GraphQL control plane with the published schema and faults on demand. It follows
+ * RunPod's rules: unique template names, the order of deletes, no delete of a resource in use, and saves that replace
+ * every field.
  */
 export async function startFakeGraphql() {
   const account = new GraphqlAccount();

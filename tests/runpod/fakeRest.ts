@@ -71,8 +71,8 @@ const UpdateRegistry = CreateRegistry.omit({ name: true });
 type Route = [method: string, path: RegExp, Operation, run: (id: string, body: unknown) => FakeResponse];
 
 /**
- * Starts a strict fake of RunPod's REST API v2. It refuses fields that are not in the OpenAPI document. It copies a
- * template to an endpoint only in the create. An update changes only the given fields.
+ * Starts a strict fake of RunPod's REST API v2. It refuses fields that are not in the OpenAPI document. A create of an
+ * endpoint copies the template. An update changes only the given fields.
  */
 export async function startFakeRest(): Promise<FakeRunpod> {
   const account = new RestAccount();

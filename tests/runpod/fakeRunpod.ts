@@ -75,7 +75,8 @@ export interface WorkerState {
 }
 
 /**
- * Responses to reads of an endpoint's workers. Each read gets the next response of a list; the last response repeats.
+ * Responses to reads of an endpoint's workers. Each read gets the next response of a list. Later reads get the final
+ * response.
  */
 export interface WorkerStates {
   /** Responses of REST v2, one per read of `/releases`. If undefined, the response is a 404. */
@@ -90,6 +91,6 @@ export interface WorkerStates {
   hostLog: string[];
   /** Received reads, in order. */
   reads: ("releases" | "workers" | "health")[];
-  /** Last response of `/releases`. `/workers` returns the same workers. */
+  /** Newest response of `/releases`. `/workers` returns the same workers. */
   latest: { version: number; workers: WorkerState[] } | undefined;
 }

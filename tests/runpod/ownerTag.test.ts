@@ -27,7 +27,7 @@ async function refreshAndUp(resource: Fixture["template"], id: string, outs: Pro
   return { changes, outs: updated };
 }
 
-describe.each(["graphql", "rest"] as const)("A resource in the stack's own state (%s)", (api) => {
+describe.each(["graphql", "rest"] as const)("A resource in the stack's state (%s)", (api) => {
   const fixture = doubleFixtures[api]();
 
   it.each([
@@ -51,7 +51,7 @@ describe.each(["graphql", "rest"] as const)("A resource in the stack's own state
   });
 });
 
-describe("A resource in the stack's own state (rest)", () => {
+describe("A resource in the stack's state (rest)", () => {
   const fixture = doubleFixtures.rest();
 
   it("gets its owner tag back when the tag of the endpoint is missing", async () => {
@@ -70,7 +70,7 @@ describe("A resource in the stack's own state (rest)", () => {
   });
 });
 
-describe("Registry credentials in the stack's own state", () => {
+describe("Registry credentials in the stack's state", () => {
   const fixture = doubleFixtures.graphql();
 
   it("get their owner back when the state has no owner, for example after an import", async () => {

@@ -82,7 +82,7 @@ describe("Secrets", () => {
   });
 });
 
-describe("A provider with a bad setting", () => {
+describe("A provider with an invalid setting", () => {
   it("throws the same error for each resource, without a stack trace", async () => {
     const { program, config, registered, templateInputs, endpointInputs } = fixture();
     const engine = await startEngine(program.folder, { ...config, runpodRolloutLimitMs: "soon" });

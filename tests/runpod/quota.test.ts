@@ -19,7 +19,7 @@ const EXPLANATION =
   'Endpoint "snack-mistral" needs 3 of the account\'s 5 workers, but the other endpoints already have 3 (snack-phi3 3). ' +
   "Lower workersMax of an endpoint, ";
 
-it("saveWithinQuota keeps the facts of RunPod's refusal when it adds the list of endpoints", async () => {
+it("saveWithinQuota keeps the reason and the kind of RunPod's refusal when it adds the list of endpoints", async () => {
   const facts = { transient: false, isRefusal: true, reason: "workers quota (5)" };
   const refusal = new RunpodError("RunPod refused saveEndpoint: workers quota (5)", facts);
   const client = { listEndpoints: async () => [], getWorkerQuota: async () => undefined };

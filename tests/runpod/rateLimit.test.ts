@@ -7,7 +7,7 @@ afterEach(() => {
   vi.restoreAllMocks();
 });
 
-it("a later attempt of a call does not wait for the rate limit beyond the call's retry limit", async () => {
+it("a retry does not wait for the rate limit beyond the call's retry limit", async () => {
   setRetryPolicy({ intervalMs: 1, limitMs: 60_000 });
   const log = vi.spyOn(console, "log").mockImplementation(() => {});
   const limit = new RateLimit();

@@ -1,5 +1,6 @@
-// Prints the inputs of each RunPod resource as the engine gets them, including the serialized provider. Runs as a
-// separate process with the program's compiled code, because Pulumi cannot serialize code that vitest has transformed.
+// Prints the inputs of each RunPod resource as the engine gets them, including the serialized provider. This script
+// runs in a separate process with the program's compiled code, because Pulumi cannot serialize code that vitest has
+// transformed.
 const { join } = require("node:path");
 const pulumi = require("@pulumi/pulumi");
 const compileProgram = require("../../cli/compileProgram.cjs");

@@ -74,7 +74,7 @@ describe.each(["graphql", "rest"] as const)("A rollout through %s", (api) => {
   });
 
   it.each(["THROTTLED", "UNHEALTHY"] as const)(
-    "is not done while an old worker is %s, which /releases does not count",
+    "is not done while an old worker is %s, although /releases does not count this worker",
     async (status) => {
       const { runpod } = fixture();
       const created = await deployed();
@@ -101,7 +101,7 @@ describe.each(["graphql", "rest"] as const)("A rollout through %s", (api) => {
     expect(String(result)).toContain(state);
   });
 
-  it("takes the version from /releases once when only the job API returns the workers", async () => {
+  it("reads the version from /releases only once when only the job API returns the workers", async () => {
     const { runpod } = fixture();
     const created = await deployed();
     Object.assign(runpod.workers, {

@@ -39,9 +39,9 @@ describe.each(["graphql", "rest"] as const)("A secret of the RunPod account (%s)
   });
 
   it.each([
-    ["before the create", { done: true }],
-    ["after its connection was cut", { done: true, landsAfterMs: 20 }],
-  ])("is adopted when its create took effect %s and the response was lost", async (_case, more) => {
+    ["before the connection breaks", { done: true }],
+    ["after the connection breaks", { done: true, landsAfterMs: 20 }],
+  ])("is adopted when RunPod creates it %s and the response is lost", async (_case, more) => {
     configureProvider(account.runpod, api);
     fail("create", "cut", more);
     const { id } = await secret.create(inputs);

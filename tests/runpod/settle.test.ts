@@ -17,7 +17,7 @@ describe.each(["graphql", "rest"] as const)("Late calls, lost responses and stal
   }
   const endpointIds = () => account.runpod.account.endpoints.map(({ id }) => id);
 
-  it("leave one endpoint when a create takes effect after its connection was cut", async () => {
+  it("leave one endpoint when a create takes effect after its connection broke", async () => {
     const inputs = endpointInputs(await templateId());
     account.runpod.switches.faults = [fault(creates[api], "cut", { done: true, landsAfterMs: 100 })];
     const { id } = await endpoint.create(inputs);
@@ -40,15 +40,15 @@ describe.each(["graphql", "rest"] as const)("Late calls, lost responses and stal
     const [kept = ""] = endpointIds();
     expect(endpointIds()).toEqual([kept]);
     expect(account.lines.join()).toContain(`endpoints named "snack-phi3" of ${OWNER}: ${kept} and `);
-    // The first finished update may not have seen the other endpoint. So its state can contain the id of a deleted
-    // endpoint.
+    // The update that finished first perhaps did not see the other endpoint. Therefore its state can contain the id of
+    // a deleted endpoint.
     for (const { id } of both.filter((each) => each.id !== kept)) {
       expect(await endpoint.diff(id, inputs, inputs)).toMatchObject({ changes: true, replaces: ["name"] });
       expect((await endpoint.create(inputs)).id).toBe(kept);
     }
   });
 
-  it("leave one endpoint after the next update when a create takes effect too late for its own update", async () => {
+  it("leave one endpoint after the next update when a create takes effect too late for the first update", async () => {
     const inputs = endpointInputs(await templateId());
     account.runpod.switches.faults = [fault(creates[api], "cut", { done: true, landsAfterMs: 1_500 })];
     const { id } = await endpoint.create(inputs);
@@ -99,7 +99,7 @@ describe.each(["graphql", "rest"] as const)("Late calls, lost responses and stal
   });
 });
 
-it("an endpoint that the list did not show during a template update is updated by the next up", async () => {
+it("the next up updates an endpoint that the list did not show during a template update", async () => {
   configureProvider(account.runpod, "rest");
   const { id: templateId } = await template.create(templateInputs);
   account.runpod.switches.listLagMs = 1_000_000;

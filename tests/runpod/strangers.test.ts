@@ -31,7 +31,7 @@ describe.each(["graphql", "rest"] as const)("Through %s", (api) => {
     expect(account.runpod.account.templates.map(({ name }) => name)).toEqual(["stranger"]);
   });
 
-  it("null instead of a list is an error, not an empty account", async () => {
+  it("`null` in place of a list is an error, not an empty account", async () => {
     const { id, inputs, templateId, authId } = await deployed(api);
     const lists = {
       graphql: { templates: "podTemplates", endpoints: "endpoints", auths: "containerRegistryCreds" },

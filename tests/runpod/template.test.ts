@@ -5,7 +5,7 @@ import { createResource, graphqlFixture } from "./fixture";
 const fixture = graphqlFixture();
 
 describe("A template", () => {
-  it("is created for serverless with the owner tag, and Pulumi's own properties are not sent", async () => {
+  it("is created for serverless with the owner tag, without Pulumi's internal properties", async () => {
     const { runpod, template, templateInputs } = fixture();
     const { id } = await createResource(template, templateInputs);
     expect([...runpod.templates.keys()]).toEqual([id]);

@@ -158,7 +158,7 @@ describe("The rate limit of REST v2", () => {
     return { client: apis.rest({ apiKey: API_KEY, url }), seen };
   }
 
-  it("slows down sequential and concurrent calls when few remain, so that RunPod refuses none", async () => {
+  it("slows down sequential and concurrent calls when few calls remain, so that RunPod refuses no call", async () => {
     setRetryPolicy({ intervalMs: 1, limitMs: 20_000 });
     const { client, seen } = await serveLimited(1, 12);
     for (let call = 0; call < 20; call += 1) await client.listRegistryAuths();

@@ -31,7 +31,7 @@ describe.each([
   ["graphql", "saveTemplate", "saveEndpoint"],
   ["rest", "POST /v2/templates", "POST /v2/serverless"],
 ] as const)("An unknown error text for a taken name (%s)", (api, createTemplate, createEndpoint) => {
-  it("lets a create adopt the resource if it exists", async () => {
+  it("lets a create adopt the resource if the resource exists", async () => {
     configureProvider(account.runpod, api);
     const message = "this label belongs to another object";
     account.runpod.switches.faults = [fault(createTemplate, { message }, { done: true })];

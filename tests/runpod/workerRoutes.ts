@@ -54,7 +54,7 @@ export function answerWorkerRoute(request: IncomingMessage, response: ServerResp
   return false;
 }
 
-/** Leaves out workers that wait for a GPU or crash: no public source says that RunPod counts them. */
+/** Omits workers that wait for a GPU or crash, because no public source says that RunPod counts these workers. */
 function rolloutOf(all: WorkerState[]) {
   const workers = all.filter(({ status }) => status !== "THROTTLED" && status !== "UNHEALTHY");
   const workersOnLatest = workers.filter(({ isStale }) => !isStale).length;

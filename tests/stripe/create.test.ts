@@ -58,7 +58,7 @@ describe("A create of an endpoint", () => {
     expect(idsAtStripe()).toEqual([left]);
   });
 
-  it("leaves a single endpoint when the answer to an earlier create's last call was lost", async () => {
+  it("leaves a single endpoint when the answer to the final call of an earlier create was lost", async () => {
     const { proxy, stripe, endpoint, inputs } = fixture();
     proxy.fail(CHANGE, "lost answer", ATTEMPTS);
     await expect(createResource(endpoint, inputs)).rejects.toThrow("Stripe did not answer the call to change");
@@ -66,7 +66,7 @@ describe("A create of an endpoint", () => {
     expect(stripe.account.webhookEndpoints()).toMatchObject([{ id, secret: outs.secret }]);
   });
 
-  it("records the endpoint and its secret when the last call gets no answer", async () => {
+  it("records the endpoint and its secret when the final call gets no answer", async () => {
     const { proxy, stripe, endpoint, inputs } = fixture();
     proxy.fail(CHANGE, "lost request", ATTEMPTS);
     const error: unknown = await createResource(endpoint, inputs).catch((error) => error);
@@ -156,7 +156,7 @@ describe("A response that Stripe replays for a used idempotency key", () => {
     expect(idsAtStripe()).toEqual([second.id]);
   });
 
-  it("is ignored when it is an error", async () => {
+  it("is ignored when the replayed response is an error", async () => {
     const { proxy, endpoint, inputs } = fixture();
     const body = { error: { type: "api_error", message: "Down." } };
     const headers = { "idempotent-replayed": "true", "stripe-should-retry": "false" };

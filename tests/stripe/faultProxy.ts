@@ -51,7 +51,7 @@ export async function startFaultProxy() {
 
   return {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
-    /** Every call since the last `setTarget`, in order. */
+    /** Every call since the most recent `setTarget`, in order. */
     calls,
     /** Number of calls of an operation. */
     count: (operation: string) => calls.filter((call) => call.operation === operation).length,

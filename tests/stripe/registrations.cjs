@@ -1,6 +1,6 @@
 // Prints the inputs of a WebhookEndpoint and of WebhookSecrets as the engine gets them, with the serialized provider.
-// Runs as a separate process with the program's compiled code, because Pulumi cannot serialize code that vitest has
-// transformed.
+// This script runs in a separate process with the program's compiled code, because Pulumi cannot serialize code that
+// vitest has transformed.
 const { join } = require("node:path");
 const pulumi = require("@pulumi/pulumi");
 const compileProgram = require("../../cli/compileProgram.cjs");

@@ -256,7 +256,7 @@ describe("The inputs of an endpoint", () => {
 });
 
 describe("An endpoint whose stripeWebhookKey the operator has removed", () => {
-  it("is left at Stripe by a delete, which warns with its id, and does not block a refresh", async () => {
+  it("stays at Stripe after a delete, which prints a warning with its id, and a refresh succeeds", async () => {
     const { program, registered, config, endpoint, inputs } = fixture();
     const { id, outs } = await createResource(endpoint, inputs);
     const { stripeWebhookKey: _, ...keyless } = config;

@@ -19,7 +19,7 @@ export function testCheckoutAttempts(tables: () => Tables): void {
   const open = () => createCheckoutAttempts(tables().ephemeral);
   const at = (seconds: number) => new Date(seconds * 1000);
 
-  it("starts when there is no current attempt, and stores every field", async () => {
+  it("starts an attempt when there is no current attempt, and stores every field", async () => {
     const attempts = open();
     expect(await attempts.current("u", now)).toBeUndefined();
     expect(await attempts.start("u", attempt("a"), undefined, now)).toBe(true);
@@ -28,7 +28,7 @@ export function testCheckoutAttempts(tables: () => Tables): void {
     expect((await readEphemeral(tables(), "checkout#u"))?.ttl).toBe(end);
   });
 
-  it("starts only once when many requests start an attempt at the same time", async () => {
+  it("starts only one attempt when many requests start an attempt at the same time", async () => {
     const attempts = open();
     const tries = Array.from({ length: 30 }, (_, n) => attempt(`a${n}`));
     const started = await Promise.all(tries.map((one) => attempts.start("u", one, undefined, now)));
@@ -36,7 +36,7 @@ export function testCheckoutAttempts(tables: () => Tables): void {
     expect(await attempts.current("u", now)).toEqual(tries[started.indexOf(true)]);
   });
 
-  it("is replaced only once, and only by a request that has read the current attempt", async () => {
+  it("replaces an attempt only once, and only for a request that has read the current attempt", async () => {
     const attempts = open();
     const first = attempt("first");
     await attempts.start("u", first, undefined, now);
@@ -54,7 +54,7 @@ export function testCheckoutAttempts(tables: () => Tables): void {
     expect(await attempts.current("u", now)).toBeUndefined();
   });
 
-  it("stores its session unless a newer attempt has started", async () => {
+  it("stores the session of an attempt unless a newer attempt has started", async () => {
     const attempts = open();
     const [first, second] = [attempt("first"), attempt("second")];
     expect(await attempts.handOut("u", first, "cs_0")).toBe(false);
@@ -70,7 +70,7 @@ export function testCheckoutAttempts(tables: () => Tables): void {
     expect(await attempts.current("u", now)).toEqual(second);
   });
 
-  it("stores no session when it is replaced at the same time", async () => {
+  it("stores no session for an attempt that is replaced at the same time", async () => {
     const attempts = open();
     await Promise.all(
       Array.from({ length: 20 }, async (_, n) => {
@@ -85,7 +85,7 @@ export function testCheckoutAttempts(tables: () => Tables): void {
     );
   });
 
-  it("is ignored after its expiry even while its item still exists", async () => {
+  it("ignores an expired attempt even while its item still exists", async () => {
     const attempts = open();
     const old = attempt("old", { session_id: "cs_old" });
     await attempts.start("u", old, undefined, now);
@@ -105,7 +105,7 @@ export function testCheckoutAttempts(tables: () => Tables): void {
     expect((await readEphemeral(tables(), "checkout#u"))?.ttl).toBe(end + 1800);
   });
 
-  it("is read with a consistent read", async () => {
+  it("reads an attempt with a consistent read", async () => {
     using send = vi.spyOn(DynamoDBClient.prototype, "send");
     await open().current("u", now);
     expect(send.mock.calls[0]?.[0].input).toMatchObject({ ConsistentRead: true });

@@ -32,13 +32,13 @@ export function testCooldowns(tables: () => Tables): void {
     expect(await store.read(["a"])).toEqual(new Map());
   });
 
-  it("is replaced only once when many containers replace it at the same time", async () => {
+  it("replaces a cooldown only once when many containers replace it at the same time", async () => {
     await open().write("a", start);
     const replaced = await Promise.all(Array.from({ length: 20 }, (_, n) => open().replace("a", start, start + n + 1)));
     expect(replaced.filter(Boolean)).toHaveLength(1);
   });
 
-  it("has a TTL of an hour after the cooldown's end", async () => {
+  it("gives an item a TTL of an hour after the cooldown's end", async () => {
     await open().write("a", start);
     expect(await readEphemeral(tables(), "cooldown#a")).toMatchObject({
       end_ms: start,
@@ -46,7 +46,7 @@ export function testCooldowns(tables: () => Tables): void {
     });
   });
 
-  it("lets only one chat try a provider after its cooldown, and every chat after the reply", async () => {
+  it("lets only one chat try a provider after its cooldown, and every chat after a reply", async () => {
     const containers = Array.from({ length: 10 }, () => createCooldowns(open()));
     const firsts = async (seconds: number) => {
       const orders = await Promise.all(containers.map((one) => one.order([a, b], at(seconds))));

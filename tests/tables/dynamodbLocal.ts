@@ -56,7 +56,7 @@ export async function startDynamodbLocal(): Promise<{ url: string; close(): Prom
 }
 
 async function fetchJars(): Promise<void> {
-  // Maven writes to a temporary folder, which is renamed at the end. So an interrupted download is never used.
+  // Maven writes to a temporary folder, which is renamed at the end. Therefore an interrupted download is never used.
   const aside = `${folder}.${process.pid}`;
   const args = ["-q", "-B", "-f", pom, "dependency:copy-dependencies", "-DincludeScope=runtime"];
   console.warn(`Fetching DynamoDB Local ${version} with Maven (46 MB, once) into ${folder}`);

@@ -37,7 +37,7 @@ export function testEventLog(tables: () => Tables): void {
     expect([...(await log.find(["evt_1", "evt_2", "evt_1"])).keys()]).toEqual(["evt_1"]);
   });
 
-  it("stores the last outcome and the number of deliveries", async () => {
+  it("stores the newest outcome and the number of deliveries", async () => {
     const log = open();
     await log.record(event("evt_1"), { outcome: "foreign" }, now);
     await log.record(event("evt_1"), { outcome: "synced", user_id: "u" }, later);
@@ -56,7 +56,7 @@ export function testEventLog(tables: () => Tables): void {
     expect([...(await log.find(ids)).keys()].sort()).toEqual(ids.slice(1).sort());
   });
 
-  it("keeps an event for 30 days after its last delivery", async () => {
+  it("keeps an event for 30 days after its newest delivery", async () => {
     const log = open();
     for (const at of [now, later]) {
       await log.record(event("evt_1"), { outcome: "foreign" }, at);

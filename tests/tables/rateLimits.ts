@@ -27,7 +27,7 @@ export function testRateLimits(tables: () => Tables): void {
     });
     await expect(count("sync#a", rate, start)).rejects.toMatchObject({ retryAfterSeconds: 300 });
     await count("sync#b", rate, start);
-    // A new window starts at zero, although the last window's item is still in the table.
+    // A new window starts at zero, although the previous window's item is still in the table.
     await count("sync#a", rate, later(300));
     expect(await readEphemeral(tables(), `rate#sync#a#${start.getTime() / 300_000}`)).toMatchObject({ uses: 5 });
   });

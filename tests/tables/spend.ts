@@ -41,7 +41,7 @@ export function testSpend(tables: () => Tables): void {
     expect(await open().reserve(1, 1_000, tomorrow)).toBe(false);
   });
 
-  it("frees the reservation of a crashed relay after 20 minutes, and keeps it until the longest chat has ended", async () => {
+  it("frees the reservation of a crashed relay after 20 minutes, but not before the longest chat has ended", async () => {
     await open().reserve(900, 1_000, noon);
     await open().reserve(100, 1_000, later(9));
     await open().settle({ reserved: 100, costs: 60 }, later(11));
@@ -50,7 +50,7 @@ export function testSpend(tables: () => Tables): void {
     expect(await item()).toMatchObject({ micro_usd: 960 });
   });
 
-  it("frees an expired reservation once when many chats reserve at the same time", async () => {
+  it("frees an expired reservation only once when many chats reserve at the same time", async () => {
     await open().reserve(1_000, 1_000, noon);
     const spend = open();
     const reserved = await Promise.all(Array.from({ length: 20 }, () => spend.reserve(100, 1_000, later(20))));

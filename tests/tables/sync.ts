@@ -21,7 +21,7 @@ export function testSync(tables: () => Tables): void {
     alarm: () => undefined,
   });
 
-  it("writes Stripe's last state for any order of changes, events and syncs", async () => {
+  it("writes Stripe's final state for any order of changes, events and syncs", async () => {
     const seed = Date.now();
     const rows = createUserRows(tables().users);
     let refused = 0;
@@ -30,14 +30,14 @@ export function testSync(tables: () => Tables): void {
       const customer = `cus_${user}`;
       const last = random.int(6, 9);
       const lastPlan = random.pick(["paid", "vip"]);
-      // The sync for this change gets Stripe's answer only after the last change's sync has written.
+      // The sync of this change gets Stripe's answer only after the final change's sync has written.
       const overtaken = random.int(1, last - 1);
       const { promise: lastHasWritten, resolve: lastWrote } = Promise.withResolvers<void>();
       let atStripe = facts();
 
       const event = async (change: number) => {
         const isOvertaken = change === overtaken;
-        // All other syncs start when the change's event arrives, up to 60 ms after the change.
+        // Every other sync starts when the event of its change arrives, up to 60 ms after the change.
         if (!isOvertaken) await sleep(random.int(0, 60));
         const stripe = sources(async () => {
           // Stripe's answer shows the state of some moment between request and answer.

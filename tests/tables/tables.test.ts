@@ -37,15 +37,15 @@ for (const engine of engines) {
     afterAll(() => database?.close());
 
     const current = () => tables;
-    describe("user row", () => testUserRows(current));
+    describe("user rows", () => testUserRows(current));
     describe("createUsers", () => testUsers(current));
     describe("rate counter", () => testRateLimits(current));
-    describe("checkout attempt", () => testCheckoutAttempts(current));
+    describe("checkout attempts", () => testCheckoutAttempts(current));
     describe("event log", () => testEventLog(current));
     describe("usage", () => testUsage(current));
     describe("spend", () => testSpend(current));
-    describe("cooldown", () => testCooldowns(current));
-    describe("keep-alive job", () => testKeepAlives(current));
+    describe("cooldowns", () => testCooldowns(current));
+    describe("keep-alive jobs", () => testKeepAlives(current));
     describe("syncCustomer", () => testSync(current));
   });
 }

@@ -17,7 +17,7 @@ const chat = (chatId: string, over: { account?: string; owner?: string; tokens?:
   ...over,
 });
 
-/** Reserves many chats at the same time. Returns the code of each refused one. */
+/** Reserves many chats at the same time. Returns the error code of each refused chat. */
 async function reserveMany(count: number, tableOf: (n: number) => UsageTable, tokens: number, most = limits) {
   const reservations = Array.from({ length: count }, (_, n) =>
     tableOf(n).reserve({ ...chat(`chat-${n}`, { tokens }), limits: most }, noon),
@@ -28,11 +28,11 @@ async function reserveMany(count: number, tableOf: (n: number) => UsageTable, to
 
 /** Tests of `functions/tables/usage.ts`, for any server with DynamoDB's API. */
 export function testUsage(tables: () => Tables): void {
-  /** A new container, whose cache is empty. */
+  /** A new container with an empty cache. */
   const container = () => createUsageTable(tables().ephemeral);
   const item = () => readEphemeral(tables(), "usage#user#u");
 
-  it("never exceeds a limit of 10 chats when one container gets 50 at the same time", async () => {
+  it("never exceeds a limit of 10 chats when one container gets 50 chats at the same time", async () => {
     const usage = container();
     expect(await reserveMany(50, () => usage, 1)).toEqual(Array(40).fill("rate_limited"));
     expect(await usage.read("user#u", limits, noon)).toMatchObject({ minute: { chats: 10 } });
@@ -103,7 +103,7 @@ export function testUsage(tables: () => Tables): void {
     expect(await usage.read("user#u", limits, noon)).toMatchObject({ minute: { chats: 2 }, day: { tokens: 200 } });
   });
 
-  it("admits a chat when the write's response was lost and another container has written since", async () => {
+  it("admits a chat when the write's response was lost and another container has written in the meantime", async () => {
     const [usage, other] = [container(), container()];
     await usage.reserve(chat("chat-0001"), noon);
     const { send } = DynamoDBClient.prototype;
@@ -194,7 +194,7 @@ export function testUsage(tables: () => Tables): void {
     await expect(cancels("chat-0001", "guest-1")).rejects.toMatchObject(notFound);
   });
 
-  it("cancels a chat whose cancellation arrived first", async () => {
+  it("cancels a chat when the cancellation arrives before the chat", async () => {
     const id = { account: "user#u", chatId: "chat-0001" };
     await expect(container().cancel({ ...id, owner: "u" }, noon)).rejects.toMatchObject({ code: "not_found" });
     const usage = container();
@@ -202,7 +202,7 @@ export function testUsage(tables: () => Tables): void {
     expect(await usage.isCancelled(id)).toBe(true);
   });
 
-  it("has a TTL soon after the item's day", async () => {
+  it("gives the item a TTL shortly after the end of its day", async () => {
     await container().reserve(chat("chat-0001"), noon);
     expect((await item())?.ttl).toBe(later(600, midnight).getTime() / 1000);
   });

@@ -25,7 +25,7 @@ export function testUserRows(tables: () => Tables): void {
     expect((await rows.takeTicket("someone else", now)).ticket).toBe(1);
   });
 
-  it("is returned together with the sync ticket and keeps its creation time", async () => {
+  it("returns a row together with its sync ticket, and keeps the row's creation time", async () => {
     const rows = open();
     expect(await rows.takeTicket("u", now)).toEqual({
       ticket: 1,
@@ -40,7 +40,7 @@ export function testUserRows(tables: () => Tables): void {
     expect((await readUser(tables(), "u"))?.created_at).toBe(now.toISOString());
   });
 
-  it.each(["link", "grant"] as const)("is created with a creation time by a %s", async (method) => {
+  it.each(["link", "grant"] as const)("creates a row with a creation time for a %s", async (method) => {
     const rows = open();
     for (const at of [now, after(1)]) {
       await (method === "link" ? rows.link("u", "cus_1", at) : rows.grant("u", { plan: "paid" }, at));
@@ -116,7 +116,7 @@ export function testUserRows(tables: () => Tables): void {
     expect(await readUser(tables(), "u")).toMatchObject({ plan: "free", expires_at: null, stripe_status: null });
   });
 
-  it("keeps its facts when a sync has read no facts", async () => {
+  it("keeps the facts of a row when a sync has read no facts", async () => {
     const rows = open();
     await rows.apply("u", 1, write({ now }));
     const before = await rows.get("u");
@@ -148,7 +148,7 @@ export function testUserRows(tables: () => Tables): void {
     expect((await rows.takeTicket("u", now, after(90))).customer.review_by).toBe(after(90).toISOString());
   });
 
-  it("keeps its grant and its Stripe customer after every sync", async () => {
+  it("keeps the grant and the Stripe customer of a row after every sync", async () => {
     const rows = open();
     const grant = { plan: "vip", expiresAt: after(60), note: "friend of the house" } as const;
     await rows.link("u", "cus_1", now);
@@ -183,7 +183,7 @@ export function testUserRows(tables: () => Tables): void {
     expect((await rows.get("u"))?.subscriptions).toHaveLength(1);
   });
 
-  it("keeps its first Stripe customer when another customer is linked", async () => {
+  it("keeps the first Stripe customer of a row when another customer is linked", async () => {
     const rows = open();
     expect(await rows.link("u", "cus_1", now)).toBe("cus_1");
     expect(await rows.link("u", "cus_1", now)).toBe("cus_1");
@@ -195,14 +195,14 @@ export function testUserRows(tables: () => Tables): void {
     expect((await rows.get("race"))?.stripe_customer_id).toBe(linked[0]);
   });
 
-  it("is not linked to a Stripe customer of another user", async () => {
+  it("does not link a row to a Stripe customer of another user", async () => {
     const rows = open();
     await rows.link("first", "cus_shared", now);
     expect(await rows.link("second", "cus_shared", now)).toBeUndefined();
     expect(await rows.get("second")).toBeUndefined();
   });
 
-  it("has one attempt to create a customer until that attempt has failed", async () => {
+  it("allows one attempt to create a customer until that attempt has failed", async () => {
     const rows = open();
     const attempts = await Promise.all(Array.from({ length: 20 }, () => rows.creationAttempt("creating", now)));
     expect(new Set(attempts).size).toBe(1);
@@ -213,7 +213,7 @@ export function testUserRows(tables: () => Tables): void {
     expect(await rows.creationAttempt("creating", now)).toBe(next[0]);
   });
 
-  it("has neither a Stripe customer nor its facts after it was unlinked", async () => {
+  it("removes the Stripe customer and its facts when a row is unlinked", async () => {
     const rows = open();
     await rows.link("unlinked", "cus_unlinked", now);
     await rows.grant("unlinked", { plan: "vip" }, now);
@@ -239,7 +239,7 @@ export function testUserRows(tables: () => Tables): void {
     expect(found[0]).toBeUndefined();
   });
 
-  it("is found by its Stripe customer id", async () => {
+  it("finds a row by its Stripe customer id", async () => {
     const rows = open();
     await Promise.all(Array.from({ length: 20 }, (_, n) => rows.link(`u${n}`, `cus_${n}`, now)));
     await rows.takeTicket("without", now);
@@ -249,7 +249,7 @@ export function testUserRows(tables: () => Tables): void {
     expect((await all(rows.withStripeCustomer())).sort()).toEqual(everyone.sort());
   });
 
-  it("is found when a query returns several pages", async () => {
+  it("finds a row when a query returns several pages", async () => {
     // A query page ends at 1 MB.
     const rows = open();
     const ids = Array.from({ length: 700 }, (_, n) => `u${String(n).padStart(4, "0")}${"x".repeat(1_800)}`);
@@ -268,7 +268,7 @@ export function testUserRows(tables: () => Tables): void {
     expect((await all(rows.withStripeCustomer())).sort()).toEqual(ids);
   });
 
-  it("is returned when its review is due, after the rows with an earlier review time", async () => {
+  it("returns a row when its review is due, after the rows with an earlier review time", async () => {
     const rows = open();
     const due = { late: 300, soonest: -10, first: 100, next: 200, later: 1000 };
     for (const [user, seconds] of Object.entries(due)) await rows.apply(user, 1, write({ reviewAt: after(seconds) }));
@@ -279,7 +279,7 @@ export function testUserRows(tables: () => Tables): void {
     expect(await all(rows.due(after(-20)))).toEqual([]);
   });
 
-  it("moves in the review queue with its next review and leaves the queue without a next review", async () => {
+  it("moves a row in the review queue with its next review, and removes a row without a next review", async () => {
     const rows = open();
     await rows.apply("u", 1, write({ reviewAt: now }));
     await rows.apply("v", 1, write({ reviewAt: after(1) }));
@@ -293,7 +293,7 @@ export function testUserRows(tables: () => Tables): void {
     expect(await readUser(tables(), "v")).not.toHaveProperty("needs_review_at");
   });
 
-  it("has all attributes in a consistent read by an operator", async () => {
+  it("shows all attributes of a row in a consistent read by an operator", async () => {
     const rows = open();
     expect(await rows.inspect("u")).toEqual({ customer: undefined, row: null });
     await rows.takeTicket("u", now);

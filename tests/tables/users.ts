@@ -26,7 +26,7 @@ export function testUsers(tables: () => Tables): void {
     await plantUser(tables(), { user_id: "u", ...wrong });
     const failed = await createUsers(tables().users)("u").catch((error: unknown) => error);
     expect(failed).toBeInstanceOf(Error);
-    // Not the retryable error `unavailable`, because a retry cannot repair the row.
+    // The error is not the retryable `unavailable`, because a retry cannot repair the row.
     expect(failed).not.toBeInstanceOf(ApiError);
   });
 

@@ -9,7 +9,7 @@ afterEach(() => vi.unstubAllEnvs());
 afterAll(() => rmSync(build, { recursive: true, force: true }));
 
 describe("setupTraining", () => {
-  it("says that training is unavailable, and why, without Python 3.11", async () => {
+  it("reports that training is unavailable, with the reason, when Python 3.11 is missing", async () => {
     vi.stubEnv("PATH", "");
     const setup = setupTraining(
       () => {},

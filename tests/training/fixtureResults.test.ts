@@ -28,7 +28,7 @@ describe("countFixtures", () => {
 });
 
 describe("sampleFixtures", () => {
-  it("passes a sound answer and fails the same answer without its usage, by the contract's own rules", () => {
+  it("accepts a valid answer and rejects the same answer without `usage`, by the contract's rules", () => {
     const { sound, fieldMissing } = sampleFixtures();
     expect(sound).toMatchObject({ failed: 0, skipped: 0, problems: [] });
     expect(sound.passed).toBeGreaterThan(0);

@@ -5,7 +5,7 @@ import { APP_BUDGET_LINES, CLIENT_BUDGET_BYTES } from "../../verify/clientApp/pa
 import { runClientApp } from "../../verify/clientApp/run";
 import { needs } from "../needs";
 
-/** The app installs Vite and React from npm's registry. */
+/** Returns a reason when npm's registry is unreachable, because the app installs Vite and React from it. */
 async function missingRegistry(): Promise<string | undefined> {
   const url = process.env.npm_config_registry ?? "https://registry.npmjs.org/";
   const answer = await fetch(url, { signal: AbortSignal.timeout(10_000) }).catch(() => undefined);

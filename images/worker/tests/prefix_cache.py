@@ -3,9 +3,9 @@ Measures the share of prompt tokens that a prefix cache contains during a Japane
 chat templates and with the official prompt formats. The real tokenizers count the tokens. As a program (`npm run bench
 -- worker`), this module prints one JSON object.
 
-The simulated cache works like vLLM's (V1, on by default): it contains a block of 16 tokens only together with all
-tokens before the block. The cache starts empty, so a persona cached by other conversations does not count. The cache
-keeps the tokens that the model generated only for the share `oursWithGenerated`.
+The simulated cache works like the default cache of vLLM V1. It contains a block of 16 tokens only together with all
+tokens before the block. The cache starts empty, so a persona cached by other conversations does not count. Only for the
+share `oursWithGenerated`, the cache also keeps the tokens that the model generated.
 """
 
 import json

@@ -45,7 +45,7 @@ def _phi3_tokenizer() -> Tokenizer:
 
 @cache
 def _mistral_tokenizer() -> Tokenizer:
-    """Mistral v0.3's tokenizer: its SentencePiece file, converted as the transformers library converts it."""
+    """Converts Mistral v0.3's SentencePiece file in the same way as the transformers library."""
     official = _mistral_encoder().instruct_tokenizer.tokenizer
     assert isinstance(official, SentencePieceTokenizer)
     pieces = SentencePieceProcessor(model_file=str(official.file_path))

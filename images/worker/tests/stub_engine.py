@@ -25,7 +25,7 @@ def text_event(content: str) -> bytes:
 
 
 def end_events(reason: str = "stop") -> bytes:
-    """Returns the last events of a stream."""
+    """Returns the final events of a stream."""
     finish = event({"choices": [{"index": 0, "delta": {}, "finish_reason": reason}]})
     return finish + event({"choices": [], "usage": USAGE}) + b"data: [DONE]\n\n"
 
@@ -42,7 +42,10 @@ def send(*chunks: bytes) -> Script:
 
 
 class StubEngine:
-    """Answers each request with the next entry of `answers`: a script or an HTTP status. The last entry is repeated."""
+    """
+    Answers each request with the next entry of `answers`: a script or an HTTP status. Later requests get the final
+    entry.
+    """
 
     def __init__(self) -> None:
         self.base_url = ""

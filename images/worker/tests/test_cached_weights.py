@@ -29,7 +29,7 @@ def test_error_names_the_missing_folder_and_the_model_url_when_the_model_is_not_
     assert f"https://huggingface.co/{MODEL_ID}:{REVISION}" in str(caught.value)
 
 
-def test_error_names_the_cached_commit_when_it_is_not_the_expected_commit(tmp_path: Path) -> None:
+def test_error_names_the_cached_commit_when_another_commit_is_expected(tmp_path: Path) -> None:
     _write_cache(tmp_path, "abc123")
     with pytest.raises(SettingsError, match=r"snapshots/2fe19\w+ \(found: abc123\)"):
         cached_weights(tmp_path, MODEL_ID, REVISION)

@@ -60,7 +60,7 @@ async def test_coalesce_yields_the_received_text_before_it_raises_an_error() -> 
         await anext(texts)
 
 
-async def test_coalesce_closes_its_source_when_it_is_closed() -> None:
+async def test_coalesce_closes_its_source_when_the_consumer_closes_coalesce() -> None:
     closed = asyncio.Event()
 
     async def endless() -> AsyncGenerator[str]:

@@ -50,7 +50,7 @@ def test_cuda_graphs_are_captured_up_to_the_largest_batch_of_replies(max_concurr
     assert cuda_graph_sizes(max_concurrency) == sizes
 
 
-def test_command_line_of_cached_weights_differs_from_baked_weights_only_in_the_folder(tmp_path: Path) -> None:
+def test_engine_command_for_cached_weights_differs_only_in_the_weights_folder(tmp_path: Path) -> None:
     revision = "2fe192450127e6a83f7441aef6e3ca586c338b77"
     snapshot = tmp_path / "models--a--b" / "snapshots" / revision
     snapshot.mkdir(parents=True)

@@ -111,7 +111,7 @@ async def test_job_fails_when_the_engine_sends_a_reply_of_10_megabytes(run: Run,
     await engine.disconnected.wait()
 
 
-async def test_reply_of_endless_white_space_is_cut_off(run: Run, engine: StubEngine) -> None:
+async def test_worker_ends_a_reply_of_endless_white_space_with_unavailable(run: Run, engine: StubEngine) -> None:
     async def send_endlessly(response: Any) -> None:
         while True:
             await response.write(text_event(" " * 1_000))
@@ -253,7 +253,7 @@ async def test_filtered_reply_is_a_success_even_without_text(run: Run, engine: S
     assert (await run(text="やあ"))[-1]["finish_reason"] == "filter"
 
 
-async def test_engine_is_stuck_after_three_replies_in_a_row_without_a_first_text(engine: StubEngine) -> None:
+async def test_engine_counts_as_stuck_after_three_consecutive_replies_without_a_first_text(engine: StubEngine) -> None:
     reasons: list[str] = []
     deadlines = Deadlines(connect_s=1, first_text_s=0.4, idle_s=0.05, total_s=1)
     client = Engine(engine.base_url, deadlines, reasons.append)
@@ -265,7 +265,7 @@ async def test_engine_is_stuck_after_three_replies_in_a_row_without_a_first_text
             async for _ in client.stream_text({}, Outcome()):
                 pass
 
-    # A first text resets the count, even when the reply stalls later. Other failures do not change the count.
+    # A first text resets the count, even when its reply stalls later. Other failures do not change the count.
     for script in (hang, hang, text, hang, hang, stall, hang, 500, hang):
         await ask(script)
     assert reasons == []

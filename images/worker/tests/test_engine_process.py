@@ -128,7 +128,7 @@ async def test_worker_starts_an_engine_for_its_jobs_and_stops_the_engine_on_sigt
 async def test_worker_fails_the_running_jobs_and_exits_when_the_engine_is_lost(
     env: dict[str, str], platform: Platform, tmp_path: Path, fault: signal.Signals, reason: str
 ) -> None:
-    # The platform keeps its long polls open. The worker must not wait for them.
+    # The platform keeps long polls open. The worker must not wait for these polls.
     async with worker_process({**env, "VLLM_STUB_REPLY_S": "60"}) as process:
         await _submit(platform)
         await asyncio.wait_for(platform.streaming.wait(), LIMIT_S)
@@ -209,7 +209,7 @@ async def test_worker_exits_with_the_reason_when_the_engine_does_not_start(
             assert not _is_running(_engine_pid(tmp_path))
 
 
-def test_engine_is_not_reported_as_lost_after_the_worker_stops_it() -> None:
+def test_engine_is_not_reported_as_lost_after_the_worker_stops_the_engine() -> None:
     lost: list[str] = []
     engine = EngineProcess(["sleep", "1000"])
     engine.watch("http://127.0.0.1:1/health", 600, lost.append)

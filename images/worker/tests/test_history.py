@@ -89,7 +89,7 @@ def test_assistant_message_at_the_start_is_dropped_first_when_the_conversation_i
     assert _fit(messages, count_tokens, context_tokens - 1) == [_SYSTEM, *messages[1:]]
 
 
-def test_persona_and_last_message_are_never_dropped(count_tokens: CountTokens) -> None:
+def test_persona_and_newest_message_are_never_dropped(count_tokens: CountTokens) -> None:
     messages = [*_messages(40), _message("user", "ね" * 300)]
     context_tokens = count_tokens([_SYSTEM, messages[-1]]) + 200
     assert _fit(messages, count_tokens, context_tokens) == [_SYSTEM, messages[-1]]
@@ -129,7 +129,9 @@ def test_longest_message_of_the_contract_fits_at_every_hour_when_tokens_are_esti
 
 
 @pytest.mark.parametrize("text", ["<", "[", "\n", "𩸽", "a ", "あ"])
-def test_short_conversation_fits_into_the_context_without_a_count(count_tokens: CountTokens, text: str) -> None:
+def test_short_conversation_fits_into_the_context_although_its_tokens_are_not_counted(
+    count_tokens: CountTokens, text: str
+) -> None:
     uncounted = 0
     for length in range(1, 400, 3):
         counts: list[int] = []
@@ -140,7 +142,7 @@ def test_short_conversation_fits_into_the_context_without_a_count(count_tokens: 
 
         messages = [_message("user", text * length), _message("assistant", text), _message("user", text)]
         fitted = _fit(messages, count, 2_048)
-        # One of the counts is the persona's.
+        # One count belongs to the persona.
         if len(counts) == 1:
             uncounted += 1
             assert count_tokens(fitted) + 200 <= 2_048

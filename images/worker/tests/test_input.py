@@ -80,7 +80,7 @@ def test_text_is_read_as_one_user_message() -> None:
     assert chat.stream is True
 
 
-def test_worker_error_has_the_json_form_of_the_contract() -> None:
+def test_worker_error_has_the_json_format_of_the_contract() -> None:
     assert json.loads(WorkerError("overloaded").to_json()) == {
         "error": {"code": "overloaded", "message": "Too busy at the moment. Try again.", "retryable": True}
     }

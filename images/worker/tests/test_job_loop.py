@@ -120,7 +120,7 @@ async def test_job_loop_keeps_one_request_open_while_the_queue_is_empty() -> Non
     work = queue.work()
     for _ in range(3):
         await queue.waiting.put(None)
-        # The next request opens after the delay, on a busy machine later.
+        # The next request opens after the delay. A busy machine needs longer.
         for _ in range(100):
             await asyncio.sleep(job_loop.EMPTY_DELAY_S + 0.05)
             if queue.open_requests > 0:

@@ -32,7 +32,7 @@ def ask(engine: StubEngine, tmp_path: Path) -> Run:
 
 
 def _events(items: list[str]) -> list[dict[str, Any]]:
-    """Returns the events' data. Checks that items consist of complete events and that the last one is `[DONE]`."""
+    """Returns the events' data. Checks that all events are complete and the final event is `[DONE]`."""
     assert all(item.startswith("data: ") and item.endswith("\n\n") for item in items)
     *events, done = [event.removeprefix("data: ") for event in "".join(items).removesuffix("\n\n").split("\n\n")]
     assert done == "[DONE]"
@@ -69,7 +69,7 @@ async def test_openai_route_returns_one_chat_completion_when_not_streaming(ask: 
     }
 
 
-async def test_openai_stream_has_only_whole_events_and_sends_the_last_three_together(ask: Run) -> None:
+async def test_openai_stream_has_only_whole_events_and_sends_the_final_three_events_together(ask: Run) -> None:
     items = await ask(stream=True, stream_options={"include_usage": True})
     first, *_, last, usage = events = _events(items)
     assert items[-1].count("data: ") == 3

@@ -1,7 +1,7 @@
 """
-Stand-in for `vllm serve` without a GPU. It accepts the flags of `vllm_serve_flags.json`: the flags of vLLM 0.32's own
-parser, which vLLM 0.33 also has. It rejects arguments that vLLM would reject, and serves the scripted engine instead of
-a model.
+Stand-in for `vllm serve` without a GPU. It accepts the flags in `vllm_serve_flags.json`. These flags come from the
+parser of vLLM 0.32, and vLLM 0.33 has the same flags. The stand-in rejects arguments that vLLM would reject. It serves
+the scripted engine, not a model.
 """
 
 import asyncio

@@ -32,7 +32,7 @@ def ticket(
     drop: str | None = None,
     **claims: Any,
 ) -> str:
-    """Signs a ticket for MODEL. It is valid unless `headers` or `claims` override a value or `drop` removes a claim."""
+    """Signs a valid ticket for MODEL. `headers` and `claims` override values, and `drop` removes a claim."""
     now_s = int(time.time())
     payload: dict[str, Any] = {
         "iss": ISSUER,

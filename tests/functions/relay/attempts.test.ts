@@ -28,7 +28,7 @@ afterEach(async () => {
   expect(unhandled).not.toHaveBeenCalled();
 });
 
-/** Cooldowns that keep the configured order and record every result that they receive. */
+/** Fake cooldowns that keep the configured order and record every result. */
 function recordingCooldowns(): Cooldowns & { marks: string[] } {
   const marks: string[] = [];
   return {
@@ -75,7 +75,7 @@ function start(providers: ScriptedProvider[], over: Partial<AttemptOptions> = {}
   return { shown, waits, failed, marks: cooldowns.marks, controller, stream, ended };
 }
 
-/** Runs a chat until no timer is left. */
+/** Runs a chat until all timers have fired. */
 async function run(providers: ScriptedProvider[], over: Partial<AttemptOptions> = {}) {
   const { ended, ...chat } = start(providers, over);
   await vi.runAllTimersAsync();
@@ -120,7 +120,7 @@ it("estimates the usage and names the configured model when the provider reports
 });
 
 describe("before the first text", () => {
-  it.each(causes)("reacts to %s as the table of failures defines", async (cause) => {
+  it.each(causes)("reacts to %s as the failure table says", async (cause) => {
     const { retry, fallBack, cooldown, code } = failures[cause];
     const chat = await run([scripted("anthropic", [{ fail: cause }]), scripted("openai", reply("はい"))]);
     expect(chat.calls).toEqual([retry === "once" ? 2 : 1, fallBack ? 1 : 0]);
@@ -142,7 +142,7 @@ describe("before the first text", () => {
     expect(chat).toMatchObject({ calls: [2, 0], marks: ["anthropic ok"], failed: ["anthropic upstream_error"] });
   });
 
-  it("waits a random time before a retry, or for a Retry-After of up to 2 s", async () => {
+  it("waits a random time before a retry, or the time in a Retry-After of at most 2 s", async () => {
     const retried = (retryAfterMs?: number) =>
       scripted(
         "openai",
@@ -178,7 +178,7 @@ describe("before the first text", () => {
     expect(chat.failed).toHaveLength(6);
   });
 
-  it("reports the preferred provider's failure when the fallback fails with another one", async () => {
+  it("reports the preferred provider's failure when the fallback fails with a different failure", async () => {
     const chat = await run([
       scripted("anthropic", [{ fail: "overloaded" }]),
       scripted("openai", [{ fail: "invalid_request" }]),
@@ -200,7 +200,7 @@ describe("before the first text", () => {
     }
   });
 
-  it("treats an unknown error as upstream_error, and the failure's message does not quote it", async () => {
+  it("treats an unknown error as upstream_error, and the failure's message does not quote the error", async () => {
     const onFailure = vi.fn();
     const chat = await run([scripted("anthropic", [{ throws: new TypeError("a prompt") }])], { onFailure });
     expect(chat.error).toMatchObject({ code: "unavailable" });
@@ -260,7 +260,7 @@ describe("a conversation that is too long", () => {
 });
 
 describe("after the first text", () => {
-  it.each(causes)("reacts to %s as the table of failures defines", async (cause) => {
+  it.each(causes)("reacts to %s as the failure table says", async (cause) => {
     const { fallBack, code } = failures[cause];
     const chat = await run([
       scripted("anthropic", [{ text: "あら" }, { fail: cause }]),
@@ -350,7 +350,7 @@ describe("an abort", () => {
   it.each([
     ["before the first text", ["hang"] as ScriptStep[], ""],
     ["after the first text", [{ text: "あら" }, "hang"] as ScriptStep[], "あら"],
-  ])("%s aborts the provider's call in the same tick and keeps the text", async (_, script, text) => {
+  ])("%s stops the provider's call in the same tick and keeps the text", async (_, script, text) => {
     const provider = scripted("anthropic", script);
     const chat = start([provider, scripted("openai", reply("はい"))]);
     await vi.advanceTimersByTimeAsync(10);
@@ -387,7 +387,7 @@ describe("an abort", () => {
     expect(provider.calls).toEqual([]);
   });
 
-  it("aborts the provider's call when the caller stops reading", async () => {
+  it("stops the provider's call when the caller stops reading", async () => {
     const provider = scripted("anthropic", [{ text: "あら" }, { text: "まあ" }, "hang"]);
     const stream = runAttempts({
       providers: [provider],
@@ -405,7 +405,7 @@ describe("an abort", () => {
 describe("the time limit of the whole chat", () => {
   const deadlines = (): Deadlines => ({ ...deadlinesOf({ name: "openai" }), totalMs: 15_000 });
 
-  it("includes earlier calls, and no cooldown starts when it ends", async () => {
+  it("includes earlier calls, and starts no cooldown when it is over", async () => {
     const slow = [{ wait: 10_000 }, { text: "はい" }, { wait: 10_000 }, { end: {} }];
     const chat = await run([scripted("anthropic", ["hang"]), scripted("openai", slow)], { deadlines });
     expect(chat).toMatchObject({ calls: [1, 1], marks: ["anthropic timeout"] });
@@ -418,7 +418,7 @@ describe("the time limit of the whole chat", () => {
   });
 });
 
-it("counts no tokens for a refused call, and estimates those of a broken or silent call", async () => {
+it("counts no tokens for a refused call, and estimates the tokens of a broken or silent call", async () => {
   const usage = { prompt_tokens: 9, completion_tokens: 1 };
   const { result } = await run([
     scripted("anthropic", [{ fail: "auth_or_quota" }]),

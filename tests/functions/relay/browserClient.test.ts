@@ -57,7 +57,7 @@ describe("the browser client with the relay", () => {
     expect(provider.chats).toHaveLength(1);
   });
 
-  it("throws the relay's error with the text that arrived before it", async () => {
+  it("throws the relay's error with the text that arrived before the error", async () => {
     const long = "あ".repeat(300);
     provider.scripts = [[long, new Error("broken")]];
     const error = await collect(await vipSession()).catch((reason: unknown) => reason);

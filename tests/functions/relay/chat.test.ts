@@ -90,12 +90,12 @@ describe("A chat", () => {
     });
   });
 
-  it("sends a comment after each event, so that Lambda passes the event on", async () => {
+  it("sends a comment after each event, so that Lambda forwards the event", async () => {
     const arrivals = await Array.fromAsync(readEvents(await stream()));
     expect(arrivals.map(({ item }) => (item ? "item" : "comment"))).toEqual(Array(3).fill(["item", "comment"]).flat());
   });
 
-  it("returns one JSON body without Accept: text/event-stream", async () => {
+  it("returns one JSON body when the request has no Accept: text/event-stream", async () => {
     const response = await chat();
     expect(response.headers.get("content-type")).toBe("application/json; charset=utf-8");
     expect(ChatReply.parse(await response.json())).toMatchObject({ text: "こんばんは", id: expect.any(String) });
@@ -122,7 +122,7 @@ describe("A chat", () => {
     });
   });
 
-  it("sends the headers with a waiting item when the first text takes long", async () => {
+  it("sends the headers and a waiting item when the first text takes long", async () => {
     await start({ times: { waitingAfterMs: 100, heartbeatMs: 50 } });
     provider.scripts = [[400, "a", "end"]];
     const arrivals = await Array.fromAsync(readEvents(await stream()));
@@ -167,7 +167,7 @@ describe("A chat", () => {
     ["misconfigured", "unavailable"],
     ["invalid_request", "internal"],
     ["context_too_long", "too_long"],
-  ] as const)("answers %s before the first text with the status of %s", async (reason, code) => {
+  ] as const)("answers the provider failure %s before the first text with the status of %s", async (reason, code) => {
     provider.scripts = [[new ProviderFailure(reason, "no", { retryAfterMs: 3_000 })]];
     const response = await stream();
     expect(response.headers.get("content-type")).toBe("application/json; charset=utf-8");
@@ -186,7 +186,7 @@ describe("A chat", () => {
 });
 
 describe("The share of failed chats", () => {
-  it("counts 0 for a reply and 1 for a failure of ours", async () => {
+  it("counts 0 for a reply and 1 for an overloaded provider", async () => {
     using metrics = recordMetrics();
     provider.scripts = [["a", "end"], [new ProviderFailure("overloaded", "no")]];
     await (await chat()).text();
@@ -211,7 +211,7 @@ describe("The share of failed chats", () => {
     expect(metrics.values("ChatFailed")).toEqual([]);
   });
 
-  it("counts a chat that fails before it starts, and no failed cancellation", async () => {
+  it("counts a chat that fails before it starts, but not a failed cancellation", async () => {
     using metrics = recordMetrics();
     const readTicket = () => Promise.reject(new Error("no keys"));
     await start({ readTicket });
@@ -294,7 +294,7 @@ describe("Usage", () => {
     expect(relay.spend.reserved + (relay.spend.settled[0] ?? 0)).toBe(300);
   });
 
-  it("counts the guests of a household together, whatever their tickets and address spellings are", async () => {
+  it("counts all guests of a household together, even with different tickets or address spellings", async () => {
     const limit = { chatsPerMinute: 1, tokensPerDay: 1_000_000 };
     await start({ limits: { free: limit, paid: limit, vip: limit } });
     const as = async (sub: string, address: string) =>
@@ -308,7 +308,7 @@ describe("Usage", () => {
 });
 
 describe("The household of a guest's ticket", () => {
-  it("counts instead of the sender's address, which is CloudFront's when the relay has a host name", async () => {
+  it("replaces the sender's address in the limits, because that address can be CloudFront's", async () => {
     const limit = { chatsPerMinute: 1, tokensPerDay: 1_000_000 };
     await start({ limits: { free: limit, paid: limit, vip: limit } });
     const cloudFront = "192.0.2.200";
@@ -361,7 +361,7 @@ describe("A cancellation", () => {
 });
 
 describe("A reader", () => {
-  /** Sends pieces of 64 kB until it is aborted, and counts them. */
+  /** Sends pieces of 64 kB until it is aborted. Counts the pieces. */
   class EndlessProvider extends ScriptedProvider {
     pieces = 0;
 
@@ -370,7 +370,7 @@ describe("A reader", () => {
     }
   }
 
-  it("who does not read pauses the reading of the provider's stream", async () => {
+  it("who stops reading also pauses the provider's stream", async () => {
     const endless = new EndlessProvider();
     provider = endless;
     await start();
@@ -429,7 +429,7 @@ describe("An answer", () => {
       errorOf(await fetch(`${host.url}/chat`, { method: "POST", body: "text" })),
     ]);
     expect(codes).toEqual(["not_found", "not_found", ...Array(4).fill("invalid_input")]);
-    // Each refusal is a line in the log.
+    // The log has one line for each refusal.
     for (const code of codes) expect(log.join("\n")).toContain(`"code":"${code}"`);
     expect(log).toHaveLength(codes.length);
   });

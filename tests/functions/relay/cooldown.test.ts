@@ -33,7 +33,7 @@ it("keeps the configured order while every provider is healthy", async () => {
   expect(await container().order([a, b, c], at(0))).toEqual([a, b, c]);
 });
 
-it("skips a failed provider for 20 s, at once in the container that saw the failure", async () => {
+it("skips a failed provider for 20 s in the container that saw the failure", async () => {
   const cooldowns = container();
   await cooldowns.order([a, b], at(0));
   await cooldowns.failed(a, "upstream_error", undefined, at(1));
@@ -88,7 +88,7 @@ describe("after its cooldown", () => {
     expect(shared.store.replace).toHaveBeenCalledTimes(1);
   });
 
-  it("all containers use a provider again that has answered", async () => {
+  it("all containers use a provider again after it has answered", async () => {
     const [one, other] = [container(), container()];
     await one.failed(a, "overloaded", undefined, at(0));
     expect(await one.order([a, b], at(20))).toEqual([a, b]);
@@ -156,7 +156,7 @@ describe("the storage", () => {
     expect(await order).toEqual([b]);
   });
 
-  it("may fail: the container then uses the failures that it saw itself", async () => {
+  it("may fail, because each container also remembers the failures that it saw", async () => {
     const broken = async () => {
       throw new Error("no table");
     };

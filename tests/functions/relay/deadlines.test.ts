@@ -22,7 +22,7 @@ const deadlines: Deadlines = {
 const drip = (waitMs: number, text: string, times: number): ScriptStep[] =>
   Array.from({ length: times }, () => [{ wait: waitMs }, { text }]).flat();
 
-/** Starts to read a stream. `ended` resolves to the stream's error and the time of its end. */
+/** Starts to read a stream. `ended` resolves to the stream's error and its end time. */
 function start(script: ScriptStep[], over: Partial<Deadlines> = {}, readerMs = 0) {
   const provider = scripted("openai", script);
   const controller = new AbortController();
@@ -41,14 +41,14 @@ function start(script: ScriptStep[], over: Partial<Deadlines> = {}, readerMs = 0
   return { events, upstream: () => provider.calls[0]?.signal, controller, ended };
 }
 
-/** Reads a stream until no timer is left. */
+/** Reads a stream until all timers have fired. */
 async function settled(script: ScriptStep[], over: Partial<Deadlines> = {}, readerMs = 0) {
   const { events, upstream, ended } = start(script, over, readerMs);
   await vi.runAllTimersAsync();
   return { events, aborted: upstream()?.aborted, ...(await ended) };
 }
 
-it("passes on a complete reply without an abort, and leaves no timer", async () => {
+it("forwards a complete reply without an abort, and leaves no timer", async () => {
   const { events, error, aborted } = await settled(reply("あら", "、いらっしゃい"));
   expect(events).toEqual([{ text: "あら" }, { text: "、いらっしゃい" }, { end: { finishReason: "stop" } }]);
   expect({ error, aborted }).toEqual({ error: undefined, aborted: false });
@@ -73,7 +73,7 @@ it("ends after the gap deadline when the text stops", async () => {
   expect({ endedMs, aborted }).toEqual({ endedMs: 2_400, aborted: true });
 });
 
-it("measures each gap from the last text", async () => {
+it("measures each gap from the previous text", async () => {
   const { error, endedMs } = await settled([...drip(1_400, "十文字の返事です。。", 5), { end: {} }], {
     firstTextMs: 2_000,
   });
@@ -90,7 +90,7 @@ it("ends when the text arrives below the minimum speed, although every gap is sh
   expect(events.length).toBeGreaterThan(3);
 });
 
-it("measures the speed again in each window", async () => {
+it("measures the speed of each window separately", async () => {
   const { error, endedMs } = await settled([...drip(500, "あいうえお", 8), ...drip(500, "あ", 100)]);
   expect(error).toMatchObject({ reason: "timeout" });
   expect(endedMs).toBeGreaterThan(4_500);
@@ -119,7 +119,7 @@ it("ends after the total deadline even when the reader is slow", async () => {
   expect(error).toMatchObject({ reason: "timeout", message: "The reply did not end within 20000 ms" });
 });
 
-it("aborts the provider at once when the signal aborts, before the first text and after it", async () => {
+it("aborts the provider at once when the signal aborts, both before and after the first text", async () => {
   for (const script of [["hang" as const], [{ text: "あら" }, "hang" as const]]) {
     const { upstream, controller, ended } = start(script);
     await vi.advanceTimersByTimeAsync(10);
@@ -136,7 +136,7 @@ it("does not call the provider when the signal is already aborted", async () => 
   expect(open).not.toHaveBeenCalled();
 });
 
-it("aborts the provider when the reader leaves", async () => {
+it("aborts the provider when the caller stops reading", async () => {
   const provider = scripted("openai", [{ text: "あら" }, { text: "まあ" }, "hang"]);
   const stream = withDeadlines(
     (signal) => provider.stream(chatWith(), signal),

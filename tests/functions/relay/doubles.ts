@@ -18,7 +18,7 @@ export async function createTickets() {
     key,
     jwks,
     readTicket: createTicketReader({ jwks, issuer }),
-    /** A ticket of a plan. `ageMs` makes it older. */
+    /** Signs a ticket of a plan. `ageMs` is the ticket's age. */
     async sign(
       plan: Plan,
       { sub = "user-1", aud = planModels[plan], ageMs = 0, household }: Partial<TicketOptions> = {},
@@ -36,7 +36,7 @@ interface TicketOptions {
   ageMs: number;
 }
 
-/** The usage table's rules in memory. `settled` lists the tokens of every settlement. */
+/** In-memory double of the usage table. `settled` lists the tokens of every settlement. */
 class MemoryUsage implements UsageTable {
   readonly settled: number[] = [];
   private readonly states = new Map<string, UsageState>();
@@ -72,12 +72,12 @@ class MemoryUsage implements UsageTable {
 /** Step of a script: a text, a pause in milliseconds, an error, or the end. */
 export type Step = string | number | Error | "end";
 
-/** A provider that follows a script. It records its requests, and whether a request was stopped. */
+/** A provider that follows a script. It records its requests, and the time of an abort. */
 export class ScriptedProvider implements Provider {
   readonly model = "scripted-1";
   readonly chats: ProviderChat[] = [];
   stoppedAt: number | undefined;
-  /** Script of each call; the last one is repeated. */
+  /** One script per call. Later calls repeat the final script. */
   scripts: Step[][] = [["こん", "ばんは", "end"]];
 
   constructor(readonly name: Provider["name"] = "anthropic") {}
@@ -119,7 +119,7 @@ function memoryCooldowns(): Cooldowns {
   return createCooldowns(emptyStore);
 }
 
-/** Services of a relay without AWS. `changes` replaces some of them. */
+/** Creates a relay's services without AWS. `changes` replaces some services. */
 export async function createServices(provider: Provider, changes: Partial<RelayServices> = {}) {
   const tickets = await createTickets();
   const usage = new MemoryUsage();

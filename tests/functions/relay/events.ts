@@ -1,7 +1,7 @@
 import { createParser } from "eventsource-parser";
 import { RelayItem } from "../../../contract/relay";
 
-/** An event of the relay's stream with the time of its arrival. A comment has no item. */
+/** An event of the relay's stream, and its arrival time. A comment has no item. */
 export interface Arrival {
   item?: RelayItem;
   comment?: string;

@@ -12,20 +12,23 @@ import { watchAnswer } from "../../../verify/openapi/watchAnswers";
 
 const checkAnswer = createAnswerCheck(openApi({ strict: true }));
 
-/** Differences between the answers of all hosts and the OpenAPI document since the last test. */
+/** Differences between the hosts' answers and the OpenAPI document, collected since the previous test. */
 const undocumented: string[] = [];
 
 afterEach(() => {
   expect(undocumented.splice(0), "answers that contract/openapi.json does not document").toEqual([]);
 });
 
-/** Status and headers that a handler has chosen, before the first write. */
+/** Status and headers that a handler sets before the first write. */
 interface Metadata {
   statusCode: number;
   headers: Record<string, string>;
 }
 
-/** Response stream of one invocation. Like Lambda's, it never tells the handler that the reader has left. */
+/**
+ * Response stream of one invocation. Like Lambda's stream, it does not tell the handler that the client has
+ * disconnected.
+ */
 class ResponseStream extends Writable {
   metadata: Metadata | undefined;
 
@@ -75,8 +78,8 @@ export interface Host {
 }
 
 /**
- * Serves a streaming handler over HTTP, like a function URL: payload format 2.0, base64 for bodies that are not text. A
- * handler that throws breaks the connection.
+ * Serves a streaming handler over HTTP, like a function URL. Its events have payload format 2.0, with base64 for bodies
+ * that are not text. A handler that throws breaks the connection.
  *
  * @param timeoutMs timeout of the function. Default 5 minutes
  */

@@ -45,7 +45,7 @@ describe("readRequest", () => {
     expect(readRequest({ ...event, isBase64Encoded: true })).toMatchObject({ ticket: "the-ticket", format: "events" });
   });
 
-  it("takes the ticket from the body when no header contains it", () => {
+  it("reads the ticket from the body when no header contains it", () => {
     expect(readRequest(post("/chat", { text: "x", ticket: "t" }))).toMatchObject({ ticket: "t" });
     expect(readRequest(post("/chat/12345678/cancel", { ticket: "t" }))).toEqual({
       kind: "cancel",
@@ -137,7 +137,7 @@ describe("parseChat", () => {
     expect(refusal(() => parseChat({ text: "🍎".repeat(2_001) }))).toContain("too_long body.text");
   });
 
-  it("applies the limits of the ticket after the shape", () => {
+  it("checks the ticket's limits after the body's shape", () => {
     const limits = { max_tokens: 256, max_messages: 2, max_input_chars: 3 };
     const limited = (body: object) => refusal(() => checkLimits(parseChat(body), limits));
     expect(limited({ text: "🍎🍎🍎" })).toBe("accepted");
@@ -164,7 +164,7 @@ describe("alternating", () => {
 describe("fitted", () => {
   const limits = { max_tokens: 256, max_messages: 3, max_input_chars: 4 };
 
-  it("keeps the newest messages of user and assistant, and cuts long ones", () => {
+  it("keeps the newest messages of user and assistant, and truncates long messages", () => {
     const conversation = [
       { role: "assistant", content: "いらっしゃい" },
       { role: "user", content: "old" },
@@ -183,7 +183,7 @@ describe("fitted", () => {
     ]);
   });
 
-  it("returns nothing when the user said nothing", () => {
+  it("returns an empty list without a user message", () => {
     expect(fitted([{ role: "assistant", content: "いらっしゃい" }], limits)).toEqual([]);
   });
 });

@@ -12,7 +12,7 @@ describe("parseVipProviders", () => {
     ]);
   });
 
-  it("reports unknown names and keeps the others", () => {
+  it("reports unknown names and keeps the known names", () => {
     expect(parseVipProviders("anthropc,openai,")).toEqual({ providers: ["openai"], unknown: ["anthropc"] });
   });
 

@@ -22,7 +22,7 @@ export interface ScriptedProvider extends Provider {
   calls: { chat: ProviderChat; signal: AbortSignal; startedAtMs: number }[];
 }
 
-/** Creates a provider. The first call follows the first script; further calls follow the last one. */
+/** Creates a provider. The scripts apply to the calls in order. Later calls repeat the final script. */
 export function scripted(name: Provider["name"], ...scripts: ScriptStep[][]): ScriptedProvider {
   const calls: ScriptedProvider["calls"] = [];
   return {
@@ -53,7 +53,7 @@ async function* play(script: readonly ScriptStep[]): AsyncGenerator<ProviderEven
   }
 }
 
-/** A conversation with a number of earlier turns of a question and a reply. */
+/** A conversation with `turns` earlier turns. Each turn has a question and a reply. */
 export function chatWith(turns = 0): ProviderChat {
   const earlier = Array.from({ length: turns }, (_, n) => [
     { role: "user" as const, content: `問い${n}` },

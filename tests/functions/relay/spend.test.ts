@@ -3,7 +3,7 @@ import { costMicroUsd, microUsd, reservationEnd } from "../../../functions/core/
 
 const prices = { input: 2, cachedInput: 0.2, output: 10 };
 
-it("charges cached tokens at their own price", () => {
+it("charges cached tokens at the price of cached tokens", () => {
   expect(costMicroUsd({ prompt_tokens: 1_000, completion_tokens: 100 }, prices)).toBe(3_000);
   expect(costMicroUsd({ prompt_tokens: 1_000, completion_tokens: 100, cached_tokens: 900 }, prices)).toBe(1_380);
 });

@@ -23,7 +23,7 @@ const request = (chatId: string, tokens = 100, owner = "u") => ({
   request: crypto.randomUUID(),
 });
 
-/** Reserves chats one after the other and returns the last state. */
+/** Reserves the chats in order. Returns the final state. */
 function reserved(chats: [id: string, tokens: number][], now = noon): UsageState {
   return chats.reduce<UsageState | undefined>((state, [id, tokens]) => {
     const { next, refusal } = reserve(state, request(id, tokens), now);
@@ -57,7 +57,7 @@ describe("reserve", () => {
     expect(reserve(state, request("chat-0004"), noon).refusal?.code).toBe("rate_limited");
   });
 
-  it("admits exactly the tokens of a day, including those of running chats", () => {
+  it("admits exactly the tokens of a day, including the tokens of running chats", () => {
     const state = reserved([["chat-0001", 900]]);
     expect(reserve(state, request("chat-0002", 100), noon).next).toBeDefined();
     // The running chat will use less than it reserved.
@@ -134,7 +134,7 @@ describe("cancel", () => {
   const cancelled = (state: UsageState | undefined, owner: string, now = noon) =>
     cancel(state, { chatId: "chat-0001", owner }, now);
 
-  it("marks only the owner's running chat", () => {
+  it("marks one running chat, and only for its owner", () => {
     const state = reserved([
       ["chat-0001", 1],
       ["chat-0002", 1],
@@ -196,7 +196,7 @@ describe("readUsage", () => {
   });
 });
 
-it("keeps a state until its day and its last reservation are over", () => {
+it("keeps a state until its day has ended and all its reservations have expired", () => {
   expect(usageEnd(reserved([["chat-0001", 1]]))).toBe(midnight.getTime() / 1000 + 600);
 });
 

@@ -78,7 +78,7 @@ async function start(plan: Plan = "free", changes: Partial<RelayServices> = {}) 
     ...changes,
   });
   const host = await startHost(createRelay(relay.services));
-  // Nearly expired, as when a customer types for a long time.
+  // The ticket has nearly expired, as after a customer has typed for a long time.
   const ticket = await relay.tickets.sign(plan, { ageMs: 100_000 });
   const post = (path: string, body: object) =>
     fetch(`${host.url}${path}`, {
@@ -113,7 +113,7 @@ describe("A worker's reply", () => {
     expect((await events.next()).done).toBe(true);
   });
 
-  it("is completed from /status when the response with its last items was lost", async () => {
+  it("is completed from /status when the response with the final items was lost", async () => {
     fault("GET /v2/*/stream/*", "cut", { skip: 1, done: true });
     const events = collect(ask());
     const job = await nextJob();
@@ -125,7 +125,7 @@ describe("A worker's reply", () => {
     expect(await events).toEqual([{ text: "こん" }, { text: "ばんは" }, end]);
   });
 
-  it("fails as broken when a piece in the middle was lost", async () => {
+  it("fails with the reason broken when a piece in the middle was lost", async () => {
     const failing = failureOf();
     const job = await nextJob();
     await runpod.worker.stream(job.id, { delta: "こん" });
@@ -153,7 +153,7 @@ describe("A failure of RunPod", () => {
     [404, "not_found", undefined],
     [400, "invalid_request", undefined],
     ["cut", "upstream_error", undefined],
-  ] as const)("at /run with %s is %s", async (answer, reason, retryAfterMs) => {
+  ] as const)("at /run with %s has the reason %s", async (answer, reason, retryAfterMs) => {
     fault("POST /v2/*/run", answer);
     const failure = await failureOf();
     expect(failure).toMatchObject({ reason, retryAfterMs });
@@ -173,13 +173,13 @@ describe("A failure of RunPod", () => {
     await host.close();
   });
 
-  it("is reported for a wrong key and for an unknown endpoint", async () => {
+  it("has a separate reason for a wrong key, an unknown endpoint and a failed connection", async () => {
     expect((await failureOf({ apiKey: async () => "wrong" })).reason).toBe("auth_or_quota");
     expect((await failureOf({ url: `${runpod.jobApiUrl}/unknown` })).reason).toBe("not_found");
     expect((await failureOf({ url: "http://127.0.0.1:1" })).reason).toBe("upstream_error");
   });
 
-  it("repeats the request with the new API key when RunPod rejects the cached one", async () => {
+  it("repeats the request with the new API key when RunPod rejects the cached key", async () => {
     const apiKey = async (options?: { fresh: boolean }) => (options?.fresh ? ACCOUNT_KEY : "replaced");
     const events = collect(ask({ apiKey }));
     const job = await nextJob();
@@ -195,7 +195,7 @@ describe("A failure of RunPod", () => {
     ["executionTimeout exceeded", "timeout"],
     ["job timed out after 1 retries", "timeout"],
     ["handler: Traceback (most recent call last)", "upstream_error"],
-  ])("in a job with the error %s is %s", async (error, reason) => {
+  ])("in a job with the error %s has the reason %s", async (error, reason) => {
     const failing = failureOf();
     const job = await nextJob();
     await runpod.worker.done(job.id, { error });
@@ -215,7 +215,7 @@ describe("A failure of RunPod", () => {
     },
   );
 
-  it("is broken when the job completes without a result", async () => {
+  it("has the reason broken when the job completes without a result", async () => {
     const failing = failureOf();
     const job = await nextJob();
     await runpod.worker.done(job.id, { output: [{ delta: "x" }] });

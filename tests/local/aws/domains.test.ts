@@ -7,7 +7,7 @@ import { apiMapping, domainName } from "../../../local/aws/httpApi/domainName";
 import { api } from "../../../local/aws/httpApi/resources";
 import { startTestCloud } from "./fixture";
 
-// Certificates, records and host names refuse what AWS refuses.
+// The double refuses the certificates, records and host names that AWS refuses.
 let cloud: Awaited<ReturnType<typeof startTestCloud>>;
 beforeAll(async () => {
   cloud = await startTestCloud({ region: "ap-northeast-1" });
@@ -17,7 +17,9 @@ afterAll(() => cloud[Symbol.asyncDispose]());
 const zoneId = "Z0123456789ABC";
 let number = 0;
 
-/** Creates a certificate, and by default the record and the validation with which ACM issues it. */
+/**
+ * Creates a certificate. By default, also creates the record and the validation, so that ACM issues the certificate.
+ */
 async function certify(domain: string, { region = "us-east-1", issued = true } = {}): Promise<string> {
   const name = `certificate-${number++}`;
   const created = await cloud.engine.create(certificate.type, name, {
@@ -76,11 +78,11 @@ describe("A record", () => {
     ["neither records nor aliases", {}, /^records: exactly one/],
     ["records without a ttl", { records: ["1.2.3.4"] }, /^ttl: is required with records/],
     [
-      "the name of a zone in place of its id",
+      "a zone name where the zone id belongs",
       { zoneId: "example.com", ttl: 1, records: ["1.2.3.4"] },
       /^zoneId: must be the id/,
     ],
-  ])("is refused with %s", async (_, inputs, reason) => {
+  ])("is refused when it has %s", async (_, inputs, reason) => {
     const found = await failures(record.type, { zoneId, name: "a.example.com", type: "A", ...inputs });
     expect(
       found.some((line) => reason.test(line)),
@@ -102,7 +104,7 @@ describe("A domain name of API Gateway", () => {
       domainNameConfiguration: { certificateArn, endpointType: "REGIONAL", securityPolicy: "TLS_1_2" },
     });
 
-  it("is refused with a certificate that is not issued, in another Region, or for another name", async () => {
+  it("is refused when its certificate is not issued, is in another Region or covers another name", async () => {
     const [pending, far, other] = [
       await certify("api.example.com", { region: "ap-northeast-1", issued: false }),
       await certify("api.example.com"),
@@ -113,7 +115,7 @@ describe("A domain name of API Gateway", () => {
     await expect(named(other, "api.example.com")).rejects.toThrow(/does not cover api\.example\.com/);
   });
 
-  it("must exist before a mapping, and so must the stage", async () => {
+  it("is required for a mapping, and the stage is also required", async () => {
     const { id: apiId } = await cloud.engine.create(api.type, "api", { protocolType: "HTTP" });
     const mapping = (domain: string) =>
       cloud.engine.create(apiMapping.type, `mapping-${number++}`, { apiId, domainName: domain, stage: "$default" });
@@ -127,7 +129,7 @@ describe("A custom domain of a user pool", () => {
   const domain = (userPoolId: string, inputs: Record<string, unknown>) =>
     cloud.engine.create(userPoolDomain.type, `domain-${number++}`, { userPoolId, ...inputs });
 
-  it("may be beside the prefix domain, but a second custom domain may not", async () => {
+  it("can exist together with the prefix domain, but not with a second custom domain", async () => {
     const { id: pool } = await cloud.engine.create(userPool.type, "pool", {});
     await domain(pool, { domain: "snack" });
     await domain(pool, { domain: "auth.example.com", certificateArn: await certify("auth.example.com") });
@@ -135,7 +137,7 @@ describe("A custom domain of a user pool", () => {
     await expect(second).rejects.toThrow(/already has a domain configured: auth\.example\.com/);
   });
 
-  it("needs a certificate of us-east-1, and a prefix domain has none", async () => {
+  it("needs a certificate, and the certificate must be in us-east-1", async () => {
     const { id: pool } = await cloud.engine.create(userPool.type, "pool2", {});
     const near = await certify("auth3.example.com", { region: "ap-northeast-1" });
     await expect(domain(pool, { domain: "auth3.example.com", certificateArn: near })).rejects.toThrow(
@@ -189,15 +191,15 @@ describe("A CloudFront distribution", () => {
     ],
     ["an unknown origin", inputs({}, { targetOriginId: "other" }), /must have the targetOriginId/],
     [
-      "a certificate without its method",
+      "a certificate without sslSupportMethod",
       inputs({ viewerCertificate: { acmCertificateArn: "arn" } }),
       /must have sslSupportMethod/,
     ],
-  ])("is refused with %s", async (_, given, reason) => {
+  ])("is refused when it has %s", async (_, given, reason) => {
     expect((await failures(distribution.type, given)).join("\n")).toMatch(reason);
   });
 
-  it("needs a certificate of us-east-1 that covers each alias", async () => {
+  it("needs a certificate in us-east-1 that covers each alias", async () => {
     const create = (acmCertificateArn: string) =>
       cloud.engine.create(
         distribution.type,

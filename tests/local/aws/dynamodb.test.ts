@@ -100,7 +100,7 @@ describe("DynamoDB table", () => {
     client.destroy();
   });
 
-  it("throttles the given share of the functions' requests, and none of other callers", async () => {
+  it("throttles the given share of the functions' requests, but no request of other callers", async () => {
     await using cloud = await startTestCloud();
     const { engine } = cloud;
     const { dynamodb } = cloud.aws.endpoints;
@@ -319,7 +319,7 @@ describe("Global secondary index", () => {
     await second.stop();
   });
 
-  it("is rebuilt by the next table change after an interrupted table change", async () => {
+  it("is rebuilt by the next table change when the previous change was interrupted", async () => {
     const { store } = openDynalite({});
     const index = { IndexName: "by_customer", KeySchema: [{ AttributeName: "customer", KeyType: "HASH" as const }] };
     const change = {

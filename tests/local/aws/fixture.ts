@@ -21,8 +21,8 @@ interface State {
 }
 
 /**
- * Calls a provider over gRPC as the Pulumi engine does: calls check before each step, and sends the old state with each
- * step.
+ * Calls a provider over gRPC as the Pulumi engine does. It calls check before each step, and sends the old state with
+ * each step.
  */
 export class Engine {
   readonly client: ResourceProviderClient;
@@ -160,7 +160,7 @@ export class ManualTimers extends SimulatedTimers {
   }
 }
 
-/** The next event with a matching summary. Ignores earlier events. */
+/** Resolves to the next event whose summary matches. Ignores earlier events. */
 export function nextEvent(events: Events, line: RegExp): Promise<CloudEvent> {
   return new Promise((resolve) => {
     let isPast = true;
@@ -173,7 +173,7 @@ export function nextEvent(events: Events, line: RegExp): Promise<CloudEvent> {
   });
 }
 
-/** Starts a local AWS in a temporary folder. Connects a test engine to the local AWS's Pulumi provider. */
+/** Starts a local AWS in a temporary folder. Connects a test engine to its Pulumi provider. */
 export async function startTestCloud(options: Partial<AwsOptions> = {}) {
   const dir = options.dir ?? (await mkdtemp(join(tmpdir(), "snack-aws-")));
   const events = options.events ?? new Events();

@@ -65,7 +65,7 @@ async function open(url: string, options: RequestOptions = {}, body = ""): Promi
   return response;
 }
 
-/** Reads a response until its end. `cut` says whether the connection closed without a clean end. */
+/** Reads a response until its end. `cut` is true when the connection closed without a clean end. */
 async function readAll(response: IncomingMessage): Promise<{ body: string; cut: boolean }> {
   let body = "";
   try {
@@ -81,7 +81,7 @@ async function get(url: string, options: RequestOptions = {}, body = "") {
   return { status: response.statusCode, headers: response.headers, ...(await readAll(response)) };
 }
 
-/** Values of a header, one for each line. */
+/** Values of a header, one for each header line. */
 function lines({ rawHeaders }: IncomingMessage, name: string): string[] {
   return rawHeaders.filter((_value, index) => index % 2 === 1 && rawHeaders[index - 1]?.toLowerCase() === name);
 }
@@ -217,7 +217,7 @@ describe("Function URL", () => {
       get(url, { method: "POST", headers: { "content-type": "text/plain" } }, "x".repeat(size));
     expect(await post(5 * MB)).toMatchObject({ status: 200, body: String(5 * MB) });
     expect((await post(6 * MB + 1)).status).toBe(413);
-    // The event is larger than its body.
+    // A body of 6 MB makes an event that is larger than 6 MB.
     expect((await post(6 * MB)).status).toBe(413);
   });
 });
@@ -241,7 +241,7 @@ describe("Streamed response", () => {
     ]);
   });
 
-  it("lets the function run on, and tells it nothing, when the client disconnects", async () => {
+  it("neither stops nor notifies the function when the client disconnects", async () => {
     const { url } = await serve(
       cloud,
       streaming(`const seen = [];
@@ -305,7 +305,7 @@ describe("Streamed response", () => {
     expect(burstMs).toBeLessThan(totalMs / 2);
   });
 
-  it("cuts the connection at the size limit", async () => {
+  it("breaks the connection at the size limit", async () => {
     const { url } = await serve(
       cloud,
       streaming(`stream.write("x".repeat(${3 * MB})); stream.write("y"); stream.end();`),
@@ -314,14 +314,14 @@ describe("Streamed response", () => {
     expect({ length: body.length, cut }).toEqual({ length: 3 * MB, cut: true });
   });
 
-  it("cuts the connection when the function times out", async () => {
+  it("breaks the connection when the function times out", async () => {
     const { url } = await serve(cloud, streaming("stream.write('one'); stream.write('two'); await sleep(9000)"), {
       function: { timeout: 1 },
     });
     expect(await get(url)).toMatchObject({ status: 200, body: "one", cut: true });
   });
 
-  it("cuts the connection when the function times out during a large chunk", async () => {
+  it("breaks the connection when the function times out during a large chunk", async () => {
     const large = `stream.write("x".repeat(${2.5 * MB})); stream.write("y"); await sleep(9000)`;
     const { url } = await serve(cloud, streaming(large), { function: { timeout: 1 } });
     const { body, cut } = await get(url);
@@ -330,7 +330,7 @@ describe("Streamed response", () => {
     expect(body.length).toBeLessThan(2.5 * MB);
   });
 
-  it("answers 502 when the function throws, or cuts the connection after the first byte", async () => {
+  it("answers 502 when the function throws before the first byte, and breaks the connection when it throws later", async () => {
     const { url } = await serve(
       cloud,
       streaming(`if (event.rawPath === "/late") { stream.write("one"); stream.write("two"); await sleep(50); }
@@ -433,7 +433,7 @@ describe("Streamed response", () => {
       cloud,
       `let n = 0; ${streaming("stream.write(String(++n)); stream.write('.'.repeat(200_000)); stream.end()")}`,
     );
-    // The worker becomes free a moment after the response, so one of the calls may start another worker.
+    // The worker becomes free a moment after the response. Therefore one of the calls can start another worker.
     await vi.waitFor(async () => expect((await get(url)).body[0]).toBe("3"));
   });
 });

@@ -198,7 +198,7 @@ describe("Invoke API of Lambda", () => {
     });
   });
 
-  it("replaces the environment of a function, for its next invocation", async () => {
+  it("replaces a function's environment for the next invocation", async () => {
     const handler = "exports.handler = async () => process.env.VIP_PROVIDERS ?? null;";
     const { id: FunctionName } = await cloud.engine.create(FUNCTION, "env", { ...lambda, code: code(handler) });
     const call = async () => (await client.send(new InvokeCommand({ FunctionName }))).Payload?.transformToString();
@@ -209,7 +209,7 @@ describe("Invoke API of Lambda", () => {
     expect(await client.send(new GetFunctionConfigurationCommand({ FunctionName }))).toMatchObject({ Environment });
   });
 
-  it("rejects a change of other settings than the environment", async () => {
+  it("rejects changes of every setting except the environment", async () => {
     const change = new UpdateFunctionConfigurationCommand({ FunctionName: fn.id, Timeout: 60 });
     await expect(client.send(change)).rejects.toMatchObject({ name: "InvalidParameterValueException" });
   });

@@ -425,7 +425,7 @@ describe("Pulumi provider of the local AWS", () => {
     const refused =
       /ImageTagAlreadyExistsException: The image tag 'v1' already exists in the 'frozen' repository and cannot be/;
     await expect(engine.update(image, moved)).rejects.toThrow(refused);
-    // A rollback: the program does not know the image any more, but the registry has it.
+    // In a rollback, the program's state does not contain the image, but the registry does.
     await expect(engine.create(IMAGE, "v1-again", moved)).rejects.toThrow(refused);
     await expect(engine.create(IMAGE, "v1-again", inputs)).resolves.toBeDefined();
     await expect(engine.create(IMAGE, "v2", { ...moved, tags: [`${url}:v2`] })).resolves.toBeDefined();

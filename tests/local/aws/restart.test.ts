@@ -72,7 +72,7 @@ describe("Restart", () => {
     await other.close();
   });
 
-  it("moves an API into the configured port range when its earlier port lies outside the range", async () => {
+  it("moves an API into the configured port range when its earlier port is outside the range", async () => {
     await using first = await startTestCloud();
     const api = await first.engine.create(API, "api", { protocolType: "HTTP" });
     await first.stop();

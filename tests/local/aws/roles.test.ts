@@ -23,7 +23,7 @@ const optionsOf = (service: keyof typeof cloud.aws.endpoints, ...allowed: Allowe
   credentials: { ...putRole(cloud.aws.account, "caller", ...allowed), secretAccessKey: "x" },
   maxAttempts: 1,
 });
-/** AWS's text for a role without a permission. */
+/** AWS's error message for a role without the permission. */
 const refused = (action: string, resource: string) =>
   expect.objectContaining({
     name: "AccessDeniedException",
@@ -37,7 +37,7 @@ describe("Parameter Store with the credentials of a role", () => {
       await cloud.engine.create(PARAMETER, name, { type: "SecureString", name, value: "canary" });
   });
 
-  it("reads and writes only the parameters that the role's policy allows, each action by itself", async () => {
+  it("allows an action only on the parameters that the role's policy names for this action", async () => {
     const own = arn("ssm", "parameter/snack/own");
     const client = new SSMClient(optionsOf("ssm", { Action: ["ssm:GetParameters"], Resource: [own] }));
     const read = (...Names: string[]) => client.send(new GetParametersCommand({ Names }));
@@ -52,7 +52,7 @@ describe("Parameter Store with the credentials of a role", () => {
     client.destroy();
   });
 
-  it("decrypts with a key of the customer only when the role may use the key", async () => {
+  it("decrypts with a customer managed key only when the role may use the key", async () => {
     const keyId = arn("kms", "key/1");
     await cloud.engine.create(PARAMETER, "keyed", { type: "SecureString", name: "/snack/keyed", value: "x", keyId });
     const allowed = { Action: ["ssm:GetParameter"], Resource: [arn("ssm", "parameter/snack/keyed")] };
@@ -66,7 +66,7 @@ describe("Parameter Store with the credentials of a role", () => {
 });
 
 describe("ECR with the credentials of a role", () => {
-  it("gives a token only to a role that may get one", async () => {
+  it("gives a token only to a role with the permission to get tokens", async () => {
     const token = new GetAuthorizationTokenCommand({});
     const allowed = new ECRClient(optionsOf("ecr", { Action: ["ecr:GetAuthorizationToken"], Resource: ["*"] }));
     expect((await allowed.send(token)).authorizationData).toHaveLength(1);
@@ -113,7 +113,7 @@ describe("Lambda with the credentials of a role", () => {
       code: handler,
     });
 
-  it("is called only for actions that the role's policy allows", async () => {
+  it("accepts only actions that the role's policy allows", async () => {
     await create("own", "arn:aws:iam::000000000000:role/none");
     const own = arn("lambda", "function:own");
     const client = new LambdaClient(optionsOf("lambda", { Action: ["lambda:InvokeFunction"], Resource: [own] }));
@@ -150,7 +150,7 @@ describe("Lambda with the credentials of a role", () => {
 });
 
 describe("DynamoDB with the credentials of a role", () => {
-  it("checks each item of a transaction by the item's own action", async () => {
+  it("checks each item of a transaction against the permission for the item's action", async () => {
     const attributes = [{ name: "pk", type: "S" }];
     await cloud.engine.create("aws:dynamodb/table:Table", "rows", {
       name: "rows",

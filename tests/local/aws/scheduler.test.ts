@@ -110,7 +110,7 @@ describe("Schedule", () => {
     await cloud.advance(15 * MINUTE_MS, / got {}/);
   });
 
-  it("puts an event into the dead-letter queue after the last attempt", async () => {
+  it("puts an event into the dead-letter queue after the final attempt", async () => {
     await using cloud = await start();
     const queue = await cloud.engine.create("aws:sqs/queue:Queue", "failed", {});
     const { arn } = queue.outputs;
@@ -364,7 +364,7 @@ describe("An asynchronous invocation", () => {
     expect(cloud.timers.delaysMs).toEqual([15 * MINUTE_MS]);
   });
 
-  it("sends the event and the error to the destination after the last retry", async () => {
+  it("sends the event and the error to the destination after the final retry", async () => {
     await using cloud = await start(failing);
     await cloud.allow();
     const { outputs } = await cloud.engine.create("aws:sqs/queue:Queue", "failed", {});

@@ -65,7 +65,7 @@ describe("awsx provider", () => {
   let awsx: Awsx;
   let engine: Engine;
   beforeAll(async () => {
-    // A fixed port, as for the real Pulumi.
+    // The test needs a fixed port, like a run with the real Pulumi.
     const port = await freePort();
     awsx = await startAwsx(port);
     expect(awsx.port).toBe(port);

@@ -85,7 +85,7 @@ function clientProperties(): Record<string, unknown> {
   };
 }
 
-/** A minimal browser: keeps cookies by path and does not follow redirects by itself. */
+/** A minimal browser. It keeps cookies by path and does not follow redirects automatically. */
 class Browser {
   private readonly cookies = new Map<string, { name: string; value: string; path: string }>();
 
@@ -133,7 +133,7 @@ class Browser {
 }
 
 async function configuration(): Promise<openid.Configuration> {
-  // The issuer URL names the real Cognito host, so the test reads the issuer's documents from the local port.
+  // The issuer URL contains the real Cognito host. Therefore the test reads the issuer's documents from the local port.
   const document = await (await fetch(`${cognito.idpUrl}/${POOL}/.well-known/openid-configuration`)).json();
   const config = new openid.Configuration(document as openid.ServerMetadata, CLIENT, undefined, openid.None());
   openid.allowInsecureRequests(config);
@@ -299,10 +299,10 @@ describe("sign-in with code and PKCE", () => {
   it.each([
     ["signs in a customer", { caseSensitive: false }, CALLBACK],
     ["does not know a customer", { caseSensitive: true }, "/login"],
-    // The default of Cognito's API.
+    // Cognito's API is case-sensitive by default.
     ["does not know a customer", undefined, "/login"],
   ])(
-    "%s whose e-mail address has another case, with usernameConfiguration %j",
+    "%s whose e-mail address differs in upper and lower case, with usernameConfiguration %j",
     async (_, usernameConfiguration, at) => {
       put("aws:cognito/userPool:UserPool", POOL, { usernameAttributes: ["email"], usernameConfiguration });
       const { href } = await signIn(await authorization(), { username: "Free@Example.com", password: "correct horse" });
@@ -348,7 +348,7 @@ describe("sign-in with code and PKCE", () => {
   });
 
   it.each(["select_account", "consent", "select_account consent"])(
-    "redirects a signed-in customer at once when prompt is %s, which only concerns external identity providers",
+    "ignores prompt=%s, which is only for external identity providers, and redirects a signed-in customer at once",
     async (prompt) => {
       const browser = new Browser();
       await tokens(browser);
@@ -365,7 +365,7 @@ describe("sign-in with code and PKCE", () => {
     expect(url.pathname).toBe("/login");
   });
 
-  it("redirects to the app without a sign-in page for the parameter prompt=none", async () => {
+  it("redirects to the app without a sign-in page when the request has prompt=none", async () => {
     const browser = new Browser();
     const signedOut = await browser.follow((await authorization({ prompt: "none" })).url);
     expect(`${signedOut.url.origin}${signedOut.url.pathname}`).toBe(CALLBACK);
@@ -543,7 +543,7 @@ describe("refresh token", () => {
     await expect(openid.refreshTokenGrant(first.request.config, String(second.refresh_token))).resolves.toBeTruthy();
   });
 
-  it("is revoked with an empty answer of the type JSON, because clients check the type", async () => {
+  it("gets an empty JSON answer to its revocation, because clients check the content type", async () => {
     const { refresh_token = "" } = await tokens();
     const body = new URLSearchParams({ client_id: CLIENT, token: refresh_token });
     const response = await fetch(`${cognito.domainUrl}/oauth2/revoke`, { method: "POST", body });
@@ -591,7 +591,7 @@ describe("refresh token with rotation", () => {
     expect(await refresh(request.config, second)).toBeTruthy();
   });
 
-  it("is invalid at once without a grace period", async () => {
+  it("becomes invalid at once when there is no grace period", async () => {
     put("aws:cognito/userPoolClient:UserPoolClient", CLIENT, {
       ...clientProperties(),
       refreshTokenRotation: { feature: "ENABLED" },
@@ -705,7 +705,7 @@ describe("sign-in page", () => {
   });
 
   it.each([CLIENT, "second"])(
-    "works in two tabs at once, also when the newer tab is of the client %s",
+    "works in two tabs at once when the newer tab belongs to the client %s",
     async (newer) => {
       put("aws:cognito/userPoolClient:UserPoolClient", "second", clientProperties());
       put("aws:cognito/managedLoginBranding:ManagedLoginBranding", "b2", { userPoolId: POOL, clientId: "second" });
@@ -726,7 +726,7 @@ describe("sign-in page", () => {
     },
   );
 
-  it("continues its own sign-in after a reload, although a newer tab is open", async () => {
+  it("continues the same sign-in after a reload, although a newer tab is open", async () => {
     const browser = new Browser();
     const request = await authorization();
     const older = await browser.follow(request.url);
@@ -741,7 +741,7 @@ describe("sign-in page", () => {
     expect(url.searchParams.get("state")).toBe(request.state);
   });
 
-  it("does not let a form of another browser sign the customer in", async () => {
+  it("rejects a form that was loaded in another browser, and signs nobody in", async () => {
     const attacker = await new Browser().follow((await authorization()).url);
     const form = {
       _csrf: csrfOf(await attacker.response.text()),
@@ -754,7 +754,7 @@ describe("sign-in page", () => {
     expect((await victim.follow((await authorization()).url)).url.pathname).toBe("/login");
   });
 
-  it("cannot be shown in a frame, and neither can any other page of the hosted domain", async () => {
+  it("cannot be shown in a frame, like every page of the hosted domain", async () => {
     const mismatch = await authorization();
     mismatch.url.searchParams.set("redirect_uri", "http://localhost:4100/other");
     const login = await authorization();
@@ -780,7 +780,7 @@ describe("sign-in page", () => {
   });
 
   it.each(["/evil.example/x", "\\\\evil.example", "../oauth2/authorize", "unknown", "constructor"])(
-    "opens for the unknown page local_page=%s, so that a link cannot redirect to another site",
+    "opens for the unknown page local_page=%s, which prevents a redirect to another site",
     async (page) => {
       const { url } = await authorization({ local_page: page });
       const location = (await new Browser().go(url)).headers.get("location") ?? "";
@@ -844,7 +844,7 @@ describe("logout", () => {
     expect((await new Browser().go(logout({}))).status).toBe(400);
   });
 
-  it("explains that Cognito needs logout_uri to an OpenID Connect client, which sends post_logout_redirect_uri", async () => {
+  it("returns an error that asks for logout_uri when an OpenID Connect client sends post_logout_redirect_uri", async () => {
     const { request, id_token } = await tokens();
     const url = openid.buildEndSessionUrl(request.config, {
       post_logout_redirect_uri: GOODBYE,

@@ -8,7 +8,7 @@ import { AwsAccount } from "../../../local/aws/support/account";
 import { type CognitoDouble, startCognito } from "../../../local/cognito/cognito";
 import { Events } from "../../../local/support/events";
 
-// The local Cognito answers ListUsers to the real SDK, and refuses what Cognito and IAM refuse.
+// The local Cognito answers ListUsers calls of the real SDK. It refuses the same requests as Cognito and IAM.
 const POOL = "ap-northeast-1_Local12AB";
 const OTHER = "ap-northeast-1_Other12AB";
 const customer = (email: string, sub: string) => ({ email, sub, password: "-", label: email });

@@ -16,7 +16,7 @@ const EMAIL = "mori@example.com";
 const PASSWORD = "misaki-mama-1";
 const phone = { width: 390, height: 844 };
 const desktop = { width: 1280, height: 800 };
-/** With SCREENSHOTS=<folder>, a picture of each page is saved. */
+/** Folder for a picture of each page. The test saves no pictures when the variable is missing. */
 const pictures = process.env.SCREENSHOTS;
 
 let dir: string;
@@ -95,7 +95,7 @@ async function signUp(page: Page): Promise<void> {
   await page.waitForURL(/\/confirmUser/);
 }
 
-/** The code for tokens, with which the browser returns to the frontend. */
+/** Waits until the browser returns to the frontend. Returns the authorization code. */
 async function returned(page: Page): Promise<string | null> {
   await page.waitForURL(`${CALLBACK}**`);
   const query = new URL(page.url()).searchParams;
@@ -103,7 +103,7 @@ async function returned(page: Page): Promise<string | null> {
   return query.get("code");
 }
 
-/** The customer's `sub`, read from the ID token for a code. */
+/** Exchanges a code for tokens. Returns the customer's `sub` from the ID token. */
 async function subOf(code: string): Promise<string> {
   const body = new URLSearchParams({
     grant_type: "authorization_code",
@@ -124,7 +124,7 @@ async function picture(page: Page, name: string): Promise<void> {
 }
 
 describe("The pages of Cognito", needsBrowser, () => {
-  it("sign a new customer up, from the sign-in page to the frontend, and in again", async () => {
+  it("let a new customer sign up, return to the frontend and sign in again", async () => {
     const page = await open("/oauth2/authorize");
     await page.getByRole("link", { name: "Sign up" }).click();
     await signUp(page);
@@ -138,7 +138,7 @@ describe("The pages of Cognito", needsBrowser, () => {
     expect(await returned(again)).not.toBeNull();
   });
 
-  it("ask a customer who has signed up for the password, also when a form names the customer", async () => {
+  it("refuse a sign-in without a password when a changed form names a signed-up customer", async () => {
     const signedUp = await open("/signup");
     await signUp(signedUp);
     await fill(signedUp, { code: lastCode() });
@@ -157,7 +157,7 @@ describe("The pages of Cognito", needsBrowser, () => {
     expect(await (await open("/forgotPassword")).getByRole("heading").textContent()).toBe("Reset your password");
   });
 
-  it("show why a sign-up is refused, and keep the address", async () => {
+  it("show why a sign-up is refused, and keep the e-mail address in the form", async () => {
     const page = await open("/signup");
     await fill(page, { username: EMAIL, password: "short" });
     await page.getByRole("button", { name: "Sign up" }).click();
@@ -187,7 +187,7 @@ describe("The pages of Cognito", needsBrowser, () => {
     expect(await returned(page)).not.toBeNull();
   });
 
-  it("set a new password, with which only the customer signs in", async () => {
+  it("set a new password after a reset, and refuse the old password", async () => {
     const page = await open("/login");
     await page.getByRole("link", { name: "Forgot your password?" }).click();
     await fill(page, { username: "free@example.com" });
@@ -209,27 +209,30 @@ describe("The pages of Cognito", needsBrowser, () => {
     ["ja", "phone", phone],
     ["en", "desktop", desktop],
     ["en", "phone", phone],
-  ] as const)("fit in %s on a %s, in one language, with a link to the other", async (language, device, viewport) => {
-    await signUp(await open("/signup"));
-    for (const path of ["/login", "/signup", "/forgotPassword"]) {
-      const page = await open(path, language, viewport);
-      expect(await page.locator("html").getAttribute("lang")).toBe(language);
-      expect(await page.getByRole("link", { name: language === "ja" ? "English" : "日本語" }).count()).toBe(1);
-      expect(await page.evaluate(() => document.documentElement.scrollWidth)).toBe(viewport.width);
-      await picture(page, `${language}-${device}-${path.slice(1)}`);
-    }
-    const reset = await open("/forgotPassword", language, viewport);
-    await fill(reset, { username: "free@example.com" });
-    await reset.locator("button.main").click();
-    await reset.waitForURL(/\/confirmForgotPassword/);
-    await fill(reset, { code: "12", password: "short" });
-    await reset.locator("button.main").click();
-    await reset.getByRole("alert").waitFor();
-    await picture(reset, `${language}-${device}-confirmForgotPassword`);
-    const login = await open("/login", language, viewport);
-    await fill(login, { username: EMAIL, password: PASSWORD });
-    await login.locator("button.main").click();
-    await login.waitForURL(/\/confirmUser/);
-    await picture(login, `${language}-${device}-confirmUser`);
-  });
+  ] as const)(
+    "fit on the screen in %s on a %s, use one language and link to the other language",
+    async (language, device, viewport) => {
+      await signUp(await open("/signup"));
+      for (const path of ["/login", "/signup", "/forgotPassword"]) {
+        const page = await open(path, language, viewport);
+        expect(await page.locator("html").getAttribute("lang")).toBe(language);
+        expect(await page.getByRole("link", { name: language === "ja" ? "English" : "日本語" }).count()).toBe(1);
+        expect(await page.evaluate(() => document.documentElement.scrollWidth)).toBe(viewport.width);
+        await picture(page, `${language}-${device}-${path.slice(1)}`);
+      }
+      const reset = await open("/forgotPassword", language, viewport);
+      await fill(reset, { username: "free@example.com" });
+      await reset.locator("button.main").click();
+      await reset.waitForURL(/\/confirmForgotPassword/);
+      await fill(reset, { code: "12", password: "short" });
+      await reset.locator("button.main").click();
+      await reset.getByRole("alert").waitFor();
+      await picture(reset, `${language}-${device}-confirmForgotPassword`);
+      const login = await open("/login", language, viewport);
+      await fill(login, { username: EMAIL, password: PASSWORD });
+      await login.locator("button.main").click();
+      await login.waitForURL(/\/confirmUser/);
+      await picture(login, `${language}-${device}-confirmUser`);
+    },
+  );
 });

@@ -71,7 +71,7 @@ async function start(): Promise<void> {
   });
 }
 
-/** Moves the clock of this process, in which the double runs. */
+/** Moves the clock of this process. The double uses the same clock. */
 function skip(ms: number): void {
   vi.useFakeTimers({ toFake: ["Date"], now: Date.now() + ms });
 }
@@ -94,7 +94,7 @@ const statusOf = async (username = Username) => {
 };
 
 describe("Sign-up by the API of Cognito", () => {
-  it("creates a user who is unconfirmed until they send the code from the e-mail", async () => {
+  it("creates an unconfirmed user, and confirms the user with the code from the e-mail", async () => {
     const { UserSub, UserConfirmed, CodeDeliveryDetails } = await signUp();
     expect(UserSub).toMatch(/^[0-9a-f-]{36}$/);
     expect(UserConfirmed).toBe(false);
@@ -117,7 +117,7 @@ describe("Sign-up by the API of Cognito", () => {
       "Password did not conform with policy: Password must have lowercase characters",
     ],
     ["no number", "misaki-mama-misaki", "Password did not conform with policy: Password must have numeric characters"],
-  ])("rejects %s by the pool's password policy", async (_, password, message) => {
+  ])("rejects a password that the pool's policy forbids: %s", async (_, password, message) => {
     await expect(signUp(password)).rejects.toMatchObject({ name: "InvalidPasswordException", message });
     expect(emails).toEqual([]);
   });
@@ -129,7 +129,7 @@ describe("Sign-up by the API of Cognito", () => {
     await signUp("Misaki-mama1");
   });
 
-  it("rejects an existing e-mail address in any case, and a text that is no address", async () => {
+  it("rejects an existing e-mail address in upper or lower case, and a text that is not an address", async () => {
     await expect(signUp(Password, "Free@Example.com")).rejects.toMatchObject({ name: "UsernameExistsException" });
     await expect(signUp(Password, "mori")).rejects.toMatchObject({
       name: "InvalidParameterException",
@@ -137,7 +137,7 @@ describe("Sign-up by the API of Cognito", () => {
     });
   });
 
-  it("rejects everybody when only an administrator may create users", async () => {
+  it("rejects every sign-up when only an administrator may create users", async () => {
     putPool({ adminCreateUserConfig: { allowAdminCreateUserOnly: true } });
     await expect(signUp()).rejects.toMatchObject({
       name: "NotAuthorizedException",
@@ -145,7 +145,7 @@ describe("Sign-up by the API of Cognito", () => {
     });
   });
 
-  it("rejects an unknown app client, and a client with a secret without its hash", async () => {
+  it("rejects an unknown app client, and a missing secret hash when the client has a secret", async () => {
     const unknown = new SignUpCommand({ ClientId: "unknown", Username, Password });
     await expect(sdk.send(unknown)).rejects.toMatchObject({ name: "ResourceNotFoundException" });
     putClient({ clientSecret: "s3cret" });
@@ -171,7 +171,7 @@ describe("A confirmation code", () => {
     await expect(confirm(lastCode())).rejects.toMatchObject({ name: "ExpiredCodeException" });
   });
 
-  it("is replaced by the code of a resend", async () => {
+  it("is replaced when the user asks for a new code", async () => {
     await signUp();
     const first = lastCode();
     await resend();
@@ -181,7 +181,7 @@ describe("A confirmation code", () => {
     await expect(confirm(lastCode())).rejects.toMatchObject({ name: "NotAuthorizedException" });
   });
 
-  it("does not set a password, and the code of a password reset does not confirm", async () => {
+  it("cannot set a password, and a password reset code cannot confirm a user", async () => {
     await signUp();
     await expect(reset(lastCode(), "another-mama-2")).rejects.toMatchObject({ name: "ExpiredCodeException" });
     await expect(forgot()).rejects.toMatchObject({ name: "InvalidParameterException" });
@@ -189,7 +189,7 @@ describe("A confirmation code", () => {
 });
 
 describe("Password reset by the API of Cognito", () => {
-  it("sets a new password of a seeded customer with the code, which is valid once", async () => {
+  it("sets a new password for a seeded customer with a code that is valid only once", async () => {
     await forgot(seeded.email);
     expect(emails).toMatchObject([{ to: seeded.email, purpose: "resetPassword" }]);
     await expect(reset(lastCode(), "weak", seeded.email)).rejects.toMatchObject({ name: "InvalidPasswordException" });
@@ -199,7 +199,7 @@ describe("Password reset by the API of Cognito", () => {
     });
   });
 
-  it("rejects a wrong code, and a code after one hour", async () => {
+  it("rejects a wrong code, and a code that is older than one hour", async () => {
     await forgot(seeded.email);
     await expect(reset(wrongCode(), "another-mama-2", seeded.email)).rejects.toMatchObject({
       name: "CodeMismatchException",
@@ -212,7 +212,7 @@ describe("Password reset by the API of Cognito", () => {
 });
 
 describe("A user who does not exist", () => {
-  it("is not revealed by a client that prevents user existence errors", async () => {
+  it("is not revealed to a client that prevents user existence errors", async () => {
     expect((await forgot()).CodeDeliveryDetails?.Destination).toBe("m***@e***");
     expect((await resend()).CodeDeliveryDetails?.Destination).toBe("m***@e***");
     await expect(confirm("123456")).rejects.toMatchObject({ name: "ExpiredCodeException" });
@@ -220,7 +220,7 @@ describe("A user who does not exist", () => {
     expect(emails).toEqual([]);
   });
 
-  it("is UserNotFoundException for a client without that setting", async () => {
+  it("causes UserNotFoundException for a client that does not prevent user existence errors", async () => {
     putClient({});
     const calls = [forgot, resend, () => confirm("123456"), () => reset("123456", Password)];
     for (const call of calls) await expect(call()).rejects.toMatchObject({ name: "UserNotFoundException" });

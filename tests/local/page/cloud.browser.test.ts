@@ -51,7 +51,7 @@ describe("page of npm start with the whole local cloud", { ...needsBrowser, time
     await tab.keyboard.press("Enter");
   };
 
-  /** Waits for the replies and returns the models that have answered, as the developer's line says. */
+  /** Waits until all replies have a developer's line. Returns the newest line, which names the model. */
   const answeredBy = async (tab: Page, replies: number) => {
     await eventually(() => tab.locator(".facts").count()).toBe(replies);
     return tab.locator(".facts").last().textContent();
@@ -105,7 +105,7 @@ describe("page of npm start with the whole local cloud", { ...needsBrowser, time
     expect(page.complaints).toEqual([]);
   });
 
-  it("shows the last day after the customer cancels in the portal", async () => {
+  it("shows the final day of the plan after the customer cancels in the portal", async () => {
     await using page = await openPage();
     const { tab } = page;
     await signIn(tab, "paid@example.com");
@@ -120,7 +120,7 @@ describe("page of npm start with the whole local cloud", { ...needsBrowser, time
     expect(page.complaints).toEqual([]);
   });
 
-  it("answers a vip customer by another model while a provider is down", async () => {
+  it("answers a vip customer with another model while a provider is down", async () => {
     await using page = await openPage();
     const { tab } = page;
     await signIn(tab, "vip@example.com");
@@ -141,7 +141,7 @@ describe("page of npm start with the whole local cloud", { ...needsBrowser, time
     expect(page.complaints).toEqual([]);
   });
 
-  it("asks to wait on a day without GPUs, and cancels the job when the customer stops", async () => {
+  it("asks the customer to wait while no GPU is free, and cancels the job when the customer stops", async () => {
     await using page = await openPage();
     const { tab } = page;
     await tab.getByRole("button", { name: "ゲストで入る" }).click();

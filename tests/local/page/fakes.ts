@@ -80,7 +80,7 @@ export interface FakeCustomer {
 
 /**
  * A fake auth/billing API for one customer and guests. Its Stripe pages have another origin and redirect back at once.
- * The Checkout page acts as if the customer bought the plan. The portal changes the plan only when it is opened for a
+ * The Checkout page acts as if the customer bought the plan. The portal changes the plan only when the request names a
  * plan.
  *
  * @param session creates a guest's session

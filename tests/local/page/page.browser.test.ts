@@ -17,7 +17,7 @@ const offers: PageConfig["offers"] = [
   { plan: "vip", name: "スナック美砂樹 VIPプラン", price: { amount: 2_980, currency: "jpy", interval: "month" } },
 ];
 
-/** Time between two pieces of a reply, as of a model that writes 100 pieces in a second. */
+/** Time between two pieces of a reply. A model writes 100 pieces per second. */
 const PACE_MS = 10;
 
 /** Polls with a long timeout for busy machines. */
@@ -30,7 +30,10 @@ describe("page in a browser", { ...needsBrowser, timeout: 60_000 }, () => {
   });
   afterAll(() => browser?.close());
 
-  /** Opens the page against fakes, in Japanese by default. With a relay, sessions send their chats there. */
+  /**
+   * Opens the page with fake services, in Japanese by default. If a relay is given, sessions send their chats to the
+   * relay.
+   */
   async function visit(
     script: JobScript,
     options: BrowserContextOptions & Partial<Pick<PageOptions, "stripe" | "row" | "models">> & VisitOptions = {},
@@ -139,7 +142,10 @@ describe("page in a browser", { ...needsBrowser, timeout: 60_000 }, () => {
     return second;
   };
 
-  /** Holds the tab's next requests to a path of the API. Returns functions that wait for one and let all pass. */
+  /**
+   * Holds the tab's next requests to an API path. Returns two functions. One waits for a request, and the other
+   * releases all requests.
+   */
   const holdRequests = async (tab: Page, path: string) => {
     const held = Promise.withResolvers<void>();
     const released = Promise.withResolvers<void>();
@@ -152,7 +158,7 @@ describe("page in a browser", { ...needsBrowser, timeout: 60_000 }, () => {
       const answered = tab.waitForResponse((response) => response.url().endsWith(path));
       released.resolve();
       await (await answered).finished();
-      // The page has read the answer when this later one arrives.
+      // When this later answer arrives, the page has read the earlier answer.
       await tab.evaluate(() => fetch("/config.json").then((response) => response.text()));
     };
     return { held: held.promise, release };
@@ -233,7 +239,7 @@ describe("page in a browser", { ...needsBrowser, timeout: 60_000 }, () => {
     await second.getByRole("button", { name: "ゲストで入る" }).waitFor();
   });
 
-  it("enters as the customer who signs in in another tab while a guest's entry is in progress", async () => {
+  it("enters as the customer when another tab signs in during a guest's entry", async () => {
     await using visited = await visit({});
     const second = await openSecondTab(visited);
     const { held, release } = await holdRequests(second, "/auth/guest");
@@ -245,7 +251,7 @@ describe("page in a browser", { ...needsBrowser, timeout: 60_000 }, () => {
     expect(await second.locator("#who").textContent()).toBe("みさき@example.com");
   });
 
-  it("stays at the entrance when the customer signs out in another tab while an entry is in progress", async () => {
+  it("stays at the entrance when the customer signs out in another tab during the entry", async () => {
     await using visited = await visit({});
     const second = await openSecondTab(visited);
     await signIn(visited.tab);
@@ -267,7 +273,7 @@ describe("page in a browser", { ...needsBrowser, timeout: 60_000 }, () => {
     await using visited = await visit({});
     const { tab, domain } = visited;
     const second = await openSecondTab(visited);
-    // The second tab stays at the hosted page while the customer signs in in the first.
+    // The second tab stays at the hosted page while the customer signs in in the first tab.
     await second.route("**/oauth2/authorize*", (route) => route.fulfill({ body: "sign in" }));
     await second.getByRole("button", { name: "サインインして入る" }).click();
     await second.getByText("sign in").waitFor();
@@ -345,7 +351,7 @@ describe("page in a browser", { ...needsBrowser, timeout: 60_000 }, () => {
     expect(await tab.locator("#talk li").allTextContents()).toEqual([expect.stringMatching(/^いらっしゃい。/)]);
   });
 
-  /** Enters as a guest and asks over a relay whose reply the test sends. */
+  /** Enters as a guest and sends a message over a relay. The test sends the relay's reply. */
   async function askRelay({ tab, relay }: Awaited<ReturnType<typeof visit>>) {
     await tab.getByRole("button", { name: "ゲストで入る" }).click();
     await say(tab, "こんばんは");
@@ -394,7 +400,7 @@ describe("page in a browser", { ...needsBrowser, timeout: 60_000 }, () => {
     ]);
   });
 
-  it("keeps the text that arrived and offers another try when the reply breaks off", async () => {
+  it("keeps the partial text and offers a retry when the reply breaks off", async () => {
     await using visited = await visit({}, { relay: () => {} });
     const { tab, relay } = visited;
     const chat = await askRelay(visited);
@@ -529,7 +535,7 @@ describe("page in a browser", { ...needsBrowser, timeout: 60_000 }, () => {
     await eventually(() => tab.locator("#why").textContent()).toBe("ご契約の状態をお店で確かめています。");
   });
 
-  it("shows the existing subscription when checkout is refused", async () => {
+  it("shows the existing subscription when the checkout is refused", async () => {
     const customer: FakeCustomer = { atStripe: {}, inRow: {}, refuse: "already_subscribed" };
     await using visited = await visit({}, { customer });
     const { tab } = visited;
@@ -587,7 +593,7 @@ describe("page in a browser", { ...needsBrowser, timeout: 60_000 }, () => {
     await eventually(() => panel.calls).toEqual(["failNextRenewal user-1"]);
     await tab.getByText("できました。").waitFor();
     await tab.getByRole("button", { name: "期間の終わりまで進める" }).click();
-    // The clock advances to the period's end in the row, plus the hour that Stripe waits before it charges.
+    // The clock advances to the end of the period in the row, plus one hour. Stripe charges an hour after the end.
     await eventually(() => Number(panel.calls.at(-1)?.split(" ")[1])).toBeGreaterThanOrEqual(86_400 + 3_600);
     await eventually(() => tab.locator("#clock").textContent()).toContain("2026年11月24日");
     await tab.getByLabel("二度届く").check();
@@ -595,7 +601,7 @@ describe("page in a browser", { ...needsBrowser, timeout: 60_000 }, () => {
     expect(visited.complaints).toEqual([]);
   });
 
-  it("says in the drawer, in the page's language and in view, why an action is impossible", async () => {
+  it("shows the reason for an impossible action in view in the drawer, in the page's language", async () => {
     const panel = fakePanel({
       async refund() {
         throw new PanelRefusal("noPayment", "This customer has paid nothing yet.");
@@ -612,7 +618,7 @@ describe("page in a browser", { ...needsBrowser, timeout: 60_000 }, () => {
     expect(await visited.tab.getByRole("button", { name: "返金する" }).isEnabled()).toBe(true);
   });
 
-  it("shows a guest no controls of a customer, and only the row when billing uses real Stripe", async () => {
+  it("hides the customer's controls from a guest, and shows only the row when billing uses real Stripe", async () => {
     await using visited = await visit({}, { row: async () => ({ user_id: "user-1", plan: "free" }) });
     const { tab } = visited;
     await tab.getByRole("button", { name: "ゲストで入る" }).click();
@@ -641,7 +647,7 @@ describe("page in a browser", { ...needsBrowser, timeout: 60_000 }, () => {
     expect(jobs.inputs).toEqual([]);
   });
 
-  it("keeps the conversation over a reload, and forgets it when the visitor leaves", async () => {
+  it("keeps the conversation after a reload, and deletes the conversation when the visitor leaves", async () => {
     await using visited = await visit({ stream: [{ status: "COMPLETED", items: [doneItem("あら。")] }] });
     const { tab, jobs } = visited;
     await tab.getByRole("button", { name: "ゲストで入る" }).click();
@@ -667,7 +673,7 @@ describe("page in a browser", { ...needsBrowser, timeout: 60_000 }, () => {
     await tab.getByText("あら。").waitFor();
   });
 
-  it("shows a reply that a reload has interrupted as broken, with another try", async () => {
+  it("marks a reply as broken and offers a retry when a reload has interrupted the reply", async () => {
     await using visited = await visit({}, { relay: () => {} });
     const { tab, relay } = visited;
     const chat = await askRelay(visited);
@@ -680,7 +686,7 @@ describe("page in a browser", { ...needsBrowser, timeout: 60_000 }, () => {
     await eventually(() => relay.chats.length).toBe(2);
   });
 
-  it("shows a failed reply that a reload restores as broken, and does not blame the reload", async () => {
+  it("keeps the reason of a failed reply after a reload, and does not blame the reload", async () => {
     await using visited = await visit({}, { relay: () => {} });
     const { tab } = visited;
     const chat = await askRelay(visited);
@@ -692,7 +698,7 @@ describe("page in a browser", { ...needsBrowser, timeout: 60_000 }, () => {
     expect(await lastReply(tab).getAttribute("class")).toContain("broken");
   });
 
-  it("keeps the end of the last reply in view when the drawer adds lines to the replies", async () => {
+  it("keeps the end of the newest reply in view when the drawer adds lines to the replies", async () => {
     await using visited = await visit({}, { relay: (chat) => chat.send(relayDone("長い話。".repeat(20))) });
     const { tab } = visited;
     await askRelay(visited);
@@ -722,7 +728,7 @@ describe("page in a browser", { ...needsBrowser, timeout: 60_000 }, () => {
     await second.getByRole("button", { name: "Continue as guest" }).waitFor();
   });
 
-  it("puts a message that cannot be sent back into the line, but not over a newer one", async () => {
+  it("returns an unsent message to the input line, but does not overwrite a newer message", async () => {
     await using visited = await visit({}, { relay: () => {} });
     const { tab, relay } = visited;
     const line = tab.getByLabel("ママに話しかける");
@@ -737,7 +743,7 @@ describe("page in a browser", { ...needsBrowser, timeout: 60_000 }, () => {
     expect(await line.inputValue()).toBe("次の話");
   });
 
-  it("keeps what a guest types when the guest signs in in another tab, but not for the next guest", async () => {
+  it("keeps a guest's unsent text when the guest signs in in another tab, but not for the next guest", async () => {
     await using visited = await visit({});
     const second = await openSecondTab(visited);
     const line = second.getByLabel("ママに話しかける");
@@ -753,7 +759,7 @@ describe("page in a browser", { ...needsBrowser, timeout: 60_000 }, () => {
     expect(await line.inputValue()).toBe("あのね");
   });
 
-  it("appends streamed text to one text node, so that a live region never sees the reply again", async () => {
+  it("appends streamed text to one text node, so that a screen reader does not announce the reply again", async () => {
     await using visited = await visit({}, { relay: () => {} });
     const { tab } = visited;
     const chat = await askRelay(visited);
@@ -771,7 +777,9 @@ describe("page in a browser", { ...needsBrowser, timeout: 60_000 }, () => {
     expect(await tab.locator("#talk").getAttribute("role")).toBe("log");
   });
 
-  it("moves nothing on the screen while a long reply streams, and reports frames per second", async ({ annotate }) => {
+  it("moves no element on the screen while a long reply streams, and reports frames per second", async ({
+    annotate,
+  }) => {
     await using visited = await visit({}, { relay: () => {} });
     const { tab } = visited;
     const chat = await askRelay(visited);
@@ -790,7 +798,7 @@ describe("page in a browser", { ...needsBrowser, timeout: 60_000 }, () => {
     expect(await tab.evaluate(() => window.shifts)).toEqual([]);
   });
 
-  it("says how many characters are too many instead of cutting a pasted text", async () => {
+  it("shows the number of excess characters instead of truncating a pasted text", async () => {
     await using visited = await visit({ stream: [] });
     const { tab, jobs } = visited;
     await tab.getByRole("button", { name: "ゲストで入る" }).click();
@@ -805,7 +813,7 @@ describe("page in a browser", { ...needsBrowser, timeout: 60_000 }, () => {
     await eventually(() => jobs.inputs.length).toBe(1);
   });
 
-  it("never sends while Enter confirms a Japanese composition", async () => {
+  it("does not send when Enter confirms a Japanese composition", async () => {
     await using visited = await visit({ stream: [] });
     const { tab, jobs } = visited;
     await tab.getByRole("button", { name: "ゲストで入る" }).click();
@@ -823,7 +831,7 @@ describe("page in a browser", { ...needsBrowser, timeout: 60_000 }, () => {
     await eventually(() => jobs.inputs.length).toBe(1);
   });
 
-  it("tells how long a wait is, offers to stop, and stops by itself at the limit", async () => {
+  it("shows the waiting time, offers to stop, and stops automatically at the limit", async () => {
     await using visited = await visit({}, { relay: () => {}, waitLimitMs: 150_000 });
     const { tab, relay } = visited;
     await tab.clock.install();
@@ -838,7 +846,7 @@ describe("page in a browser", { ...needsBrowser, timeout: 60_000 }, () => {
 
     await tab.getByRole("button", { name: "もう一度送る" }).click();
     await eventually(() => relay.chats.length).toBe(2);
-    // The relay goes on to say that it waits. Without a byte, the client would give up earlier.
+    // The relay keeps sending waiting items. Without any byte, the client would give up earlier.
     for (let step = 1; step <= 7; step++) {
       relay.chats[1]?.send({ waiting: true, message: `お店を開けているところなの（${step}）` });
       await tab.getByText(`お店を開けているところなの（${step}）`).waitFor();
@@ -849,7 +857,7 @@ describe("page in a browser", { ...needsBrowser, timeout: 60_000 }, () => {
     expect(await tab.getByRole("button", { name: "もう一度送る" }).isVisible()).toBe(true);
   });
 
-  it("tells how long a wait is, and stops at the limit, also after a reply has started again", async () => {
+  it("shows the waiting time and stops at the limit, even after a reply has restarted", async () => {
     await using visited = await visit({}, { relay: () => {}, waitLimitMs: 25_000 });
     const { tab, relay } = visited;
     await tab.clock.install();
@@ -867,7 +875,7 @@ describe("page in a browser", { ...needsBrowser, timeout: 60_000 }, () => {
     await eventually(() => relay.cancels.length).toBe(1);
   });
 
-  it("says nothing about a reply in the conversation after it", async () => {
+  it("shows no progress of an old reply in the next conversation", async () => {
     await using visited = await visit({}, { relay: () => {} });
     const { tab, relay } = visited;
     await tab.clock.install();
@@ -894,7 +902,7 @@ describe("page in a browser", { ...needsBrowser, timeout: 60_000 }, () => {
     expect(await tab.evaluate(() => navigator.clipboard.readText())).toBe("あら、いらっしゃい。");
   });
 
-  it("chats with the keyboard alone", async () => {
+  it("needs only the keyboard for a chat", async () => {
     await using visited = await visit({ stream: [{ status: "IN_PROGRESS", items: [{ delta: "長い話" }] }] });
     const { tab } = visited;
     const tabTo = async (target: Locator) => {
@@ -923,7 +931,7 @@ describe("page in a browser", { ...needsBrowser, timeout: 60_000 }, () => {
     expect(await tab.locator("#panel-money").isVisible()).toBe(true);
   });
 
-  it("shows the offline state after a failure, and sends again once the network is back", async () => {
+  it("shows the offline state after a failure, and can send again when the network is back", async () => {
     await using visited = await visit({}, { relay: (chat) => chat.send(relayDone("おかえりなさい。")) });
     const { tab } = visited;
     await tab.getByRole("button", { name: "ゲストで入る" }).click();
@@ -942,7 +950,7 @@ describe("page in a browser", { ...needsBrowser, timeout: 60_000 }, () => {
     let answered = 0;
     const relay: RelayScript = (chat) =>
       answered++ === 0 ? chat.answer(401, expired) : chat.send(relayDone("まだお席はありますよ。"));
-    // An ID token that is always about to expire.
+    // This ID token is always about to expire.
     await using visited = await visit({}, { relay, expiresIn: 30 });
     const { tab, domain } = visited;
     await signIn(tab);
@@ -997,12 +1005,12 @@ describe("page in a browser", { ...needsBrowser, timeout: 60_000 }, () => {
     customer.inRow = { plan: "vip", stripe_status: "active", reason: "subscription" };
     await second.evaluate(() => document.dispatchEvent(new Event("visibilitychange")));
     await eventually(() => second.locator("#plan").textContent()).toBe("VIP");
-    // The first tab hears of it from the second.
+    // The second tab tells the first tab about the new plan.
     await eventually(() => tab.locator("#plan").textContent()).toBe("VIP");
     expect(await offered(tab)).toEqual([]);
   });
 
-  it("signs a second tab in when the customer signs in elsewhere", async () => {
+  it("signs a second tab in when the customer signs in in the first tab", async () => {
     await using visited = await visit({});
     const { tab } = visited;
     const second = await tab.context().newPage();
@@ -1038,7 +1046,7 @@ describe("page in a browser", { ...needsBrowser, timeout: 60_000 }, () => {
     expect(visited.complaints).toEqual([]);
   });
 
-  it("shows only relay attempts, jobs, workers or webhook deliveries in the list of calls", async () => {
+  it("filters the list of calls by relay attempts, jobs, workers or webhook deliveries", async () => {
     await using visited = await visit({});
     const { tab, events } = visited;
     events.emit({ source: "lambda", summary: "snack-misaki-start-relay { attempts: 2 }" });
@@ -1059,7 +1067,7 @@ describe("page in a browser", { ...needsBrowser, timeout: 60_000 }, () => {
     expect(await visible("Webhook")).toEqual(["POST /webhook/stripe → 200", "customer.subscription.created → 200"]);
   });
 
-  it("keeps the chat's height when the drawer opens beside it", async () => {
+  it("keeps the chat's height when the drawer opens beside the chat", async () => {
     await using visited = await visit({}, { viewport: { width: 1280, height: 800 } });
     const { tab } = visited;
     await signIn(tab);
@@ -1079,7 +1087,7 @@ describe("page in a browser", { ...needsBrowser, timeout: 60_000 }, () => {
     expect(await tab.evaluate(() => document.documentElement.scrollHeight)).toBe(800);
   });
 
-  it("keeps the English plans inside their list when the drawer narrows the side", async () => {
+  it("keeps the English plans inside their list when the open drawer makes the side column narrow", async () => {
     await using visited = await visit({}, { viewport: { width: 1280, height: 800 } });
     const { tab } = visited;
     await signIn(tab);
@@ -1091,7 +1099,7 @@ describe("page in a browser", { ...needsBrowser, timeout: 60_000 }, () => {
     expect(plan?.width).toBe(list?.width);
   });
 
-  it("keeps the chosen language readable under the pointer", async () => {
+  it("keeps the chosen language readable while the mouse pointer is on it", async () => {
     await using visited = await visit({});
     const { tab } = visited;
     const chosen = tab.getByRole("button", { name: "日本語" });
@@ -1103,7 +1111,7 @@ describe("page in a browser", { ...needsBrowser, timeout: 60_000 }, () => {
     expect(colors).toEqual({ color: "rgb(43, 26, 16)", backgroundColor: "rgb(233, 184, 114)" });
   });
 
-  it("breaks Japanese between phrases in bubbles, also on the English page", async () => {
+  it("breaks Japanese lines between phrases in bubbles, also on the English page", async () => {
     await using visited = await visit(
       { stream: [{ status: "COMPLETED", items: [doneItem("おひとつどうぞ。")] }] },
       { locale: "en-GB" },
@@ -1188,7 +1196,7 @@ declare global {
   interface Window {
     /** Texts of live regions, in the order in which a screen reader announces them. */
     announced: string[];
-    /** Changes of the transcript: of its elements, and how many nodes were removed. */
+    /** Number of child list changes and of removed nodes in the transcript. */
     mutations: { childList: number; removed: number };
     /** Elements that have jumped to another place. */
     shifts: string[];
@@ -1197,7 +1205,7 @@ declare global {
   }
 }
 
-/** Makes the page's storage refuse access, as a browser does that blocks the site's data. */
+/** Makes the page's storage refuse access, as in a browser that blocks site data. */
 function forbidStorage(): void {
   const get = () => {
     throw new DOMException("Access is denied for this document.", "SecurityError");
@@ -1236,14 +1244,17 @@ function recordFrames(): void {
   });
 }
 
-/** Frames per second and the longest time between two frames. The test only reports them: a busy machine drops frames. */
+/**
+ * Returns the frames per second and the longest time between two frames. The test does not check them, because a busy
+ * machine drops frames.
+ */
 function frameReport(times: number[]): string {
   const gaps = times.slice(1).map((time, index) => time - (times[index] ?? 0));
   const seconds = ((times.at(-1) ?? 0) - (times[0] ?? 0)) / 1000;
   return `${Math.round(gaps.length / seconds)} frames per second, longest gap ${Math.round(Math.max(...gaps))} ms`;
 }
 
-/** Counts in the page the changes of the transcript. */
+/** Counts the changes of the transcript inside the page. */
 function recordMutations(): void {
   window.mutations = { childList: 0, removed: 0 };
   const observer = new MutationObserver((changes) => {
@@ -1264,7 +1275,7 @@ async function findings(tab: Page): Promise<string[]> {
   return serious.flatMap(({ id, nodes }) => nodes.map(({ target }) => `${id}: ${target.join(" ")}`));
 }
 
-/** Records in the page the text of the chat's live regions, once for every change. */
+/** Records the text of the chat's live regions at every change, inside the page. */
 function recordAnnouncements(): void {
   window.announced = [];
   const live = "[aria-live=polite], [aria-live=assertive], [role=status], [role=alert], [role=log]";

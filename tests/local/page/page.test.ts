@@ -106,7 +106,7 @@ describe("the scripts of the page", () => {
   const packed = "client/dist/index.mjs";
 
   it.each(["/app.js", "/reference/page.js"])(
-    "%s holds the file that npm packs, and no source of the client",
+    "%s contains the client file that npm packs, and no source file of the client",
     async (path) => {
       const { server } = await page();
       const script = await (await fetch(server.url + path)).text();
@@ -119,7 +119,7 @@ describe("the scripts of the page", () => {
     },
   );
 
-  it("come from a client that is built again when its source has changed", async () => {
+  it("contain a new build of the client after its source has changed", async () => {
     await page();
     const builtAt = statSync(packed).mtimeMs;
     utimesSync("client/index.ts", new Date(), new Date());

@@ -101,7 +101,7 @@ it("up runs a TypeScript program whose dynamic resources read the stack's config
 
 it("up fails when its signal is aborted while a dynamic provider hangs", async () => {
   const stop = new AbortController();
-  // The provider's call reaches the API when the resource is created.
+  // The provider calls this API when the resource is created.
   const api = createServer(() => stop.abort());
   await new Promise<void>((listening) => api.listen(0, "127.0.0.1", listening));
   const cacheDir = mkdtempSync(join(tmpdir(), "snack-engine-cache-"));
@@ -146,7 +146,7 @@ describe("The provider of dynamic resources", () => {
     expect(await start(script)).toBe(4242);
   });
 
-  it("fails with the next step when no start succeeds", async () => {
+  it("fails with advice when no start succeeds", async () => {
     await expect(start(sleep)).rejects.toThrow(
       "did not start in two attempts of 2 s. The machine is too busy: close other programs, and run the command again.",
     );

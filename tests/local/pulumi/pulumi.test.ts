@@ -67,7 +67,7 @@ describe("up", () => {
     });
   });
 
-  it("updates changed resources, deletes removed resources and keeps the others unchanged", async () => {
+  it("updates changed resources, deletes removed resources and keeps all other resources unchanged", async () => {
     stack.program(`new Thing("a", { size: 1 }); new Thing("b", {});`);
     await up(stack.options);
     expect(shown((await up(stack.options)).steps)).toEqual({ a: "same", b: "same" });
@@ -368,7 +368,7 @@ describe("refresh", () => {
 });
 
 describe("destroy", () => {
-  it("deletes all resources without running the program, and dependents first", async () => {
+  it("deletes dependents first, and does not run the program", async () => {
     stack.program(
       `const a = new Thing("a", {}); const b = new Thing("b", { of: a.arn }); new Thing("c", { of: b.arn });`,
     );

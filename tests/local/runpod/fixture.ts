@@ -152,7 +152,7 @@ export class RunpodFixture {
     return this.double.jobApiUrl;
   }
 
-  /** The worker that was started last. */
+  /** The newest worker. */
   get worker(): FakeWorker {
     const worker = this.workers.at(-1);
     if (!worker) throw new Error("No worker was started");

@@ -78,7 +78,7 @@ describe("The npm client", () => {
     });
   });
 
-  it("continues to poll when a job of runSync takes longer than one wait", async () => {
+  it("keeps polling when a runSync job takes longer than one request waits", async () => {
     const endpoint = sdkEndpoint();
     const short = await runpod.json(`${id}/runsync?wait=1000`, { input: { text: "x" } });
     expect(short).toEqual({ id: expect.stringMatching(/^sync-/), status: "IN_QUEUE" });
@@ -182,7 +182,7 @@ describe("A job", () => {
     expect(await runpod.json(`${id}/status/${empty}`)).toMatchObject({ status: "FAILED" });
   });
 
-  it("is not given to a worker whose request has lost its connection", async () => {
+  it("is not given to a worker whose connection has closed", async () => {
     const hangUp = new AbortController();
     const { hungUp } = nextRequest("/job-take/");
     const abandoned = runpod.worker.take(1, hangUp.signal).catch(() => "gave up");

@@ -31,7 +31,7 @@ describe("The OpenAI route with a failed job", () => {
     expect(await (await text).json()).toMatchObject({ error: { message: "handler: boom", type: "server_error" } });
   });
 
-  it("ends a stream after the worker's last chunk and adds no error event", async () => {
+  it("ends a stream after the worker's final chunk and adds no error event", async () => {
     const answer = ask({ stream: true });
     const job = await runpod.worker.next();
     await runpod.worker.stream(job.id, 'data: {"error":{}}\n\n');

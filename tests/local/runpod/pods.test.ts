@@ -82,13 +82,16 @@ describe("REST v2 pods", () => {
     expect(`${problem.detail} ${problem.errors}`).toContain(text);
   });
 
-  it.each(["NVIDIA A40", "train"])("are refused with 400 when %s has no capacity, like a broken rule", async (name) => {
-    runpod.double.switches.noCapacity = [name];
-    expect(await refusal("POST /pods", body)).toMatchObject({
-      status: 400,
-      detail: "There are no longer any instances available with the requested specifications.",
-    });
-  });
+  it.each(["NVIDIA A40", "train"])(
+    "are refused with 400, like an invalid request, when %s has no capacity",
+    async (name) => {
+      runpod.double.switches.noCapacity = [name];
+      expect(await refusal("POST /pods", body)).toMatchObject({
+        status: 400,
+        detail: "There are no longer any instances available with the requested specifications.",
+      });
+    },
+  );
 
   it("cost nothing after their container was killed", async () => {
     Object.assign(runpod.double.switches, { podFailure: "killed", podStepMs: 0 });
@@ -103,7 +106,7 @@ describe("REST v2 pods", () => {
     await expect.poll(() => runpod.double.pods.find(id)?.log.length).toBeGreaterThan(1);
     const response = await runpod.rest(`GET /pods/${id}/logs`);
     expect(response.headers.get("content-type")).toBe("text/event-stream");
-    // The switch cuts the log, so the stream ends.
+    // The switch interrupts the log, so the stream ends.
     const text = await response.text();
     expect(text).toMatch(/^id: \S+\ndata: \{"ts":"[^"]+","source":"system","line":"create container [^"]+"\}\n\n$/);
   });

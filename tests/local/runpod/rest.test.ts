@@ -457,7 +457,7 @@ describe("REST v2 secrets", () => {
     ["a name with a space", 422, { ...token, name: "hf token" }],
     ["an empty value", 422, { name: "other", value: "" }],
     ["an unknown field", 422, { ...token, name: "other", scope: "all" }],
-  ])("are refused with %s", async (_case, status, body) => {
+  ])("are refused when they have %s", async (_case, status, body) => {
     await runpod.start();
     await runpod.restJson("POST /account/secrets", token);
     expect((await runpod.restRefusal("POST /account/secrets", body))[0]).toBe(status);

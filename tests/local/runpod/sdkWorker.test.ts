@@ -85,8 +85,8 @@ describe("A worker with RunPod's SDK", { ...needsPython, timeout: 60_000 }, () =
       await run({ do: "wait", seconds: 30, note: `${note}2` }),
     ];
     await vi.waitFor(async () => expect(await inProgress()).toBe(2), 10_000);
-    // A job is lost if no ping contains its id for this time. The SDK pings every second with the ids of the running
-    // jobs.
+    // RunPod loses a job when no ping contains the job's id for this time. The SDK pings every second with the ids of
+    // the running jobs.
     runpod.double.skip(31_000);
     await result({ do: "wait", seconds: 2.5, note });
     expect((await runpod.json(`${id}/health`)).jobs).toMatchObject({ inProgress: 2, retried: 0 });
@@ -97,7 +97,7 @@ describe("A worker with RunPod's SDK", { ...needsPython, timeout: 60_000 }, () =
     expect(await status(jobs[1] ?? "")).toMatchObject({ status: "IN_PROGRESS" });
   });
 
-  it("sends a result again after an error response and after a cut connection", async () => {
+  it("sends a result again after an error response and after a broken connection", async () => {
     await start("plain");
     const job = await run({ do: "progress", seconds: 1 });
     await vi.waitFor(async () => expect(await status(job)).toMatchObject({ output: "half" }), {

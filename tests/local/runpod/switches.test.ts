@@ -23,7 +23,7 @@ describe("A fault", () => {
     return runpod.post({ query: SAVE_ENDPOINT, variables: { input } });
   };
 
-  it("cuts the connection before or after the double executes the call", async () => {
+  it("breaks the connection before or after the double executes the call", async () => {
     fail({ on: "saveEndpoint", answer: "cut", done: true });
     await expect(save()).rejects.toThrow();
     expect(await endpoints()).toHaveLength(1);
@@ -83,7 +83,7 @@ describe("A fault", () => {
     expect(await runpod.restRefusal("DELETE /templates/x")).toEqual([400, answer.message, []]);
   });
 
-  it("has an answer that a browser can read at the job API, and only there", async () => {
+  it("lets a browser read the answer of the job API, but not of other APIs", async () => {
     const { id } = await runpod.deploy();
     const { url } = runpod.double;
     const corsOf = async (path: string, method: string) => {
@@ -135,7 +135,7 @@ describe("Workers that cannot start", () => {
     expect(await health(named)).toMatchObject({ throttled: 1 });
   });
 
-  it("include warm workers after the capacity ends, and a busy worker after its job", async () => {
+  it("include idle workers when the capacity ends, and a busy worker after its job", async () => {
     const { switches, tick } = runpod.double;
     const { id } = await runpod.deploy();
     const submit = () => runpod.json(`${id}/run`, { input: { text: "x" } });
@@ -154,7 +154,7 @@ describe("Workers that cannot start", () => {
     expect(await health(id)).toMatchObject({ throttled: 0, initializing: 1 });
   });
 
-  it("are UNHEALTHY while they crash, and each restart waits longer than the restart before", async () => {
+  it("are UNHEALTHY while they crash, and each restart waits longer than the previous restart", async () => {
     const { switches, skip } = runpod.double;
     switches.crashing.push("phi*");
     const { id } = await runpod.deploy();
@@ -233,7 +233,7 @@ describe("Private images", () => {
     expect(await isPulled(endpoint)).toBe(true);
   });
 
-  it("have credentials with a hashed password", async () => {
+  it("have registry credentials without a password in plain text", async () => {
     const id = await credential("AWS");
     expect(JSON.stringify(runpod.double.account.registries.find(id))).not.toContain("token-1");
   });
@@ -259,7 +259,7 @@ describe("An endpoint without requests", () => {
     expect((await runpod.worker.next()).id).toBe(job);
   });
 
-  it("counts the days since its last request", async () => {
+  it("counts the days from its newest request", async () => {
     const { id } = await runpod.deploy({ workersMax: 3 });
     runpod.double.skip(2 * DAY_MS);
     await runpod.json(`${id}/run`, { input: { text: "x" } });

@@ -6,8 +6,8 @@ import { createSwitches } from "../../../local/stripe/switches";
 import { PAID, stripeFixture, VIP } from "./fixture";
 import { checkShapes, type TypedAnswer } from "./shapes";
 
-// These tests make every API call that the double supports, with the real SDK over HTTP and one account. The last tests
-// check that no call is missing and that every answer matches the SDK's type.
+// These tests make every API call that the double supports, with the real SDK over HTTP and one account. The final
+// tests check that no call is missing and that every answer matches the SDK's type.
 const fixture = stripeFixture({ perFile: true });
 const answers: TypedAnswer[] = [];
 const called = new Set<string>();

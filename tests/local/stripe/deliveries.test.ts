@@ -166,7 +166,7 @@ describe("Stripe double", () => {
     expect(time > Date.now() / 1000 + 3_600).toBe(key === "futureTimestamp");
   });
 
-  it("is read and changed by other processes, which learn the allowed values", async () => {
+  it("lets other processes read and change its switches, and names the fields of an invalid change", async () => {
     const { double } = fixture();
     const change = (body: object) =>
       fetch(`${double.url}/admin/switches`, { method: "PATCH", body: JSON.stringify(body) });

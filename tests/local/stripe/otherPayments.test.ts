@@ -99,7 +99,7 @@ describe("coupon of 100 %", () => {
 });
 
 describe("invoice paid outside of Stripe", () => {
-  it("has amount_paid 0, and amount_paid_off_stripe only when it is expanded", async () => {
+  it("has amount_paid 0, and amount_paid_off_stripe only when this field is expanded", async () => {
     const { stripe, customer, subscription } = fixture();
     const failing = await subscription(await customer("pm_card_chargeCustomerFail"));
     const id = String(failing.latest_invoice);
@@ -201,7 +201,7 @@ describe("konbini for a subscription", () => {
     expect(await types()).not.toContain("invoice.payment_failed");
   });
 
-  it("allows a second payment code after the first expires, and becomes active when it is paid", async () => {
+  it("allows a second payment code after the first expires, and becomes active after the payment", async () => {
     const { stripe, double } = fixture();
     const first = await byInvoice();
     const { id = "", due_date } = latestInvoice(await at(first.created + 3_700, first));

@@ -175,7 +175,7 @@ describe("request with an Idempotency-Key", () => {
     expect(await refusal(stripe.customers.create({}, failed))).toMatchObject({ statusCode: 500 });
   });
 
-  it("returns the stored response on retry after a cut connection", async () => {
+  it("returns the stored response on retry after a broken connection", async () => {
     const { stripe, double } = fixture();
     // The SDK retries a request once after a closed connection, even with retries off.
     Object.assign(double.switches, { apiFailures: 2, apiFailureStatus: 0 });

@@ -33,7 +33,7 @@ describe("state store of a double", () => {
     save("users", "a");
     save("users", "c");
     await turn();
-    // The first store is not closed, as after a crash.
+    // The test does not close the first store, which simulates a crash.
     expect(Object.entries(open().data.users)).toEqual([
       ["b", { age: 1 }],
       ["a", { age: 2 }],

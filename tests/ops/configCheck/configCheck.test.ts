@@ -13,7 +13,7 @@ const dir = mkdtempSync(join(tmpdir(), "snack-misaki-config-"));
 afterAll(() => rmSync(dir, { recursive: true, force: true }));
 beforeAll(() => copyFileSync("Pulumi.dev.yaml", join(dir, "Pulumi.dev.yaml")));
 
-/** Writes `Pulumi.prod.yaml` with changed keys, and returns what the command would show. Keys have no namespace. */
+/** Writes `Pulumi.prod.yaml` with changed keys. Returns the findings of the command. Keys have no namespace. */
 function check(changes: Record<string, unknown>, hasTestKey = false) {
   const { config } = parse(readFileSync("Pulumi.prod.yaml", "utf8")) as { config: Record<string, unknown> };
   for (const [key, value] of Object.entries(changes)) config[key.includes(":") ? key : `snack-misaki:${key}`] = value;
@@ -28,12 +28,12 @@ const encrypted = { secure: "v1:AAAA:BBBB" };
 const secrets = { runpodApiKey: encrypted };
 
 describe("The committed stack files", () => {
-  it.each(["dev", "staging", "prod"])("%s is valid and only lacks its secrets", (stack) => {
+  it.each(["dev", "staging", "prod"])("%s is valid and lacks only its secrets", (stack) => {
     const { problems, missingSecrets } = readStackFile(process.cwd(), stack).file;
     expect([problems, missingSecrets]).toEqual([[], ["runpodApiKey"]]);
   });
 
-  it("prod has no risk but its missing secrets", () => {
+  it("prod has no warnings except for its missing secrets", () => {
     expect(check({}).warnings.map(({ key }) => key)).toEqual(["runpodApiKey"]);
     expect(check(secrets).warnings).toEqual([]);
   });
@@ -43,7 +43,7 @@ describe("Differences between two stacks", () => {
   const difference = (changes: Record<string, unknown>, key: string): Difference | undefined =>
     check(changes).found.find((each) => each.key === key);
 
-  it("have both values and the meaning of the configuration's reference", () => {
+  it("show both values, and the key's meaning from the configuration reference", () => {
     expect(difference({}, "phi3.workersMax")).toEqual({
       key: "phi3.workersMax",
       value: 6,
@@ -52,7 +52,7 @@ describe("Differences between two stacks", () => {
     });
   });
 
-  it("include a default value that only the other file changes, and no equal value", () => {
+  it("include a default value that only one file changes, but no equal value", () => {
     expect(difference({ relay: { concurrency: 80 } }, "relay.concurrency")).toMatchObject({ value: 80, against: 50 });
     expect(difference({ relay: { concurrency: 50 } }, "relay.concurrency")).toBeUndefined();
   });
@@ -73,7 +73,7 @@ describe("Differences between two stacks", () => {
     expect(found.filter(({ meaning }) => meaning === "")).toEqual([]);
   });
 
-  it("include the keys of Pulumi's AWS provider, and never show a credential of it", () => {
+  it("include the keys of Pulumi's AWS provider, but show none of its credentials", () => {
     const tags = { project: "snack-misaki", stack: "prod", owner: "mama" };
     const { found } = check({
       "aws:allowedAccountIds": ["123456789012"],
@@ -89,7 +89,7 @@ describe("Differences between two stacks", () => {
     expect(found.filter(({ meaning }) => meaning === "")).toEqual([]);
   });
 
-  it("say that a secret is set, and never show it", () => {
+  it("show that a secret is set, but not its value", () => {
     const { found } = check({ runpodApiKey: encrypted });
     expect(found).toContainEqual(
       expect.objectContaining({ key: "runpodApiKey", value: "(secret)", against: undefined }),
@@ -174,7 +174,7 @@ describe("A prod stack has a warning", () => {
     expect(lines.filter((line) => line.startsWith(warning))).toHaveLength(1);
   });
 
-  it("for a host name that dev has too", () => {
+  it("for a host name that dev also uses", () => {
     const domains = { zone: "Z0123456789", api: "api.snack.example", relay: "relay.snack.example" };
     const { file } = readStackFile(dir, "dev");
     const dev = { ...file, config: file.config && { ...file.config, domains } };
@@ -188,13 +188,13 @@ describe("A prod stack has a warning", () => {
     ]);
   });
 
-  it("for a Stripe key of the test mode, which it does not print", () => {
+  it("for a Stripe key of the test mode, without printing the key", () => {
     const warnings = check({ ...secrets, stripeApiKey: encrypted }, true).warnings;
     expect(warnings.map(({ key }) => key)).toEqual(["stripeApiKey"]);
     expect(warnings[0]?.warning).toContain("Stripe's test mode");
   });
 
-  it("no more when the limit is larger than in dev, or unlimited", () => {
+  it("only for a limit that is smaller than in dev, not for an unlimited value", () => {
     expect(check({ ...secrets, relay: { concurrency: -1 } }).warnings).toEqual([]);
   });
 });
@@ -234,7 +234,7 @@ describe("npm run config:check", () => {
     expect(stdout).toContain('snack-misaki:throttle.burst: must be a number, got "many"');
   });
 
-  it("exits with status 1 for a contradiction and for a secret in plain text, which it does not print", async () => {
+  it("exits with status 1 for a contradiction and for a secret in plain text, without printing the secret", async () => {
     check({ runpodWorkerQuota: 1, anthropicApiKey: "sk-CANARY" });
     const { stdout, code } = await run("--stack", "prod", "--json");
     const { problems } = JSON.parse(stdout) as { problems: string[] };
@@ -245,7 +245,7 @@ describe("npm run config:check", () => {
     ]);
   });
 
-  it("exits with status 0 for warnings, and shows a test key without printing it", async () => {
+  it("exits with status 0 for warnings, and reports a test key without printing it", async () => {
     check({ ...secrets, stripeApiKey: encrypted });
     const { stdout, code } = await run("--stack", "prod");
     expect(code).toBe(0);
@@ -261,7 +261,7 @@ describe("npm run config:check", () => {
     expect(stdout).toContain("  snack-misaki:billing: must not have stripeApiKey\n");
   });
 
-  it("compares nothing when the configuration is not valid, and says so", async () => {
+  it("prints that it compares nothing when the configuration is not valid", async () => {
     check({ throttle: "many" });
     const { stdout } = await run("--stack", "prod");
     expect(stdout).toMatch(/\n1 problem; not compared with dev, because Pulumi\.prod\.yaml is not valid\n$/);
@@ -269,7 +269,7 @@ describe("npm run config:check", () => {
 
   it.each([
     ["that is not YAML", "config:\n  snack-misaki:stripeApiKey: [rk_live_CANARY\n", /cannot be read: .* at line \d+/],
-    ["without an object config", "config: rk_live_CANARY\n", /cannot be read: config must be an object/],
+    ["whose config is not an object", "config: rk_live_CANARY\n", /cannot be read: config must be an object/],
     ["that is only text", "rk_live_CANARY\n", /cannot be read: must be an object with the key config/],
   ])("refuses a file %s without printing its text", async (_, content, message) => {
     writeFileSync(join(dir, "Pulumi.prod.yaml"), content);
@@ -279,7 +279,7 @@ describe("npm run config:check", () => {
     expect(stderr.trim().split("\n")).toHaveLength(1);
   });
 
-  it("names the stacks that exist when the file of a stack does not", async () => {
+  it("names the existing stacks when a stack has no file", async () => {
     const { stderr, code } = await run("--stack", "nowhere");
     expect(code).toBe(1);
     expect(stderr).toMatch(

@@ -37,7 +37,7 @@ const llm = (input: number) => ({
   usdPerMillionTokens: { input, cachedInput: input, output: input },
 });
 
-/** A stack's file with overrides, and the program's facts above. */
+/** Arguments of a bill: a stack's file with overrides, and the facts of the program above. */
 function args(stack: string, overrides: Record<string, unknown> = {}): BillArgs {
   const { values } = readStackConfig(process.cwd(), stack, overrides);
   const { config, problems } = parsePlainConfig((key) => values[configKey(key)]);
@@ -52,36 +52,33 @@ function line(of: BillArgs, item: string) {
 }
 
 describe("A month's bill", () => {
-  it.each(["dev", "staging", "prod"])(
-    "of %s has no line whose expected case is outside of its low and worst case",
-    (stack) => {
-      const vip = { providers: ["anthropic", "openai"], dailyUsd: 20, anthropic: llm(2), openai: llm(1) };
-      for (const chats of [0, 1, 100, 100_000]) {
-        const lines = billOf(args(stack, { vip, "operations.expectedChatsPerDay": chats }));
-        for (const { item, usd } of lines) {
-          expect(usd.low, `${item} with ${chats} chats`).toBeLessThanOrEqual(usd.expected);
-          expect(usd.expected, `${item} with ${chats} chats`).toBeLessThanOrEqual(usd.worst);
-        }
+  it.each(["dev", "staging", "prod"])("of %s has every expected cost between the low and the worst cost", (stack) => {
+    const vip = { providers: ["anthropic", "openai"], dailyUsd: 20, anthropic: llm(2), openai: llm(1) };
+    for (const chats of [0, 1, 100, 100_000]) {
+      const lines = billOf(args(stack, { vip, "operations.expectedChatsPerDay": chats }));
+      for (const { item, usd } of lines) {
+        expect(usd.low, `${item} with ${chats} chats`).toBeLessThanOrEqual(usd.expected);
+        expect(usd.expected, `${item} with ${chats} chats`).toBeLessThanOrEqual(usd.worst);
       }
-    },
-  );
+    }
+  });
 
-  it("has all workers at the dearest pool's price all month in the worst case", () => {
+  it("charges all workers all month at the price of the most expensive pool in the worst case", () => {
     const { worst } = line(args("dev", { "phi3.workersMax": 3 }), "workers of phi3");
     expect(worst).toBeCloseTo(3 * SECONDS * 0.00031, 2);
   });
 
-  it("has workers that always run also without any chat", () => {
+  it("charges workers that always run even without chats", () => {
     const quiet = args("staging", { "phi3.workersMin": 1, "operations.expectedChatsPerDay": 0 });
     expect(line(quiet, "workers of phi3").low).toBeCloseTo(SECONDS * 0.00019, 2);
   });
 
-  it("has one start every 48 hours for the keep-alive job without any chat", () => {
+  it("charges one worker start every 48 hours for the keep-alive job when there are no chats", () => {
     const { low, expected } = line(args("staging", { "operations.expectedChatsPerDay": 0 }), "workers of phi3");
     expect([low, expected]).toEqual([expect.closeTo(15 * 120 * 0.00019, 5), expect.closeTo(15 * 120 * 0.00019, 5)]);
   });
 
-  it("has a start for each chat when the idle timeout is shorter than the pause between two messages", () => {
+  it("charges a worker start for each chat when the idle timeout is shorter than the pause between two messages", () => {
     const usual = line(args("dev"), "workers of phi3").expected;
     expect(line(args("dev", { "phi3.idleTimeoutSeconds": 15 }), "workers of phi3").expected).toBeGreaterThan(usual);
   });
@@ -92,20 +89,20 @@ describe("A month's bill", () => {
     expect(line(args("dev", { vip }), "chats of vip")).toEqual({ low: most, expected: most, worst: most });
   });
 
-  it("has the chats of vip at the paid model when there is no external LLM", () => {
+  it("charges vip chats at the paid model's price when there is no external LLM", () => {
     const vip = { providers: ["anthropic"], anthropic: llm(1) };
     const withLlm = line(args("dev", { vip }), "workers of mistral").expected;
     expect(line(args("dev"), "workers of mistral").expected).toBeGreaterThan(withLlm);
   });
 
-  it("counts the custom metrics of the setting, and those of all alarm codes in the worst case", () => {
+  it("counts the custom metrics of the setting, and in the worst case also the metrics of all alarm codes", () => {
     const { expected, worst } = line(args("dev"), "CloudWatch metrics");
     expect(expected).toBeCloseTo(billedMetrics("few") * 0.3, 5);
     expect(worst).toBeCloseTo((billedMetrics("few") + Object.keys(alarmCodes).length) * 0.3, 5);
     expect(line(args("prod"), "CloudWatch metrics").expected).toBeCloseTo(billedMetrics("all") * 0.3, 5);
   });
 
-  it("has the chats above vip.dailyUsd at the paid model", () => {
+  it("charges the chats above vip.dailyUsd at the paid model's price", () => {
     const vip = { providers: ["anthropic"], dailyUsd: 3, anthropic: llm(1_000_000) };
     const limited = line(args("dev", { vip }), "workers of mistral").expected;
     const withoutLlm = line(args("dev"), "workers of mistral").expected;
@@ -113,43 +110,43 @@ describe("A month's bill", () => {
     expect(limited).toBeLessThan(withoutLlm);
   });
 
-  it("has the data that the API and the relay send to browsers", () => {
+  it("charges the data that the API and the relay send to browsers", () => {
     const { expected, worst } = line(args("prod"), "Data transfer");
     // 30,000 chats of 10 kB and 9,000 calls of 2 kB, at 0.114 per GB.
     expect(expected).toBeCloseTo((30_000 * 10_000 + 9_000 * 2_000) * 1e-9 * 0.114, 6);
-    // 50 chats at a time, 8 s each; 5 routes with 50 calls per second, one with 10 and one with 20.
+    // 50 parallel chats of 8 s each. 5 routes with 50 calls per second, one route with 10 and one with 20.
     expect(worst).toBeCloseTo(((50 / 8) * 10_000 + (5 * 50 + 10 + 20) * 2_000) * SECONDS * 1e-9 * 0.114, 2);
   });
 
-  it("has the relay's replies at CloudFront's price when CloudFront is in front of it", () => {
+  it("charges the relay's replies at CloudFront's price when CloudFront is in front of the relay", () => {
     const stack = { ...args("prod"), program: { ...program, distributions: 1 } };
     expect(line(stack, "CloudFront").expected).toBeCloseTo(30_000 * (2 * 0.0000012 + 10_000 * 1e-9 * 0.114), 6);
     expect(line(stack, "Data transfer").expected).toBeCloseTo(9_000 * 2_000 * 1e-9 * 0.114, 6);
   });
 
-  it("has ten rejected requests per second and concurrent chat of the relay in the worst case, Lambda's limit", () => {
+  it("charges ten rejected requests per second for each concurrent relay chat in the worst case", () => {
     const withConcurrency = (concurrency: number) => args("prod", { relay: { concurrency } });
     const more = (item: string) => line(withConcurrency(2), item).worst - line(withConcurrency(1), item).worst;
     expect(more("Lambda")).toBeCloseTo(SECONDS * (1 * 0.0000133334 + (10 * 0.2) / 1_000_000), 2);
     expect(more("CloudWatch logs")).toBeCloseTo(SECONDS * 10 * 1_000 * 1e-9 * (0.76 + 0.033), 2);
   });
 
-  it("has no ECR for images of another registry", () => {
+  it("charges no ECR storage for images in another registry", () => {
     const items = billOf({ ...args("dev"), program: { ...program, repositories: {} } }).map(({ item }) => item);
     expect(items.filter((item) => item.includes("ECR"))).toEqual([]);
   });
 
-  it("cannot be computed when a GPU pool has no price, and the error names the pool and the setting", () => {
+  it("fails when a GPU pool has no price, and the error names the pool and the setting", () => {
     expect(() => billOf(args("dev", { "phi3.gpuIds": ["ADA_32_PRO"] }))).toThrow(
       /^No price is known for the GPU pool ADA_32_PRO \(phi3\.gpuIds\)\. Set RUNPOD_API_KEY .*prices\/runpod\.ts\.$/,
     );
   });
 });
 
-describe("A note", () => {
+describe("A capacity note", () => {
   const notes = (chatsPerDay: number) => capacityNotes(args("dev", { "operations.expectedChatsPerDay": chatsPerDay }));
 
-  it("names the setting to raise when the workers or the relay cannot answer so many chats", () => {
+  it("names the setting to raise when the workers or the relay cannot answer all chats", () => {
     expect(notes(1_000_000)).toEqual([
       expect.stringMatching(/^phi3\.workersMax is 3, .* Raise it\.$/),
       expect.stringMatching(/^mistral\.workersMax is 2, .* Raise it\.$/),
@@ -157,13 +154,13 @@ describe("A note", () => {
     ]);
   });
 
-  it("does not appear when they can", () => {
+  it("does not appear when the workers and the relay can answer all chats", () => {
     expect(notes(100)).toEqual([]);
   });
 });
 
-describe("The settings that move the bill most", () => {
-  it("are three for the expected and three for the worst case, the largest effect first", () => {
+describe("The settings with the largest effect on the bill", () => {
+  it("are three for the expected case and three for the worst case, ordered by effect", () => {
     const { expected, worst } = settingsThatMatter(args("prod"));
     for (const [of, effects] of [["expected", expected] as const, ["worst", worst] as const]) {
       expect(effects).toHaveLength(3);
@@ -173,7 +170,7 @@ describe("The settings that move the bill most", () => {
     }
   });
 
-  it("have the effect that the same change of the file has", () => {
+  it("show the same effect as that change in the stack's file", () => {
     const stack = args("prod", { relay: { concurrency: 1 }, throttle: { ratePerSecond: 0.1 } });
     const [first] = settingsThatMatter(stack).worst;
     expect(first).toMatchObject({ path: "phi3.workersMax", from: 6, to: 12 });

@@ -78,7 +78,7 @@ describe("npm run cost -- --stack dev", () => {
       expect([date, source]).toEqual([expect.stringMatching(/^\d{4}-\d\d-\d\d$/), expect.stringMatching(/./)]);
   });
 
-  it("has the GPU prices of RunPod's live catalogue, because a key is in the environment", () => {
+  it("uses RunPod's live GPU prices when the environment has a key", () => {
     const date = new Date().toISOString().slice(0, 10);
     expect(report.prices[0]).toEqual({ of: expect.any(String), date, source: `${url}/v2/catalog/gpus` });
     expect(JSON.stringify(report) + err).not.toContain(API_KEY);
@@ -90,9 +90,9 @@ describe("npm run cost -- --stack dev", () => {
 });
 
 describe("docs/region-loss.md", () => {
-  it("has the amounts that npm run cost computes for a second stack that waits", async () => {
+  it("contains the costs that npm run cost computes for an idle second stack", async () => {
     const args = ["--stack", "prod", "--chats-per-day", "0", "--config", "operations.metrics=few", "--json"];
-    // Without a key, so the prices are those of the price table.
+    // Without a key, the command uses the price table.
     const { out, err, code } = await runCost(env, args);
     expect(code, err).toBe(0);
     const { totals, lines, settings } = JSON.parse(out) as CostReport;
@@ -111,7 +111,7 @@ describe("docs/region-loss.md", () => {
 });
 
 describe("GPU prices", () => {
-  it("are those of the price table, with a note, when RunPod refuses the key", async () => {
+  it("come from the price table, with a note, when RunPod refuses the key", async () => {
     const { prices, notes } = await presentGpuPrices(url, "rpa_WRONG");
     expect(prices).toEqual(runpodPrices);
     expect(notes).toEqual([
@@ -119,7 +119,7 @@ describe("GPU prices", () => {
     ]);
   });
 
-  it("are those of the price table without a key", async () => {
+  it("come from the price table when there is no key", async () => {
     expect(await presentGpuPrices(url, undefined)).toMatchObject({ prices: runpodPrices, notes: [] });
   });
 });
@@ -132,12 +132,12 @@ describe("npm run cost refuses", () => {
       /Pulumi\.nowhere\.yaml cannot be read: there is no such file\. Stacks with a file: dev, /,
     ],
     [
-      "a bad number of chats",
+      "an invalid number of chats",
       ["--stack", "dev", "--chats-per-day", "many"],
       /^--chats-per-day: must be a number of at least 0, got many\n$/,
     ],
     [
-      "a bad value",
+      "an invalid value",
       ["--stack", "dev", "--config", "phi3.workersMax=many"],
       /^Pulumi\.dev\.yaml is not valid:\n {2}phi3\.workersMax: must be a number, got "many"\n$/,
     ],

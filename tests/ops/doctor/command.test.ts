@@ -7,7 +7,7 @@ import { vipProviders } from "../../../contract/relay";
 import type { Check } from "../../../ops/doctor/check";
 import { type SuiteCloud, suiteCloud } from "../../suiteCloud";
 
-/** Alarms on missing data. In the first minutes of a new stack they fire. */
+/** Alarms on missing data. They fire in the first minutes of a new stack. */
 const fireAtFirst = ["alarm poller-silent", "alarm registry-token-age"];
 let cloud: SuiteCloud["cloud"];
 let dir: string;
@@ -45,7 +45,7 @@ const json = async () => {
 
 it("doctor checks every service and finds no fault in the stack of npm start", async () => {
   const { code, stack, failed, checks } = await json();
-  // npm start configures no receiver of alarms, because nobody would confirm.
+  // npm start configures no receiver of alarms, because nobody would confirm the subscription.
   expect(
     checks.filter(({ status, name }) => status !== "ok" && !fireAtFirst.includes(name)).map(({ name }) => name),
   ).toEqual(["alarm subscribers"]);

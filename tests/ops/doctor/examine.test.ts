@@ -12,17 +12,17 @@ beforeAll(async () => {
   target = await loadTarget("start", { programDir: shared.programDir, dir: shared.dir }, {});
 });
 
-/** Alarms on missing data. In the first minutes of a new stack they fire. */
+/** Alarms on missing data. They fire in the first minutes of a new stack. */
 const fireAtFirst = ["alarm poller-silent", "alarm registry-token-age"];
 
-/** Lines with a problem. The stack of npm start has nobody who receives alarms. */
+/** Returns the checks with a problem. Ignores the alarms' subscribers, because the stack of npm start has none. */
 async function problems(changed: Partial<Target> = {}): Promise<Check[]> {
   const checks = await examine({ ...target, ...changed }, { timeoutMs: 5_000, logMs: 200 });
   for (const { name, status, todo } of checks) expect([name, todo !== ""]).toEqual([name, status !== "ok"]);
   return checks.filter(({ name, status }) => status !== "ok" && ![...fireAtFirst, "alarm subscribers"].includes(name));
 }
 
-/** Changes outputs of a resource in the account, as somebody does in AWS's console, until the test ends. */
+/** Changes a resource's outputs in the account until the test ends, like a change in AWS's console. */
 function change(type: string, isChanged: (resource: AwsResource) => boolean, outputs: Record<string, unknown>): void {
   const { account } = shared.cloud.aws;
   const found = account.list(type).find(isChanged);
@@ -119,7 +119,7 @@ describe("examine reports a missing resource", () => {
   });
 });
 
-it("examine reports a subscriber who has not confirmed, and nobody's address twice", async () => {
+it("examine reports an unconfirmed e-mail subscriber, and hides a webhook's URL", async () => {
   const { account } = shared.cloud.aws;
   const [topic] = account.list("aws:sns/topic:Topic");
   const subscription = (id: string, outputs: object): AwsResource => ({
@@ -139,7 +139,7 @@ it("examine reports a subscriber who has not confirmed, and nobody's address twi
   expect(JSON.stringify(checks)).not.toContain("CANARY");
 });
 
-it("examine reports a function's failed invocations with the last error of its log", async () => {
+it("examine reports a function's failed invocations with the newest error of its log", async () => {
   const { aws } = shared.cloud;
   const name = shared.cloud.aws.account.list("aws:lambda/function:Function").find(is("checkout"))?.id ?? "";
   const group = aws.account.get("aws:lambda/function:Function", name)?.outputs.loggingConfig as { logGroup: string };

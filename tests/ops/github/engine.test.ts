@@ -6,7 +6,7 @@ import { startLocalCloud } from "../../../local/cloud/cloud";
 import { type EngineOptions, up } from "../../../local/pulumi/engine";
 import { LOCAL_ACCOUNT_ID } from "../../../names";
 
-it("ops/github runs through Pulumi's own entry point, creates its roles in the local cloud, and then changes nothing", async () => {
+it("ops/github runs through Pulumi's entry point and creates its roles in the local cloud, and a second run changes nothing", async () => {
   const dir = mkdtempSync(join(tmpdir(), "snack-misaki-github-"));
   onTestFinished(() => rmSync(dir, { recursive: true, force: true }));
   const cloud = await startLocalCloud({ programDir: process.cwd(), dir, freePorts: true, withoutPython: true });

@@ -65,7 +65,7 @@ async function evaluate(values: Record<string, string>): Promise<Outputs> {
   return outputs as Outputs;
 }
 
-/** A resource of the last evaluation. */
+/** A resource of the newest evaluation. */
 function resource(type: string, name: string): Record<string, unknown> {
   const found = created.find((one) => one.type === type && one.name === name);
   if (!found) throw new Error(`No ${type} ${name}`);
@@ -88,10 +88,10 @@ beforeAll(async () => {
   outputs = await evaluate(config);
 });
 
-/** The values of outputs. */
+/** Resolves outputs to their values. */
 const resolved = (value: Outputs) => new Promise((done) => pulumi.output(value).apply(done));
 
-it("ops/github puts out the values of the variables at GitHub and of the stacks", async () => {
+it("ops/github outputs the values for GitHub's variables and for the stacks", async () => {
   expect(await resolved(outputs)).toEqual({
     deployRoles: {
       dev: `arn:aws:iam::${account}:role/snack-misaki-github-deploy-dev`,
@@ -112,7 +112,7 @@ describe("The trust of ops/github", () => {
     ["deploy-dev", "repo:mama@1/snack@2:environment:dev"],
     ["deploy-prod", "repo:mama@1/snack@2:environment:prod"],
     ["preview", "repo:mama@1/snack@2:pull_request"],
-  ])("of the role %s is only for the subject %s and for AWS as the audience", (name, sub) => {
+  ])("of the role %s accepts only the subject %s with AWS as the audience", (name, sub) => {
     expect(statementsOf(resource("aws:iam/role:Role", name).assumeRolePolicy)).toEqual([
       {
         Effect: "Allow",
@@ -128,7 +128,7 @@ describe("The trust of ops/github", () => {
     ]);
   });
 
-  it("accepts tokens of GitHub for AWS only", () => {
+  it("accepts GitHub's tokens only when their audience is AWS", () => {
     expect(resource("aws:iam/openIdConnectProvider:OpenIdConnectProvider", "github")).toEqual({
       url: "https://token.actions.githubusercontent.com",
       clientIdLists: ["sts.amazonaws.com"],
@@ -153,7 +153,7 @@ describe("The boundary of ops/github", () => {
     });
   });
 
-  it("denies changes of the pipeline's own roles and of the boundary", () => {
+  it("denies changes of the pipeline's roles and of the boundary", () => {
     expect(denied("NotThePipeline")).toMatchObject({
       Action: expect.arrayContaining(["iam:*"]),
       Resource: [
@@ -165,7 +165,7 @@ describe("The boundary of ops/github", () => {
     expect(resource("aws:iam/policy:Policy", "boundary").name).toMatch(/^snack-misaki-github-/);
   });
 
-  it("denies new roles and new permissions without the boundary, and its removal", () => {
+  it("denies roles and permissions without the boundary, and denies the boundary's removal", () => {
     expect(denied("NewRolesHaveTheBoundary")).toMatchObject({
       Action: expect.arrayContaining(["iam:CreateRole", "iam:PutRolePolicy", "iam:PutRolePermissionsBoundary"]),
       Resource: ["*"],
@@ -177,7 +177,7 @@ describe("The boundary of ops/github", () => {
     });
   });
 
-  it("allows only the services of the product, and fits into the size of a policy", () => {
+  it("allows only the services of the product, and fits into the maximum size of a policy", () => {
     const [allowed] = boundary().filter(({ Effect }) => Effect === "Allow");
     expect(allowed?.Action).not.toContain("*");
     expect(allowed?.Action).toEqual(expect.arrayContaining(["dynamodb:*", "lambda:*", "bedrock:*", "s3:*", "kms:*"]));
@@ -224,14 +224,14 @@ describe("The policy of a deploy role", () => {
     ]);
   });
 
-  it("changes nothing of IAM but the stack's roles and the roles of AWS services", () => {
+  it("changes nothing in IAM except the stack's roles and the roles of AWS services", () => {
     const iam = policyOf("deploy-dev").filter(({ Action }) => Action.some((action) => action.startsWith("iam:")));
     for (const { Resource = [] } of iam)
       for (const arn of Resource)
         expect(arn).toMatch(/^arn:aws:iam::\d+:role\/(snack-misaki-dev-\*|aws-service-role\/[\w.-]+\/\w+)$/);
   });
 
-  it("writes only the state of its own stack, and decrypts only its own secrets", () => {
+  it("writes only the state of the stack, and decrypts only the stack's secrets", () => {
     const state = attached("deploy-dev-state");
     const writes = state
       .filter(({ Action }) => Action.includes("s3:PutObject"))
@@ -260,7 +260,7 @@ describe("The policy of a deploy role", () => {
 });
 
 describe("The preview's role", () => {
-  it("can only read the previewed stacks and their state, and no secret parameter", () => {
+  it("can read the previewed stacks and their state, but can read no secret parameter and change nothing", () => {
     const statements = [...policyOf("preview"), ...attached("preview-dev")];
     const actions = statements.flatMap(({ Action }) => Action);
     for (const action of actions) expect(action).toMatch(/:(Describe|Get|List|GET|BatchGet)|^kms:Decrypt$/);
@@ -291,14 +291,14 @@ describe("The state of ops/github", () => {
     });
   });
 
-  it("has a key per environment that rotates", () => {
+  it("has a rotating key for each environment", () => {
     for (const name of ["dev", "prod"])
       expect(resource("aws:kms/key:Key", name)).toMatchObject({ enableKeyRotation: true, deletionWindowInDays: 30 });
   });
 });
 
 describe("The configuration of ops/github", () => {
-  it("uses an existing bucket and an existing provider when it names them", async () => {
+  it("uses an existing bucket and an existing OIDC provider when the configuration names them", async () => {
     const providerArn = `arn:aws:iam::${account}:oidc-provider/token.actions.githubusercontent.com`;
     await evaluate({ ...config, state: JSON.stringify({ bucket: "mine" }), providerArn });
     expect(created.map(({ type }) => type).filter((type) => /s3|kms|openId/.test(type))).toEqual([]);
@@ -318,7 +318,7 @@ describe("The configuration of ops/github", () => {
       'environments: must not begin with "github-", whose names it would share, got "github"',
     ],
     ["previews", '["staging"]', 'previews: must be stacks of environments, got "staging"'],
-  ])("with a bad %s fails with the allowed values", (key, value, message) => {
+  ])("is rejected with the allowed values when %s is invalid", (key, value, message) => {
     expect(() => runProgram({ ...config, [key]: value })).toThrow(message);
   });
 });

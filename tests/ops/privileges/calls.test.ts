@@ -13,7 +13,8 @@ import { compare, isClean } from "../../../ops/privileges/compare";
 import { grantsOf } from "../../../ops/privileges/grants";
 import { type SuiteCloud, suiteCloud } from "../../suiteCloud";
 
-// The deployed plan function reads a customer's row and the use of the relay. A test changes the policy of its role.
+// The deployed plan function reads a customer's row and the relay's usage. Each test changes the policy of the
+// function's role.
 let shared: SuiteCloud;
 let folder: string;
 let calls = 0;
@@ -98,7 +99,7 @@ describe("The comparison of permissions and calls", () => {
 });
 
 describe("A function whose role has lost a permission", () => {
-  it("is refused by the local cloud, and the record has its call", async () => {
+  it("is refused by the local cloud, and the record contains the refused call", async () => {
     const { account } = shared.cloud.aws;
     const policy = account
       .list(rolePolicy.type)

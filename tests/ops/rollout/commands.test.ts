@@ -29,7 +29,7 @@ function run(command: "rollout" | "rollback", ...args: string[]) {
 
 const file = () => readFileSync(join(repository.path, "Pulumi.dev.yaml"), "utf8");
 
-/** Rolls a tag of phi3 out and commits it. */
+/** Rolls a tag of phi3 out and commits the change. */
 function commitTag(tag: string): void {
   expect(run("rollout", "phi3", tag, "--stack", "dev").status).toBe(0);
   repository.git("commit", "--quiet", "--all", "--message", `Roll out ${tag}`);
@@ -53,15 +53,15 @@ describe("npm run rollout", () => {
   });
 
   it.each([
-    ["a tag that names no build", ["phi3", "latest"], "phi3.imageTag: must name one build, not latest"],
+    ["a tag that does not name one build", ["phi3", "latest"], "phi3.imageTag: must name one build, not latest"],
     [
       "a name without tag and digest",
       ["phi3", "ghcr.io/a/b"],
       "phi3.imageUri: must be host/name:tag or host/name@sha256:…",
     ],
-    ["the present image", ["phi3", "2026-11-22"], "phi3 already has the image 2026-11-22 in Pulumi.dev.yaml"],
+    ["the current image", ["phi3", "2026-11-22"], "phi3 already has the image 2026-11-22 in Pulumi.dev.yaml"],
     ["an unknown model", ["gpt", "v1"], "Allowed choices are phi3, mistral"],
-  ])("rejects %s, and leaves the file as it is", (_, args, message) => {
+  ])("rejects %s and does not change the file", (_, args, message) => {
     const before = file();
     const { status, err } = run("rollout", ...args, "--stack", "dev");
     expect(status).toBe(1);
@@ -90,7 +90,7 @@ describe("npm run rollout", () => {
 });
 
 describe("npm run rollback", () => {
-  it("sets the image before the present one, although commits in between changed other keys", () => {
+  it("restores the previous image, even when later commits changed other keys", () => {
     commitTag("v2");
     expect(run("rollout", "mistral", "v9", "--stack", "dev").status).toBe(0);
     repository.git("commit", "--quiet", "--all", "--message", "Another model");
@@ -100,7 +100,7 @@ describe("npm run rollback", () => {
     expect(file()).toContain('imageTag: "v9"');
   });
 
-  it("warns that ECR refuses the old tag again, and says what to do", () => {
+  it("warns that ECR refuses a second push of the old tag, and names the next step", () => {
     commitTag("v2");
     const { status, err, out } = run("rollback", "phi3", "--stack", "dev");
     expect(status).toBe(0);
@@ -109,7 +109,7 @@ describe("npm run rollback", () => {
     expect(err).toContain("npm run rollout -- phi3 2026-11-22-again");
   });
 
-  it("does not warn when the image before is already pushed by name", () => {
+  it("does not warn when the previous image is a full name with a digest", () => {
     for (const digit of ["a", "b"]) {
       expect(run("rollout", "phi3", `ghcr.io/a/b@sha256:${digit.repeat(64)}`, "--stack", "dev").status).toBe(0);
       repository.git("commit", "--quiet", "--all", "--message", digit);
@@ -118,13 +118,13 @@ describe("npm run rollback", () => {
     expect(file()).toContain(`imageUri: "ghcr.io/a/b@sha256:${"a".repeat(64)}"`);
   });
 
-  it("returns to the committed image when the present one is not committed", () => {
+  it("restores the committed image when the current image is not committed", () => {
     commitTag("v2");
     expect(run("rollout", "phi3", "v3", "--stack", "dev").status).toBe(0);
     expect(run("rollback", "phi3", "--stack", "dev").out).toContain("phi3 v3 → v2");
   });
 
-  it("fails when git has no earlier image, and says so when the clone is shallow", () => {
+  it("fails when git has no earlier image, and reports a shallow clone", () => {
     const { status, err } = run("rollback", "phi3", "--stack", "dev");
     expect([status, err]).toEqual([1, "Pulumi.dev.yaml has no earlier image of phi3 in git"]);
     commitTag("v2");

@@ -18,14 +18,14 @@ describe("withImage", () => {
     expect(imageOf(next, "phi3")).toEqual(imageOf(text, "phi3"));
   });
 
-  it("keeps the comment behind the image", () => {
+  it("keeps the comment on the line of the image", () => {
     const commented = "config:\n  snack-misaki:phi3: # the free plan\n    imageTag: 1 # first\n    workersMax: 1\n";
     expect(withImage(commented, "phi3", { key: "imageTag", value: "2" })).toBe(
       'config:\n  snack-misaki:phi3: # the free plan\n    imageTag: "2" # first\n    workersMax: 1\n',
     );
   });
 
-  it("reads a tag of digits with its leading zeros, and writes a tag that YAML keeps as text", () => {
+  it("keeps the leading zeros of a numeric tag, and writes a numeric tag in quotes", () => {
     const block = "config:\n  snack-misaki:phi3: { imageTag: 007, workersMax: 1 }\n";
     expect(imageOf(block, "phi3")).toEqual({ key: "imageTag", value: "007" });
     const next = withImage(block, "phi3", { key: "imageTag", value: "20261201" });
@@ -61,7 +61,7 @@ describe("wantedImage", () => {
     expect(wantedImage(wanted, current)).toEqual(expected);
   });
 
-  it("rejects a digest when the present image has no repository", () => {
+  it("rejects a digest when the current image has no repository", () => {
     expect(() => wantedImage(digest, tag("v1"))).toThrow(`Give the whole name: host/name@${digest}`);
   });
 });

@@ -48,7 +48,7 @@ function train(args: string[], onLine: (line: string, kill: (signal: NodeJS.Sign
 }
 
 describe("npm run train -- <model> --on runpod", () => {
-  it("prints only the whole result as JSON, and exits with 0", async () => {
+  it("prints only the result as JSON, and exits with 0", async () => {
     const { status, output } = await train(usual);
     expect(output).toMatchObject({ pod: NAME, repository: REPOSITORY, revision: fixture.hub.commitOf(NAME) });
     expect(output).toMatchObject({ seconds: expect.any(Number), dollars: expect.any(Number) });
@@ -60,7 +60,7 @@ describe("npm run train -- <model> --on runpod", () => {
     fixture.runpod.switches.podFailure = "silent";
     let signals = 0;
     const { status, output } = await train(usual, (line, kill) => {
-      // The second signal must not keep the command from ending the pod.
+      // The second signal must not prevent the end of the pod.
       const isTime = line.includes("step 3 of 5") || line.includes("ending the pod first");
       if (isTime && ++signals <= 2) kill(signal);
     });
@@ -99,7 +99,7 @@ describe("npm run train -- <model> --on runpod", () => {
 });
 
 describe("npm run train -- sweep", () => {
-  it("deletes the pod of the name, prints what it cost, and exits with 0", async () => {
+  it("deletes the pod with the given name, prints its cost, and exits with 0", async () => {
     const pod = { image: IMAGE, args: "", disk: 1, ports: [], env: {}, registry: null, cloud: "SECURE" as const };
     const gpu = { id: "NVIDIA A40", count: 1 };
     for (const name of [NAME, `${NAME}-2`]) fixture.runpod.pods.create({ ...pod, gpu, dataCenterIds: [], name });
@@ -109,7 +109,7 @@ describe("npm run train -- sweep", () => {
     expect(fixture.runpod.pods.all.map(({ name }) => name)).toEqual([`${NAME}-2`]);
   });
 
-  it("refuses an age that is no number", async () => {
+  it("refuses an age that is not a number", async () => {
     const { output } = await train(["sweep", "--older-than-hours", "old"]);
     expect(output).toEqual({ error: { message: "--older-than-hours old: must be a number of hours, 0 or more" } });
   });

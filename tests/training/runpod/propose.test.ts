@@ -23,7 +23,7 @@ afterEach(() => {
 
 /** Runs the bundled command in the copy of the repository. */
 function propose(args: string[], env: Record<string, string> = {}) {
-  // Bundles the command, and prints its help.
+  // This call bundles the command and prints the help.
   execFileSync(process.execPath, ["cli/run.cjs", "training/command/train.ts", "--help"]);
   const bundle = join(process.cwd(), ".build/commands/training-command-train-ts.cjs");
   const { status, stdout } = spawnSync(process.execPath, [bundle, "propose", ...args, "--json"], {
@@ -54,7 +54,7 @@ it("propose changes only the repository and the commit in the model's file", () 
   ]);
 });
 
-it("propose refuses a commit that is not complete, and changes nothing", () => {
+it("propose refuses an incomplete commit hash, and changes nothing", () => {
   const before = modelFile();
   const { status, output } = propose(["mistral", "snack/mistral-mama", "main"]);
   expect(status).toBe(1);

@@ -27,7 +27,7 @@ function pod(name: string, hours: number): void {
   created.createdAt = new Date(Date.now() - hours * HOUR_MS).toISOString();
 }
 
-it("sweep deletes the old pods of trainings, keeps the young ones, and touches no other pod", async () => {
+it("sweep deletes the old pods of trainings, keeps the new ones, and changes no other pod", async () => {
   pod("snack-misaki-train-phi3-old", 9);
   pod("snack-misaki-train-phi3-young", 2);
   pod("my-snack-misaki-train-phi3", 100);
@@ -46,18 +46,18 @@ it("sweep deletes the old pods of trainings, keeps the young ones, and touches n
   ]);
 });
 
-it("sweep reports what each pod has cost so far", async () => {
+it("sweep reports the cost of each pod so far", async () => {
   pod("snack-misaki-train-phi3-old", 10);
   const api_ = api();
   await expect.poll(() => fixture.runpod.pods.all[0]?.status).toBe("RUNNING");
   const created = fixture.runpod.pods.all[0];
   if (created) created.startedAt = new Date(Date.now() - 10 * HOUR_MS).toISOString();
   const [swept] = await sweep(api_, { olderThanHours: 0 });
-  // 48 GB: $1.20 per hour in the double.
+  // A GPU with 48 GB costs $1.20 per hour in the double.
   expect(swept).toMatchObject({ hours: 10, dollars: 12 });
 });
 
-it("sweep reports a pod that RunPod does not delete as failed, and deletes the others", async () => {
+it("sweep reports a failure for a pod that RunPod does not delete, and deletes all other pods", async () => {
   for (const name of ["a", "b"]) pod(`snack-misaki-train-phi3-${name}`, 9);
   const [first] = fixture.runpod.pods.all;
   const fault = { times: 100, skip: 0, done: false, delayMs: 0, answer: 500 };
@@ -70,7 +70,7 @@ it("sweep reports a pod that RunPod does not delete as failed, and deletes the o
   expect(names()).toEqual([first?.name]);
 });
 
-it("sweep refuses a name that is not a training's", async () => {
+it("sweep refuses a pod name that does not belong to a training", async () => {
   pod("notebook", 1);
   await expect(sweep(api(), { name: "notebook" })).rejects.toThrow("--name must begin with snack-misaki-train-");
   expect(names()).toEqual(["notebook"]);

@@ -65,7 +65,7 @@ describe("A training on a pod", () => {
     expect(fixture.lines.join("\n")).not.toMatch(new RegExp(`${API_KEY}|${HUB_TOKEN}|hf_SECRET`));
   });
 
-  it("takes the next GPU type when the first has no capacity at the create", async () => {
+  it("uses the next GPU type when the first type has no capacity during the create", async () => {
     fixture.fault("POST /v2/pods", {
       message: "There are no longer any instances available with the requested specifications.",
     });
@@ -73,7 +73,7 @@ describe("A training on a pod", () => {
     expect(podsLeft()).toEqual([]);
   });
 
-  it("takes only GPU types that RunPod has in stock", async () => {
+  it("uses only GPU types that RunPod has in stock", async () => {
     fixture.runpod.switches.noCapacity = ["NVIDIA GeForce RTX 4090"];
     expect((await fixture.train()).gpuType).toBe("NVIDIA A40");
   });
@@ -104,7 +104,7 @@ describe("A training on a pod", () => {
     expect(podsLeft().sort()).toEqual(["other-a", "other-b", "other-c"]);
   });
 
-  it("tries again when the first deletes fail", async () => {
+  it("retries the delete when the first deletes fail", async () => {
     fixture.fault("DELETE /v2/pods/*", 500, { times: 8 });
     await fixture.train({}, {}, {});
     expect(podsLeft()).toEqual([]);
@@ -116,7 +116,7 @@ describe("A training on a pod", () => {
     expect(fixture.lines).toEqual(expect.arrayContaining(["pod: PROVISIONING", "pod: RUNNING"]));
   });
 
-  it("finds the result although the log was cut", async () => {
+  it("finds the result although the log was interrupted", async () => {
     fixture.runpod.switches.podLogLines = 4;
     fixture.runpod.switches.podStepMs = 300;
     const result = await fixture.train();
@@ -125,14 +125,14 @@ describe("A training on a pod", () => {
     expect(podsLeft()).toEqual([]);
   });
 
-  it("shows deleted pods of a slow list as ended", async () => {
+  it("reports a deleted pod as ended even if a slow list still contains the pod", async () => {
     fixture.runpod.switches.listLagMs = 2_000;
     await fixture.train();
     expect(podsLeft()).toEqual([]);
   });
 });
 
-describe("A failed training ends the pod, and says why in one sentence:", () => {
+describe("A failed training", () => {
   const ended = `The pod ${NAME} has ended after 1 min and cost about $`;
   const failsWith = async (training: Promise<unknown>, cause: string, fate = ended) => {
     const error = await training.then(
@@ -144,7 +144,7 @@ describe("A failed training ends the pod, and says why in one sentence:", () => 
     expect(podsLeft()).toEqual([]);
   };
 
-  it("no capacity", async () => {
+  it("ends the pod and reports missing capacity", async () => {
     const message = "There are no longer any instances available with the requested specifications.";
     fixture.fault("POST /v2/pods", { message }, { times: 2 });
     await failsWith(
@@ -158,12 +158,12 @@ describe("A failed training ends the pod, and says why in one sentence:", () => 
     ["killed", "RunPod has ended the pod before its result was uploaded (EXITED)"],
     ["diskFull", "The training failed: [Errno 28] No space left on device"],
     ["restarted", "RunPod has started the container again, so its program was killed (memory or host)"],
-  ] as const)("a container with the failure %s", async (failure, cause) => {
+  ] as const)("ends the pod and reports the container's failure %s", async (failure, cause) => {
     fixture.runpod.switches.podFailure = failure;
     await failsWith(fixture.train(), cause);
   });
 
-  it("a pod that somebody deletes", async () => {
+  it("reports that somebody has deleted the pod", async () => {
     fixture.runpod.switches.podStepMs = 10_000;
     const training = fixture.train();
     training.catch(() => {});
@@ -172,18 +172,18 @@ describe("A failed training ends the pod, and says why in one sentence:", () => 
     await failsWith(training, "RunPod has ended the pod before its result was uploaded (deleted)");
   });
 
-  it("a pod that never starts", async () => {
+  it("ends the pod and reports that it never started", async () => {
     fixture.runpod.switches.unpullable = ["*"];
     await failsWith(fixture.train({}, { startMs: 600 }), "The pod has not started within 0 min (STARTING)");
     expect(fixture.lines.join("\n")).toContain("host: failed to pull");
   });
 
-  it("the time limit", async () => {
+  it("ends the pod and reports the time limit", async () => {
     fixture.runpod.switches.podFailure = "silent";
     await failsWith(fixture.train({ maxHours: 0.0005 }), "The time limit of 0.0005 h is over");
   });
 
-  it("an operator who stops the command", async () => {
+  it("ends the pod and reports the stop by the operator", async () => {
     const stop = new AbortController();
     fixture.runpod.switches.podFailure = "silent";
     const training = fixture.train({}, {}, { signal: stop.signal });
@@ -193,7 +193,7 @@ describe("A failed training ends the pod, and says why in one sentence:", () => 
     await failsWith(training, "Stopped by SIGINT");
   });
 
-  it("an operator who stops the command while RunPod creates the pod", async () => {
+  it("ends the pod when the operator stops the command while RunPod creates the pod", async () => {
     const stop = new AbortController();
     fixture.fault("POST /v2/pods", "pass", { delayMs: 500 });
     const training = fixture.train({}, {}, { signal: stop.signal });
@@ -203,7 +203,7 @@ describe("A failed training ends the pod, and says why in one sentence:", () => 
     await failsWith(training, "Stopped by SIGINT");
   });
 
-  it("a create without a response that takes effect later", async () => {
+  it("ends the pod when a create without a response takes effect later", async () => {
     setRetryPolicy({ intervalMs: 20, limitMs: 0 });
     fixture.fault("POST /v2/pods", "cut", { done: true, landsAfterMs: 1_500 });
     await failsWith(
@@ -214,7 +214,7 @@ describe("A failed training ends the pod, and says why in one sentence:", () => 
     expect(fixture.environments).toHaveLength(1);
   });
 
-  it("a lost network, which ends the pod as soon as RunPod answers again", async () => {
+  it("reports a lost network, and ends the pod as soon as RunPod answers again", async () => {
     fixture.runpod.switches.podFailure = "silent";
     const training = fixture.train({}, { lostMs: 300 });
     training.catch(() => {});
@@ -227,7 +227,7 @@ describe("A failed training ends the pod, and says why in one sentence:", () => 
   });
 });
 
-describe("A training that cannot succeed creates no pod:", () => {
+describe("A training creates no pod", () => {
   const refuses = async (training: Promise<unknown>, message: string) => {
     await expect(training).rejects.toThrow(message);
     expect(fixture.environments).toEqual([]);

@@ -51,7 +51,7 @@ describe("a reply in the comparison", () => {
     }
   }
 
-  it("has its text and the time of the first text", async () => {
+  it("returns its text and the time of the first text", async () => {
     const reply = await askFor(`${chunk("あ")}${chunk("らま")}data: [DONE]\n\n`);
     expect(reply.text).toBe("あらま");
     expect(reply.firstTextMs).toBeGreaterThan(0);

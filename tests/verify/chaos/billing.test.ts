@@ -11,7 +11,7 @@ const chaos = (...args: string[]) =>
   });
 
 describe("Billing simulation", () => {
-  it("finds wrong runs of the weaker strategies, but none of the production code", async () => {
+  it("finds wrong runs of the weaker strategies, but no wrong run of the production code", async () => {
     const wrongRuns: WrongRun[] = [];
     const result = await simulateBilling({ runs: 300, seed: 1 }, (wrong) => void wrongRuns.push(wrong));
     expect(wrongRuns).toEqual([]);
@@ -19,7 +19,7 @@ describe("Billing simulation", () => {
     expect(result.staleRefused).toBeGreaterThan(0);
     expect(result.weaker.payloadLastWrite).toBeGreaterThan(30);
     expect(result.weaker.createdThenId).toBeGreaterThan(10);
-    // Server errors of Stripe that are stored under an idempotency key.
+    // This strategy fails when Stripe stores a server error under the idempotency key.
     expect(result.weaker.fixedIdempotencyKeys).toBeGreaterThan(5);
   });
 

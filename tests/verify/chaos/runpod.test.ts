@@ -78,12 +78,12 @@ describe("RunPod simulation", () => {
     expect(result).toEqual({ runs: 20, orphans: 0, duplicates: 0, wrong: 0 });
   });
 
-  it("finds no error in a run through Pulumi's own server for dynamic resources", async () => {
+  it("finds no error in a run through Pulumi's server for dynamic resources", async () => {
     expect(await simulateRunpod({ runs: 1, seed: 50 })).toEqual({ runs: 1, orphans: 0, duplicates: 0, wrong: 0 });
   });
 
   it.each(["graphql", "rest"] as const)(
-    "finds new content at RunPod after every update failed until a refresh (%s)",
+    "finds the new content at RunPod when every update before a refresh has failed (%s)",
     async (api) => {
       const wrongRuns: WrongRun[] = [];
       const scenarioOf = () => failedContentUpdates(api);

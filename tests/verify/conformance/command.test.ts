@@ -80,7 +80,7 @@ describe("npm run contract with the Python worker", needsPython, () => {
       expect([guest.err, guest.code, JSON.parse(guest.out).failed]).toEqual(["", 0, 0]);
       const customer = await contract(["--api", apiUrl, "--json"], { ID_TOKEN: "id-token" });
       expect(customer.code).toBe(0);
-      // One ticket is not enough for all fixtures. A guest renews the session with the old ticket.
+      // One ticket is not enough for all fixtures. A guest renews the session with the previous ticket.
       expect([...new Set(requests.map((request) => request.replace(/eyJ\S+/, "<ticket>")))]).toEqual([
         "POST /auth/guest (no token)",
         "POST /auth/guest Bearer <ticket>",

@@ -6,8 +6,8 @@ import { stackNames } from "../../../names";
 import { runDrill, summary } from "../../../verify/drill/run";
 import { drillConfig, Stage } from "../../../verify/drill/stage";
 
-// `npm run drill` fires every alarm. These stand for the kinds: an own metric, an alarm code, a metric of AWS, a composite
-// alarm, missing data, and the states of an endpoint.
+// `npm run drill` fires every alarm. This test fires one alarm of each kind: a custom metric, an alarm code, an AWS
+// metric, a composite alarm, missing data, and the states of an endpoint.
 const only = [
   "unknown-customer",
   "chat-failure-rate",
@@ -20,12 +20,12 @@ const only = [
   "poller-silent",
 ];
 
-it("a drill of an unknown alarm is an error that names it", async () => {
+it("a drill of an unknown alarm fails with an error that names the alarm", async () => {
   const options = { only: ["poller-silent", "poler-errors"], say: () => {} };
   await expect(runDrill({} as Stage, options)).rejects.toThrow("no alarm has the name poler-errors");
 });
 
-it("an alarm with a problem does not count as fired, nor does an alarm that never fired", () => {
+it("an alarm does not count as fired when it has a problem or has never fired", () => {
   const by = "path";
   const ok = { alarm: "a", by, firedAfterMinutes: 1, recoveredAfterMinutes: 2 } as const;
   const silent = { ...ok, alarm: "b", problem: "sent no message" };
@@ -36,7 +36,7 @@ it("an alarm with a problem does not count as fired, nor does an alarm that neve
   });
 });
 
-/** A stage on which an alarm fires at once, and then keeps a state. */
+/** A stage on which an alarm fires at once, and then keeps the state `afterwards`. */
 function stageWith(afterwards: "OK" | "INSUFFICIENT_DATA"): Stage {
   const id = "snack-misaki-start-reconciler-incomplete-0123abc";
   const anchor = runbookAnchor("reconciler-incomplete");
@@ -44,7 +44,7 @@ function stageWith(afterwards: "OK" | "INSUFFICIENT_DATA"): Stage {
   const deliveries: { message: string }[] = [];
   let minutes = 0;
   const stateOf = () => {
-    // Two minutes of warming up, then one with the fault.
+    // Two minutes of warm-up, then one minute with the fault.
     if (minutes < 3) return "OK";
     return minutes === 3 ? "ALARM" : afterwards;
   };
@@ -61,15 +61,15 @@ function stageWith(afterwards: "OK" | "INSUFFICIENT_DATA"): Stage {
 }
 
 it.each([
-  ["is OK again", "OK", 1],
-  ["has no data", "INSUFFICIENT_DATA", 0],
-] as const)("an alarm whose state %s after its fault counts so as recovered", async (_what, afterwards, recovered) => {
+  ["is OK", "recovered", "OK", 1],
+  ["has no data", "not recovered", "INSUFFICIENT_DATA", 0],
+] as const)("an alarm whose state %s after the fault is %s", async (_what, _result, afterwards, recovered) => {
   const result = await runDrill(stageWith(afterwards), { only: ["reconciler-incomplete"], say: () => {} });
   expect(result).toMatchObject({ alarms: 1, fired: recovered, recovered });
   if (recovered === 0) expect(result.missing[0]?.problem).toMatch(/^did not recover within/);
 });
 
-it("a drill fires each alarm by its fault, finds the runbook in its message, and sees it recover", async () => {
+it("a drill fires each alarm by a fault, finds the runbook in the alarm's message, and sees the recovery", async () => {
   const timers = new SimulatedTimers();
   const options = { engine: "scripted" as const, withoutPython: true, timers, config: drillConfig, progress: () => {} };
   const result = await inTemporaryCloud(options, (cloud, outputs) =>

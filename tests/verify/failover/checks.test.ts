@@ -40,22 +40,22 @@ function seen(items: RelayItem[], changes: Partial<Seen> = {}): Seen {
 const problemsOf = (chat: Seen) => checkAlways(chat).filter((problem) => problem !== undefined);
 const error: RelayItem = { error: { code: "unavailable", message: "", retryable: true } };
 
-describe("a chat without a problem", () => {
-  test("is a whole reply", () => {
+describe("the check of a chat without a problem", () => {
+  test("accepts a complete reply", () => {
     expect(problemsOf(seen([{ delta: whole }, done()]))).toEqual([]);
   });
 
-  test("is a restarted reply of the fallback", () => {
+  test("accepts a restarted reply of the fallback", () => {
     const text = wholeReply("梨");
     const items = [{ delta: "桃01" }, { restart: true as const }, { delta: text }, done({ text, attempts: 2 })];
     expect(problemsOf(seen(items, { fallback: [request] }))).toEqual([]);
   });
 });
 
-describe("a chat with a problem", () => {
+describe("the check of a chat with a problem", () => {
   test.each<[string, Seen, RegExp]>([
     ["a stream without an end", seen([{ delta: whole }]), /has 0 such items/],
-    ["an end before the last item", seen([done(), { delta: whole }]), /done or error/],
+    ["an end before the final item", seen([done(), { delta: whole }]), /done or error/],
     ["a truncated reply", seen([{ delta: "桃01" }, done({ text: "桃01" })]), /incomplete text of 3 characters/],
     ["deltas that differ from the text", seen([{ delta: "桃01" }, done()]), /differs from the deltas/],
     ["text of a malformed event", seen([{ delta: GARBAGE }, error]), /malformed event/],
@@ -71,24 +71,24 @@ describe("a chat with a problem", () => {
       seen([error], { primary: [{ ...request, fault: "silent", complete: false }] }),
       /silent request stayed open/,
     ],
-  ])("is %s", (_, chat, problem) => {
+  ])("reports %s", (_, chat, problem) => {
     expect(problemsOf(chat).join("; ")).toMatch(problem);
   });
 
-  test("ends with an error although a second provider exists", () => {
+  test("reports an error when a second provider exists", () => {
     expect(answered(seen([error]))).toBe("not answered: unavailable");
     expect(answered(seen([error], { isOneRoute: true }))).toBeUndefined();
   });
 
-  test("is answered by the wrong provider", () => {
+  test("reports a reply of the wrong provider", () => {
     expect(answered(seen([{ delta: whole }, done()]), "fallback")).toBe("not answered by the fallback");
   });
 
-  test("takes too long", () => {
+  test("reports a chat that takes too long", () => {
     expect(within(seen([error]), 999)).toBe("took 1000 ms, limit 999 ms");
   });
 
-  test("bills failed attempts", () => {
+  test("reports a bill that includes failed attempts", () => {
     const chat = seen([{ delta: whole }, done()]);
     expect(billedOnce(chat)).toBeUndefined();
     expect(billedOnce({ ...chat, reply: { ...chat.reply, billedTokens: [130] } })).toBe("billed 130 tokens, used 65");

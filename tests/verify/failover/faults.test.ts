@@ -31,30 +31,30 @@ async function read(fault: Fault) {
 }
 
 describe("a fault on the connection", () => {
-  test("none: the whole reply with the vendor's last event", async () => {
+  test("`none` returns the whole reply with the vendor's final event", async () => {
     const { raw, tokens } = await read({ kind: "none" });
     expect(tokens.join("")).toBe(wholeReply("桃"));
     expect(raw).toMatch(/"finish_reason":"stop".*"usage":\{.*\[DONE\]/s);
     expect(server.requests).toMatchObject([{ fault: "none", promptChars: 5, tokens: 60, complete: true }]);
   });
 
-  test("refuse: the vendor's error with Retry-After", async () => {
+  test("`refuse` returns the vendor's error with Retry-After", async () => {
     const response = await send({ kind: "refuse", error: "rate_limited", retryAfterMs: 2_000 });
     expect([response.status, response.headers.get("retry-after")]).toEqual([429, "2"]);
     expect(await response.json()).toMatchObject({ error: { code: "rate_limit_exceeded" } });
   });
 
-  test("reset: no byte of a response", async () => {
+  test("`reset` sends no byte of a response", async () => {
     await expect(send({ kind: "reset" })).rejects.toMatchObject({ cause: { code: "ECONNRESET" } });
   });
 
-  test("silent: no response until the client disconnects", async () => {
+  test("`silent` sends no response until the client disconnects", async () => {
     await expect(send({ kind: "silent" }, AbortSignal.timeout(100))).rejects.toThrow(/timeout/);
     await sleep(20);
     expect(server.requests[0]).toMatchObject({ fault: "silent", complete: false, abandonedAtMs: expect.any(Number) });
   });
 
-  test("slow: headers at once, the first text late", async () => {
+  test("`slow` sends headers at once, and the first text late", async () => {
     const startedAt = performance.now();
     const response = await send({ kind: "slow", firstTextMs: 20_000 });
     expect(performance.now() - startedAt).toBeLessThan(900);
@@ -62,30 +62,30 @@ describe("a fault on the connection", () => {
     expect(performance.now() - startedAt).toBeGreaterThan(980);
   });
 
-  test("cut with a closed connection: the client gets an error after 40 tokens", async () => {
+  test("`cut` with a closed connection gives the client an error after 40 tokens", async () => {
     await expect(read({ kind: "cut", afterTokens: 40, connection: "closed" })).rejects.toThrow(/terminated/);
     expect(server.requests[0]).toMatchObject({ tokens: 40, complete: false });
   });
 
-  test("cut as an ended body: 40 tokens without the end of the reply", async () => {
+  test("`cut` with an ended body sends 40 tokens without the end of the reply", async () => {
     const { raw, tokens } = await read({ kind: "cut", afterTokens: 40, connection: "ended" });
     expect(tokens).toHaveLength(40);
     expect(raw).not.toMatch(/"finish_reason":"|\[DONE\]/);
   });
 
-  test("malformed: all tokens, and one event that is not JSON", async () => {
+  test("`malformed` sends all tokens, and one event that is not JSON", async () => {
     const { raw, tokens } = await read({ kind: "malformed", afterTokens: 10 });
     expect(tokens.join("")).toBe(wholeReply("桃"));
     expect(raw).toContain(GARBAGE);
   });
 
-  test("unterminated: finish reason and usage, but no last event", async () => {
+  test("`unterminated` sends finish reason and usage, but no final event", async () => {
     const { raw } = await read({ kind: "unterminated", connection: "ended" });
     expect(raw).toMatch(/"finish_reason":"stop".*"usage":\{/s);
     expect(raw).not.toContain("[DONE]");
   });
 
-  test("filtered: a finish reason without text", async () => {
+  test("`filtered` sends a finish reason without text", async () => {
     const { raw, tokens } = await read({ kind: "filtered" });
     expect(tokens).toEqual([]);
     expect(raw).toContain('"finish_reason":"content_filter"');

@@ -2,7 +2,7 @@ import { beforeAll, describe, expect, test } from "vitest";
 import { type FailoverResult, failoverProviders, runFailover } from "../../../verify/failover/run";
 import { scenarios } from "../../../verify/failover/scenarios";
 
-/** `npm run verify -- failover` runs at the scale 1, with the product's own deadlines. */
+/** `npm run verify -- failover` uses the scale 1, with the product's real deadlines. */
 const SCALE = 10;
 
 describe("the relay in front of a failing provider", () => {

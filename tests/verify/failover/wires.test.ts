@@ -87,7 +87,7 @@ describe("the Anthropic wire", () => {
     expect(await refusal(ask({}, { apiKey: "sk-ant-other" }))).toMatch(/401.*invalid x-api-key/);
   });
 
-  test("refuses a missing and an unknown version", async () => {
+  test("refuses a missing or unknown API version", async () => {
     expect(await refusal(ask({}, { version: null }))).toMatch(/400.*anthropic-version: header is required/);
     expect(await refusal(ask({}, { version: "2020-01-01" }))).toMatch(/400.*not a valid version/);
   });
@@ -132,7 +132,7 @@ describe.each([
   });
 });
 
-describe("the OpenAI wire, as reasoning models serve it,", () => {
+describe("the OpenAI wire of a reasoning model", () => {
   async function ask(changes: object) {
     const client = new OpenAI({ baseURL: `${await start(openai)}/v1`, apiKey: OPENAI_KEY, maxRetries: 0 });
     return client.chat.completions.create({ model: "gpt-6.1-terra", messages: [user], ...changes, stream: true });
@@ -150,7 +150,7 @@ describe("the OpenAI wire, as reasoning models serve it,", () => {
     expect(await refusal(ask(changes))).toMatch(error);
   });
 
-  test("accepts temperature at the effort none", async () => {
+  test("accepts temperature when the effort is none", async () => {
     expect(await refusal(ask({ temperature: 0.7, reasoning_effort: "none" }))).toBe("accepted");
   });
 });

@@ -84,7 +84,7 @@ const contentOf = (folder: string) =>
     .join("\n");
 
 describe("A private model", needs(obstacle), () => {
-  it("downloads its weights with the build secret, which is in no layer and no history of the image", async () => {
+  it("downloads its weights with the build secret, and the image's layers and history do not contain the secret", async () => {
     await createBase("localhost/base");
     writeFileSync(join(dir, "Dockerfile"), downloadPart());
     writeFileSync(join(dir, "token"), CANARY);

@@ -71,7 +71,7 @@ describe("runProgram", () => {
     expect(lines.toSorted()).toEqual(["one", "two", "warning"]);
   });
 
-  it("throws an error with the last lines and the log file's path when the program fails", async () => {
+  it("throws an error with the final output lines and the log file's path when the program fails", async () => {
     const dir = mkdtempSync(join(tmpdir(), "snack-execute-"));
     try {
       const logFile = join(dir, "log");

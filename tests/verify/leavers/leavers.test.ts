@@ -3,7 +3,7 @@ import { measureMemory } from "../../../verify/leavers/memory";
 import { reportOf } from "../../../verify/leavers/report";
 import { END_MS, type LeaversResult, runLeavers } from "../../../verify/leavers/run";
 
-test("every upstream call ends after its client leaves, or at the cap", async () => {
+test("every upstream call ends after its client disconnects, or at the time cap", async () => {
   const { withCancel, withoutCancel } = await runLeavers({ clients: 12, seed: 1, say: () => {} });
   expect(withCancel).toMatchObject({ clients: 6, calls: 6 });
   expect(withCancel.longestAfterLeavingMs).toBeLessThanOrEqual(END_MS);
@@ -25,7 +25,7 @@ describe("a run", () => {
   };
   const memory = { firstBytes: 100e6, lastBytes: 120e6, ratio: 1.2 };
 
-  test("passes at its limits", () => {
+  test("passes when every value equals its limit", () => {
     const report = reportOf(result, memory);
     expect(report).toMatchObject({ clients: 200, passed: true });
     expect(report.memory).toEqual({ after200Mb: 100, after2000Mb: 120, ratio: 1.2 });
@@ -40,7 +40,11 @@ describe("a run", () => {
     ["a call exceeds its cap", { withoutCancel: { ...group, outlivedCap: 1 } }, 1],
     ["the memory grows by more than a fifth", {}, 1.201],
     ["no call was made", { withoutCancel: { ...group, calls: 0, outlivedCap: 0 } }, 1],
-    ["no client left after it had received text", { withoutCancel: { ...group, afterText: 0, outlivedCap: 0 } }, 1],
+    [
+      "no client disconnected after it had received text",
+      { withoutCancel: { ...group, afterText: 0, outlivedCap: 0 } },
+      1,
+    ],
   ])("fails when %s", (_, change, ratio) => {
     expect(reportOf({ ...result, ...change }, { ...memory, ratio }).passed).toBe(false);
   });

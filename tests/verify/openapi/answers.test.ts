@@ -25,7 +25,7 @@ describe("The check of answers against the OpenAPI document", () => {
     expect(check(refusal("unauthorized", 401))).toEqual([]);
   });
 
-  it("accepts an error of API Gateway in its own format", () => {
+  it("accepts an error of API Gateway in API Gateway's format", () => {
     expect(check({ ...answer, status: 401, body: '{"message":"Unauthorized"}' })).toEqual([]);
     expect(check({ ...answer, path: "/nothing", status: 404, body: '{"message":"Not Found"}' })).toEqual([]);
   });
@@ -38,7 +38,7 @@ describe("The check of answers against the OpenAPI document", () => {
       { contentType: "text/plain" },
       "the document has no content type text/plain for it",
     ],
-    ["a body that is no JSON", { body: "{" }, "the body must be object"],
+    ["a body that is not JSON", { body: "{" }, "the body must be object"],
     [
       "an undocumented field",
       { body: JSON.stringify({ ...planWithUsage, secret: 1 }) },

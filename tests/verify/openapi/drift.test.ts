@@ -25,7 +25,7 @@ describe("openapi:check", () => {
     expect(await findDrift(root, document())).toEqual([]);
   });
 
-  it("fails when a handler answers with another error", async () => {
+  it("fails when a handler answers with an undocumented error", async () => {
     const drift = await driftAfter(
       "functions/portal.ts",
       'ApiError("nothing_bought")',

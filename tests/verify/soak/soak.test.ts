@@ -14,7 +14,7 @@ import { runSoak, type SoakResult } from "../../../verify/soak/run";
 import { Tally } from "../../../verify/soak/tally";
 import { Timeline } from "../../../verify/soak/timeline";
 
-it("finds nothing after 24 s with six customers and every fault once", async () => {
+it("a soak of 24 s with six customers and every fault finds no problem", async () => {
   const result = await runSoak({ minutes: 0.4, customers: 6, seed: 1, say: () => {}, show: () => {} });
   expect(findingLines(result)).toEqual([]);
   expect(reportOf(result)).toMatchObject({ passed: true });
@@ -37,7 +37,7 @@ describe("a report", () => {
     ...{ lostEvents: [], wrongPlans: [], unexpected5xx: [], unexpectedErrors: [], leftProcesses: [] },
   };
 
-  it("passes at its limits", () => {
+  it("passes when every value equals its limit", () => {
     expect(reportOf(clean)).toMatchObject({ chats: 1, lostEvents: 0, leftProcesses: 0, passed: true });
   });
 
@@ -46,7 +46,7 @@ describe("a report", () => {
     ["a plan is wrong", { wrongPlans: ["free"] }],
     ["a server error has no reason", { unexpected5xx: ["503"] }],
     ["another error has no reason", { unexpectedErrors: ["401"] }],
-    ["a process is left", { leftProcesses: ["run_worker.py (1)"] }],
+    ["a process is still running", { leftProcesses: ["run_worker.py (1)"] }],
     ["the memory grows by more than a tenth", { memoryGrowth: 10.1 }],
     ["nobody has chatted", { chats: 0 }],
   ])("fails when %s", (_, change) => {
@@ -79,11 +79,11 @@ describe("an error", () => {
   it.each([
     ["a refusal", new ApiProblem("already_subscribed", "There is one.")],
     ["an error of a page", new Error("Checkout answered 404")],
-  ])("is a finding with any fault when it is %s", (_, error) => {
+  ])("is always a finding when it is %s", (_, error) => {
     expect(judge(error, "session").unexpectedErrors).toHaveLength(1);
   });
 
-  it("is excused for 3 s after the end of the fault, and not before its begin", () => {
+  it("is excused until 3 s after the end of the fault, but not before the fault", () => {
     const timeline = new Timeline();
     timeline.begin(["webhook"], 10_000)(20_000);
     expect(timeline.explains(["webhook"], 9_000, 9_999)).toBe(false);
@@ -94,7 +94,7 @@ describe("an error", () => {
 });
 
 describe("an account", () => {
-  it("has the plan that was bought, the free plan during a dispute, and none after a cancelled period", () => {
+  it("has the bought plan, the free plan during a dispute, and the free plan after a cancelled period", () => {
     const account = new Account();
     expect(account.plan).toBe("free");
     account.bought = "vip";
@@ -110,7 +110,7 @@ describe("an account", () => {
   });
 });
 
-describe("processes", () => {
+describe("the memory of processes", () => {
   const process_ = (name: string, megabytes: number): Process => ({
     ...{ pid: 1, parent: 0, started: "now", name },
     bytes: megabytes * 1e6,
@@ -123,20 +123,20 @@ describe("processes", () => {
     containers: { count, averageBytes: 10e6 },
   });
 
-  it("compare the average of each program, of which the largest growth counts", () => {
+  it("grows as much as the program with the largest growth of its average", () => {
     const before = measured(4, process_("start.ts", 100), process_("run_worker.py", 40), process_("run_worker.py", 60));
     const after = measured(4, process_("start.ts", 90), process_("run_worker.py", 60), process_("new.py", 500));
     expect(memoryGrowth(before, after)).toBe(20);
     expect(memoryGrowth(before, before)).toBe(0);
   });
 
-  it("have not grown by the containers that were started meanwhile", () => {
+  it("does not count the containers that were started in the meantime", () => {
     const before = measured(4, process_("start.ts", 100));
     expect(memoryGrowth(before, measured(6, process_("start.ts", 120)))).toBe(0);
     expect(memoryGrowth(before, measured(4, process_("start.ts", 120)))).toBe(20);
   });
 
-  it("are found with their descendants", async () => {
+  it("is measured for all descendants of a process", async () => {
     const all = await listProcesses();
     const tree = treeOf(process.ppid, all);
     const own = all.find(({ pid }) => pid === process.pid);

@@ -56,7 +56,7 @@ test("readSources ignores imports of packages and JSON, and imports in comments 
   ]);
 });
 
-test("upwardImports finds an import of a client's file that is not its public entry", () => {
+test("upwardImports finds an import of a client file that is not the client's public entry", () => {
   const sources = plant({
     "local/page/app.ts": `import "../../client";\nimport "../../client/problem";`,
     "client/index.ts": `import "./problem";`,
@@ -67,7 +67,7 @@ test("upwardImports finds an import of a client's file that is not its public en
   ]);
 });
 
-test("upwardImports finds an import from a room above the file's own room", () => {
+test("upwardImports finds an import from a higher room than the room of the file", () => {
   const sources = plant({
     "contract/a.ts": `import "../infra/b";`,
     "infra/b.ts": "",

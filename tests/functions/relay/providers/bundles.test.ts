@@ -64,7 +64,7 @@ describe("the provider bundles", () => {
     expect(bundles.sort()).toEqual(["program.cjs", "relay.cjs", `${name}.cjs`, ...sdk].sort());
   });
 
-  it("take at most 320 kB zipped", () => {
+  it("have at most 320 kB when they are zipped", () => {
     const bytes = [...vipProviders, "openaiSdk"].map((name) => [name, zipBytes(name)] as const);
     expect(
       bytes.reduce((sum, [, size]) => sum + size, 0),

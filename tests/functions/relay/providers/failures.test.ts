@@ -194,7 +194,7 @@ describe("Retry-After", () => {
   const waitOf = async (name: VipProvider, headers: Record<string, string>) =>
     (await failureOf(name, errors[name](headers))).retryAfterMs;
 
-  it.each(Object.keys(errors) as VipProvider[])("of %s may be seconds, an HTTP date or milliseconds", async (name) => {
+  it.each(Object.keys(errors) as VipProvider[])("of %s can be seconds, an HTTP date or milliseconds", async (name) => {
     expect(await waitOf(name, { "retry-after": "3" })).toBe(3_000);
     expect(await waitOf(name, { "retry-after": "0.5" })).toBe(500);
     expect(await waitOf(name, { "retry-after": "3", "retry-after-ms": "250" })).toBe(250);
@@ -217,7 +217,7 @@ describe("a content filter", () => {
       claudeError(400, "invalid_request_error", "Output blocked by content filtering policy"),
     ],
   ];
-  it.each(scripts)("of %s %s is reported as a finish reason", async (name, _, script) => {
+  it.each(scripts)("of %s %s is reported as the finish reason filter", async (name, _, script) => {
     server.script = script;
     const provider = await createProvider(name, wireFormats[name].env(server.url));
     const reply = await readAll(provider.stream(chat, new AbortController().signal));
@@ -225,12 +225,12 @@ describe("a content filter", () => {
   });
 });
 
-describe("settings", () => {
+describe("provider settings", () => {
   const ask = async (name: VipProvider, env: Record<string, string>, readKey?: () => Promise<string>) =>
     readAll((await createProvider(name, env, readKey)).stream(chat, new AbortController().signal));
 
   it.each(Object.keys(rows) as VipProvider[])(
-    "without a model fail the requests of %s as misconfigured",
+    "without a model make the requests of %s fail with the reason misconfigured",
     async (name) => {
       await expect(ask(name, {})).rejects.toMatchObject({
         reason: "misconfigured",
@@ -239,7 +239,7 @@ describe("settings", () => {
     },
   );
 
-  it("with a key that cannot be read fail the request as misconfigured", async () => {
+  it("with a key that cannot be read make the request fail with the reason misconfigured", async () => {
     const env = wireFormats.openai.env(server.url);
     await expect(ask("openai", env, () => Promise.reject(new Error("no such parameter")))).rejects.toMatchObject({
       reason: "misconfigured",
@@ -248,14 +248,14 @@ describe("settings", () => {
   });
 
   it.each(["no url", "ftp://127.0.0.1/v1"])(
-    "with the base URL %s fail the request as misconfigured",
+    "with the base URL %s make the request fail with the reason misconfigured",
     async (baseUrl) => {
       const env = { ...wireFormats.openai.env(server.url), OPENAI_BASE_URL: baseUrl };
       await expect(ask("openai", env)).rejects.toMatchObject({ reason: "misconfigured" });
     },
   );
 
-  it("with a bare model id of Bedrock fail without a request", async () => {
+  it("with a bare model id of Bedrock make a chat fail without a request", async () => {
     const before = server.requests.length;
     const env = { ...wireFormats.bedrock.env(server.url), BEDROCK_MODEL: "anthropic.claude-sonnet-5-5" };
     await expect(ask("bedrock", env)).rejects.toMatchObject({

@@ -60,7 +60,7 @@ describe.each(Object.values(wireFormats))("$name", (format) => {
     expect(reply.end?.usage).toEqual(counts);
   });
 
-  it("ends at once when the server leaves a complete stream open", async () => {
+  it("ends at once although the server keeps a complete stream open", async () => {
     server.script = openStream(contentType, ...start, ...body, finish("stop"), ...usage);
     const startedAt = Date.now();
     expect((await readAll(ask())).end).toMatchObject({ finishReason: "stop", usage: counts });
@@ -68,7 +68,7 @@ describe.each(Object.values(wireFormats))("$name", (format) => {
     await server.closed;
   });
 
-  it("fails as broken when the stream ends without a finish reason", async () => {
+  it("fails with the reason broken when the stream ends without a finish reason", async () => {
     server.script = stream(contentType, ...start, ...body);
     const seen: string[] = [];
     const read = async () => {
@@ -78,7 +78,7 @@ describe.each(Object.values(wireFormats))("$name", (format) => {
     expect(seen).toEqual(texts);
   });
 
-  it("fails as broken when the connection breaks after a text", async () => {
+  it("fails with the reason broken when the connection breaks after a text", async () => {
     server.script = (response) => {
       response.writeHead(200, { "content-type": contentType });
       response.write(Buffer.concat([...start, ...body]), () => setTimeout(() => response.destroy(), 50));
@@ -110,13 +110,13 @@ describe.each(Object.values(wireFormats))("$name", (format) => {
     await server.closed;
   });
 
-  it("closes the connection when the reader leaves", async () => {
+  it("closes the connection when the caller stops reading", async () => {
     server.script = openStream(contentType, ...start, ...body);
     for await (const _ of ask()) break;
     await server.closed;
   });
 
-  it("uses the connection again for the next request", async () => {
+  it("reuses the connection for the next request", async () => {
     // This test has its own server, because an idle connection of an earlier test could close between two requests.
     const own = await startScriptedServer();
     own.script = stream(contentType, ...start, ...body, finish("stop"), ...usage, ...end);
@@ -146,7 +146,7 @@ describe.each([wireFormats.openai, wireFormats.huggingface, wireFormats.bedrock]
 });
 
 describe.each([wireFormats.anthropic, wireFormats.openai])("server-sent events of $name", (format) => {
-  it("may have CR LF, comments and no last blank line", async () => {
+  it("can contain CR LF and comments, and can lack the final blank line", async () => {
     const { contentType, start, text, finish, usage } = format;
     const provider = await createProvider(format.name, format.env(server.url));
     const plain = Buffer.concat([...start, text("こん"), text("ばんは"), finish("stop"), ...usage]).toString();

@@ -28,7 +28,7 @@ describe("anthropic", () => {
     expect(headers.authorization).toBe(`Bearer ${KEY}`);
     expect(body).toEqual({
       model: "claude-sonnet-5-5",
-      // The reply's 200 tokens, and 1,024 for thinking.
+      // 200 tokens for the reply and 1,024 tokens for thinking.
       max_tokens: 1_224,
       messages: chat.messages,
       system: [
@@ -41,7 +41,7 @@ describe("anthropic", () => {
     });
   });
 
-  it("turns thinking off at effort none", async () => {
+  it("turns thinking off when the effort is none", async () => {
     const body = await bodyOf("anthropic", { ANTHROPIC_EFFORT: "none" });
     expect(body).toMatchObject({ thinking: { type: "disabled" }, max_tokens: 200 });
     expect(body).not.toHaveProperty("output_config");
@@ -76,7 +76,7 @@ describe("openai", () => {
     });
   });
 
-  it("sends temperature and top_p to a thinking model only at effort none", async () => {
+  it("sends temperature and top_p to a thinking model only when the effort is none", async () => {
     const body = await bodyOf("openai", { OPENAI_EFFORT: "none" });
     expect(body).toMatchObject({ reasoning_effort: "none", temperature: 1.3, top_p: 0.9, max_completion_tokens: 200 });
     expect(body).not.toHaveProperty("seed");
@@ -94,7 +94,7 @@ describe("openai", () => {
 });
 
 describe("huggingface", () => {
-  it("sends max_tokens, the sampling parameters of open models, and no field of OpenAI's own", async () => {
+  it("sends max_tokens, the sampling parameters of open models, and no field that only OpenAI knows", async () => {
     const { path, body } = await requestOf("huggingface");
     expect(path).toBe("/v1/chat/completions");
     expect(body).toEqual({
@@ -130,13 +130,13 @@ describe("bedrock", () => {
     expect(headers.authorization).toMatch(/^AWS4-HMAC-SHA256 /);
   });
 
-  it("sends no cache point to a model that does not accept one", async () => {
+  it("sends no cache point to a model that does not accept cache points", async () => {
     const body = await bodyOf("bedrock", { BEDROCK_MODEL: "us.meta.llama3-3-70b-instruct-v1:0" });
     expect(body.system).toEqual([{ text: persona }, { text: greeting }]);
     expect(body.inferenceConfig).toEqual({ maxTokens: 200, temperature: 1, topP: 0.9 });
   });
 
-  it("turns the thinking of Claude off at effort none", async () => {
+  it("turns the thinking of Claude off when the effort is none", async () => {
     const body = await bodyOf("bedrock", { BEDROCK_EFFORT: "none" });
     expect(body).toMatchObject({
       additionalModelRequestFields: { thinking: { type: "disabled" } },

@@ -13,7 +13,7 @@ export interface ScriptedServer extends Listening {
   requests: { path: string; headers: IncomingMessage["headers"]; body: Record<string, unknown> }[];
   /** Client port of each request so far: the same port means the same connection. */
   ports: (number | undefined)[];
-  /** Settles when the client closes the connection of the last request. */
+  /** Settles when the client closes the connection of the newest request. */
   closed: Promise<void>;
 }
 
@@ -44,7 +44,7 @@ export function json(status: number, body: unknown, headers: Record<string, stri
   };
 }
 
-/** Answers with a stream of these parts, and ends it. */
+/** Answers with a stream of these parts, and ends the stream. */
 export function stream(contentType: string, ...parts: Uint8Array[]): Script {
   return (response) => {
     response.writeHead(200, { "content-type": contentType });
@@ -53,7 +53,7 @@ export function stream(contentType: string, ...parts: Uint8Array[]): Script {
   };
 }
 
-/** Answers with a stream of these parts, and leaves it open. */
+/** Answers with a stream of these parts, and leaves the stream open. */
 export function openStream(contentType: string, ...parts: Uint8Array[]): Script {
   return (response) => {
     response.writeHead(200, { "content-type": contentType });

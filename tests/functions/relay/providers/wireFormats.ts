@@ -29,7 +29,7 @@ interface WireFormat {
   text(text: string): Uint8Array;
   /** The event with the finish reason. */
   finish(reason: ProviderEnd["finishReason"]): Uint8Array;
-  /** Usage of 100 prompt tokens, 60 of them read from the cache and 10 written to it, and 20 tokens of the reply. */
+  /** Usage of 100 prompt tokens (60 read from the cache, 10 written to the cache) and 20 reply tokens. */
   usage: Uint8Array[];
   end: Uint8Array[];
   malformed: Uint8Array;
@@ -136,7 +136,7 @@ const bedrock: WireFormat = {
   model: "jp.anthropic.claude-sonnet-5-5",
   contentType: "application/vnd.amazon.eventstream",
   env: (url) => {
-    // The AWS SDK reads these from the process.
+    // The AWS SDK reads these variables from the process.
     Object.assign(process.env, { AWS_ACCESS_KEY_ID: "AKIATEST", AWS_SECRET_ACCESS_KEY: KEY });
     process.env.AWS_ENDPOINT_URL_BEDROCK_RUNTIME = url;
     return { BEDROCK_MODEL: "jp.anthropic.claude-sonnet-5-5", BEDROCK_REGION: "ap-northeast-1" };
@@ -166,7 +166,7 @@ const bedrock: WireFormat = {
 /** Wire formats of all providers. */
 export const wireFormats = { anthropic, openai, bedrock, huggingface };
 
-/** Creates a provider with these variables and the tests' key. */
+/** Creates a provider with these environment variables and the tests' key. */
 export async function createProvider(
   name: VipProvider,
   env: Record<string, string | undefined>,

@@ -2,8 +2,8 @@ import { describe, expect, it } from "vitest";
 import { parseRule } from "../../../../local/aws/cloudwatch/alarmRule";
 import { type AlarmState, evaluate } from "../../../../local/aws/cloudwatch/alarmState";
 
-// The tables of "Configuring how CloudWatch alarms treat missing data":
-// 0 is a datapoint within the threshold, X is a breaching one, - is a missing one.
+// Source: the tables of "Configuring how CloudWatch alarms treat missing data". `0` is a datapoint within the
+// threshold, `X` a breaching datapoint, and `-` a missing datapoint.
 const points = (text: string) => text.split(" ").map((point) => (point === "-" ? undefined : point === "X"));
 const treatments = ["missing", "ignore", "breaching", "notBreaching"] as const;
 const [OK, ALARM, NONE, KEEP]: (AlarmState | undefined)[] = ["OK", "ALARM", "INSUFFICIENT_DATA", undefined];
@@ -15,7 +15,7 @@ describe("An alarm with 3 of 3 datapoints", () => {
     ["- - - - -", NONE, KEEP, ALARM, OK],
     ["0 X X - X", ALARM, ALARM, ALARM, ALARM],
     ["- - X - -", ALARM, KEEP, ALARM, OK],
-  ])("has the documented states for %s", (range, ...states) => {
+  ])("has the documented states for the datapoints %s", (range, ...states) => {
     const found = treatments.map((treatMissingData) =>
       evaluate(points(range), { evaluationPeriods: 3, datapointsToAlarm: 3, treatMissingData }),
     );
@@ -30,7 +30,7 @@ describe("An alarm with 2 of 3 datapoints", () => {
     ["0 - X - -", OK, OK, ALARM, OK],
     ["- - - - 0", OK, OK, ALARM, OK],
     ["- - - X -", ALARM, KEEP, ALARM, OK],
-  ])("has the documented states for %s", (range, ...states) => {
+  ])("has the documented states for the datapoints %s", (range, ...states) => {
     const found = treatments.map((treatMissingData) =>
       evaluate(points(range), { evaluationPeriods: 3, datapointsToAlarm: 2, treatMissingData }),
     );
@@ -50,7 +50,7 @@ describe("The rule of a composite alarm", () => {
     ['NOT OK(b) OR ALARM("c d")', true],
     ["INSUFFICIENT_DATA(unknown)", true],
     ["NOT TRUE OR FALSE", false],
-  ])("%s is %s", (rule, expected) => {
+  ])("%s evaluates to %s", (rule, expected) => {
     expect(holds(rule)).toBe(expected);
   });
 

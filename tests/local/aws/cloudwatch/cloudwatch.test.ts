@@ -24,7 +24,7 @@ const failures = {
 
 type Cloud = Awaited<ReturnType<typeof startTestCloud>>;
 
-/** A cloud whose time the test moves. */
+/** Starts a cloud with a clock that the test moves. */
 async function startCloud() {
   const timers = new ManualTimers();
   const cloud = await startTestCloud({ timers });
@@ -70,7 +70,7 @@ describe("A metric alarm", () => {
     ["evaluationPeriods", { period: 3_600, evaluationPeriods: 200 }],
     ["datapointsToAlarm", { datapointsToAlarm: 3 }],
     ["alarmActions[0]", { alarmActions: ["arn:aws:lambda:us-east-1:000000000000:function:f"] }],
-  ])("is refused with a bad %s", async (property, change) => {
+  ])("is refused when its %s is invalid", async (property, change) => {
     await using cloud = await startTestCloud();
     const { failures: found } = await cloud.engine.check(ALARM, "failures", { ...failures, ...change });
     expect(found.map((one) => one.property)).toEqual([property]);
@@ -93,7 +93,7 @@ describe("A log line of a function", () => {
     console.log("the end");
   }`);
 
-  it("becomes metrics, by the embedded metric format and by the filters of its log group only", async () => {
+  it("is converted to metrics by the embedded metric format, and by the filters of only its log group", async () => {
     await using cloud = await startTestCloud();
     const loggingConfig = { logFormat: "JSON", logGroup: "group-of-f" };
     const Resource = [cloud.aws.account.arn("logs", "log-group:group-of-f:*")];
@@ -123,7 +123,7 @@ describe("A log line of a function", () => {
 });
 
 describe("An alarm's message", () => {
-  /** A webhook that records the messages of SNS. It confirms its subscription if `confirms`. */
+  /** A webhook that records the messages of SNS. It confirms its subscription if `confirms` is true. */
   async function startWebhook(
     confirms: boolean,
   ): Promise<Listening & { received: { Type: string; Message?: string }[] }> {
@@ -150,7 +150,7 @@ describe("An alarm's message", () => {
     await passMinute();
   }
 
-  it("reaches the e-mail address and the webhook that confirmed its subscription", async () => {
+  it("reaches the e-mail address and the webhook that confirmed the subscription", async () => {
     await using stage = await startCloud();
     const webhook = await startWebhook(true);
     await fire(stage, webhook.url, "PAGE: Customers cannot chat.");
@@ -190,7 +190,7 @@ describe("An alarm's message", () => {
     await Promise.all([confirming.close(), silent.close()]);
   });
 
-  it("does not reach a webhook that did not confirm, nor one whose filter does not match", async () => {
+  it("does not reach a webhook without a confirmation, or with a filter that does not match", async () => {
     await using first = await startCloud();
     const silent = await startWebhook(false);
     await fire(first, silent.url, "PAGE: Customers cannot chat.");

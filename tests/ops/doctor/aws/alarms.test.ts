@@ -10,13 +10,13 @@ const alarm: AlarmFacts = {
 };
 const part: AlarmFacts = { ...alarm, name: "chat-volume", hasActions: false };
 
-it("judgeAlarms accepts alarms of which none fires, and says how many have no data", () => {
+it("judgeAlarms accepts alarms when none fires, and counts the alarms without data", () => {
   expect(judgeAlarms([alarm, { ...part, state: "INSUFFICIENT_DATA" }], ["api-5xx", "chat-volume"])).toEqual([
     { name: "alarms", status: "ok", seen: "2 alarms, none fires; 1 have no data yet", todo: "" },
   ]);
 });
 
-it("judgeAlarms does not report a part of a composite alarm that fires alone", () => {
+it("judgeAlarms does not report a firing alarm when its composite alarm does not fire", () => {
   expect(judgeAlarms([{ ...part, state: "ALARM" }], ["chat-volume"])).toMatchObject([{ status: "ok" }]);
 });
 
@@ -31,7 +31,7 @@ it("judgeAlarms reports a firing alarm with its meaning, first command and runbo
   ]);
 });
 
-it("judgeAlarms reports an alarm that pages as failed", () => {
+it("judgeAlarms gives the status failed to a firing alarm that pages", () => {
   const paging = { ...alarm, state: "ALARM", description: `PAGE: ${alarm.description}` };
   expect(judgeAlarms([paging], ["api-5xx"])).toMatchObject([{ status: "failed", seen: "fires now: The API fails." }]);
 });
@@ -42,7 +42,7 @@ it("judgeAlarms reports missing alarms", () => {
   ]);
 });
 
-it("judgeAlarms reports alarms whose messages somebody turned off", () => {
+it("judgeAlarms reports alarms whose notifications are turned off", () => {
   expect(judgeAlarms([{ ...alarm, areActionsOn: false }], ["api-5xx"])).toMatchObject([
     { name: "alarms", status: "warning", seen: "somebody turned off the messages of api-5xx" },
   ]);

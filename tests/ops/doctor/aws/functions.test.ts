@@ -18,7 +18,7 @@ it("judgeFunctions accepts functions without failed invocations", () => {
   ]);
 });
 
-it("judgeFunctions reports the number of failures, the last error and the command that shows the log", () => {
+it("judgeFunctions reports the number of failures, the newest error and the command that shows the log", () => {
   const lastError = { at: new Date("2026-11-27T11:42:00Z"), text: "TypeError: x is not a function" };
   expect(judgeFunctions([healthy, { ...healthy, errors: 3, lastError }], now)).toEqual([
     {

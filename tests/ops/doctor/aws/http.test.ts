@@ -19,15 +19,9 @@ it.each([
     /does not answer: connect/,
     /network/,
   ],
-  [
-    "answers 404 in place of the API",
-    api,
-    { status: 404 },
-    /answers 404 to GET \/billing\/plan instead of 401/,
-    /routes/,
-  ],
-  ["fails", api, { status: 500 }, /answers 500/, /line of the functions/],
-  ["throttles", api, { status: 429 }, /answers 429/, /throttle/],
+  ["answers 404 for the API", api, { status: 404 }, /answers 404 to GET \/billing\/plan instead of 401/, /routes/],
+  ["answers 500 for the API", api, { status: 500 }, /answers 500/, /line of the functions/],
+  ["answers 429 for the API", api, { status: 429 }, /answers 429/, /throttle/],
   [
     "lacks a permission of the function URL",
     relay,
@@ -35,7 +29,7 @@ it.each([
     /answers 403/,
     /^The permissions of the function URL/,
   ],
-  ["crashes as the relay", relay, { status: 502 }, /answers 502/, /function relay/],
+  ["answers 502 for the relay", relay, { status: 502 }, /answers 502/, /function relay/],
 ] as const)("judgeAnswer reports an address that %s", (_what, address, probe, seen, todo) => {
   const check = judgeAnswer(address, "https://a", probe);
   expect(check).toMatchObject({

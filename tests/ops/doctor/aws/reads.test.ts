@@ -72,7 +72,7 @@ function put(type: string, id: string, outputs: Record<string, unknown>, stack =
   account.put({ type, id, inputs: {}, outputs: { name: id, tagsAll, ...outputs } });
 }
 
-it("findStackResources finds more resources than one page has, and none of another stack", async () => {
+it("findStackResources reads all pages, and returns no resource of another stack", async () => {
   for (let index = 0; index < 120; index++) {
     const arn = account.arn("dynamodb", `table/t-${index}`);
     put("aws:dynamodb/table:Table", `t-${index}`, { arn }, index < 110 ? "many" : "other");
@@ -81,7 +81,7 @@ it("findStackResources finds more resources than one page has, and none of anoth
   expect([tables.length, new Set(tables).size, functions]).toEqual([110, 110, []]);
 });
 
-it("checkAlarms reads more alarms than one call takes, and reports the firing one", async () => {
+it("checkAlarms splits many alarms over several calls, and reports the firing alarm", async () => {
   const settings = { hourlyUsd: 5 };
   const names = metricAlarms(settings).map(({ name }) => `snack-misaki-dev-${name}-0123abc`);
   const others = Array.from({ length: 60 }, (_, index) => `snack-misaki-dev-other-${index}`);
@@ -104,7 +104,7 @@ it("checkAlarms reads more alarms than one call takes, and reports the firing on
   ]);
 });
 
-it("readApiUrl and readRelayUrl return the configured domain, because AWS's own address of the API answers 404 then", async () => {
+it("readApiUrl and readRelayUrl return the configured domain, because AWS's default address then answers 404", async () => {
   const endpoint = "https://a1.execute-api.ap-northeast-1.amazonaws.com";
   put("aws:apigatewayv2/api:Api", "a1", { apiEndpoint: endpoint });
   expect(await readApiUrl(["a1"], undefined, aws)).toBe(endpoint);
@@ -156,7 +156,7 @@ describe("checkRegistryToken", () => {
   });
 });
 
-it("checkConcurrency reports the limit of a new account", async () => {
+it("checkConcurrency reports the low concurrency limit of a new account", async () => {
   expect(await checkConcurrency(50, aws)).toMatchObject({
     status: "failed",
     seen: expect.stringMatching(/^10 executions .*relay\.concurrency 50 needs 150: AWS refuses the reservation$/),
@@ -174,7 +174,7 @@ it("checkEmail warns about Cognito's limit of about 50 e-mails a day when auth.e
   expect(checkEmail({ domainPrefix: "x", email })).toMatchObject({ status: "ok" });
 });
 
-it("a role without the permission gets the name of the denied service, and attempt says what to do", async () => {
+it("attempt names the denied service and the next step when a role lacks the permission", async () => {
   put("aws:iam/role:Role", "role", { arn: "arn:aws:iam::000000000000:role/role" });
   const credentials = { accessKeyId: accessKeyOf("arn:aws:iam::000000000000:role/role"), secretAccessKey: "x" };
   const find = async () => {

@@ -4,7 +4,7 @@ import { judgeTables, type TableFacts } from "../../../../ops/doctor/aws/tables"
 const users: TableFacts = { name: "users-1", key: "user_id", status: "ACTIVE", isProtected: true, canRecover: true };
 const ephemeral: TableFacts = { ...users, name: "ephemeral-1", key: "pk", isProtected: false, canRecover: false };
 
-it("judgeTables accepts two active tables, of which only that of the customers is protected", () => {
+it("judgeTables accepts two active tables when only the users table is protected", () => {
   const checks = judgeTables([ephemeral, users], true);
   expect(checks.map(({ name, status }) => [name, status])).toEqual([
     ["users table", "ok"],

@@ -33,7 +33,7 @@ describe.each(["anthropic", "openai", "huggingface"] as const)("checkModel of %s
     });
   });
 
-  it.each([401, 403])("reports a key that the provider refuses with %i, without showing it", async (status) => {
+  it.each([401, 403])("reports a key that the provider refuses with %i, without showing the key", async (status) => {
     const server = await serve("provider", 0, () => Response.json({ error: { message: "canary-key" } }, { status }));
     try {
       const found = await check("claude-a", server.url);
@@ -49,7 +49,7 @@ describe.each(["anthropic", "openai", "huggingface"] as const)("checkModel of %s
   });
 });
 
-it("checkModel finds a Hugging Face model whose name selects a partner", async () => {
+it("checkModel finds a Hugging Face model whose name ends with a partner", async () => {
   const baseUrl = servers.urls.huggingface;
   const access = { name: "huggingface", model: "org/model-a:groq", key: "k", baseUrl, timeoutMs: 2_000 } as const;
   expect(await checkModel(access)).toMatchObject({ status: "ok" });

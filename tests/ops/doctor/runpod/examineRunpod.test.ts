@@ -17,7 +17,7 @@ async function open(...args: Parameters<typeof DoctorFixture.open>): Promise<Doc
   return fixture;
 }
 
-/** The checks of a report that are not ok. */
+/** Checks of a report whose status is not ok. */
 async function problems(here: DoctorFixture, ...args: Parameters<DoctorFixture["report"]>) {
   return (await here.report(...args)).filter(({ status }) => status !== "ok");
 }
@@ -479,7 +479,7 @@ describe("browser checks", () => {
     );
   });
 
-  it("warn about the risk of every browser key, also of a correct one", async () => {
+  it("warn about the risk of every browser key, even of a correct key", async () => {
     const here = await open();
     expect(await problems(here, { browserKeys })).toEqual(models.map(directAccess));
   });

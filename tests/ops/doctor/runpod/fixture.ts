@@ -223,7 +223,7 @@ function target({ url, jobApiUrl }: RunpodDouble, ecrUrl: string, overrides: Rec
     owner: OWNER,
     aws: {
       region: "us-east-1",
-      // The checks of RunPod call no other service of AWS.
+      // The RunPod checks call no other AWS service.
       endpoints: { ecr: ecrUrl, ssm: "", lambda: "", dynamodb: "", cognito: "", inspection: "" },
       credentials: { accessKeyId: "x", secretAccessKey: "x" },
     },

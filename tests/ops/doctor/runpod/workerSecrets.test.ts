@@ -9,7 +9,7 @@ const having = (...names: string[]) => ({
   listSecrets: async () => ({ items: names.map((each) => ({ id: each, name: each })), unreadable: [] }),
 });
 
-it("doctor has no line about secrets for a template without any", async () => {
+it("doctor has no line about secrets for a template without secrets", async () => {
   expect(await checkWorkerSecrets("phi3", having(), { env: { MODEL: "phi3" } })).toEqual([]);
 });
 
@@ -17,7 +17,7 @@ it("doctor names the secrets of a template", async () => {
   expect(await checkWorkerSecrets("phi3", having(name), template)).toMatchObject([{ status: "ok", seen: name }]);
 });
 
-it("doctor reports a secret that RunPod does not have, and the command that stores it again", async () => {
+it("doctor reports a secret that RunPod does not have, and the command that stores the secret again", async () => {
   expect(await checkWorkerSecrets("phi3", having("other"), template)).toMatchObject([
     { status: "failed", seen: `RunPod does not have ${name}`, todo: expect.stringContaining("pulumi up --refresh") },
   ]);

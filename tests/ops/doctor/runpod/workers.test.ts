@@ -39,7 +39,7 @@ it.each([
   expect(line).toMatchObject({ status, seen: expect.stringMatching(seen) });
 });
 
-it("checkVersion shows how far RunPod's rollout is", () => {
+it("checkVersion shows the progress of RunPod's rollout", () => {
   const workers = { ...noWorkers, ready: 1, stale: 2, rolloutPercent: 33 };
   expect(checkVersion("phi3", { workers, problems: [], health: undefined })).toMatchObject({
     status: "warning",

@@ -9,7 +9,7 @@ it("checkStripeKey accepts a key of test mode for a dev stack", async () => {
   expect(await check(API_KEY)).toMatchObject({ name: "Stripe key", status: "ok", seen: "works, in test mode" });
 });
 
-it("checkStripeKey reports a key that Stripe refuses, without showing it", async () => {
+it("checkStripeKey reports a key that Stripe refuses, without showing the key", async () => {
   const found = await check("rk_test_canary");
   expect(found).toMatchObject({ status: "failed", seen: expect.stringContaining("Stripe refuses it") });
   expect(JSON.stringify(found)).not.toContain("canary");
@@ -21,8 +21,8 @@ it("checkStripeKey reports unknown when Stripe does not answer", async () => {
 
 it.each([
   ["accepts", "rk_live_1", "prod", "ok", /live mode/],
-  ["warns about a live key of", "sk_live_1", "dev", "warning", /purchases cost real money/],
-  ["warns about a test key of", "rk_test_1", "prod-tokyo", "warning", /nobody really pays/],
+  ["warns about", "sk_live_1", "dev", "warning", /purchases cost real money/],
+  ["warns about", "rk_test_1", "prod-tokyo", "warning", /nobody really pays/],
 ] as const)("judgeKey %s the key %s of the stack %s", (_what, key, stack, status, seen) => {
   expect(judgeKey(key, "accepted", stack)).toMatchObject({ status, seen: expect.stringMatching(seen) });
 });

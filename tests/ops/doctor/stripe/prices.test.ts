@@ -46,7 +46,7 @@ it.each([
   });
 });
 
-it("judgePrices accepts an old price that is archived, and warns about one that does not exist", () => {
+it("judgePrices accepts an archived old price, and warns about a missing old price", () => {
   expect(judgePrices([paid(price()), paid(price({ active: false }), false), vip])[0]).toMatchObject({ status: "ok" });
   expect(judgePrices([paid(price()), paid("missing", false), vip])[0]).toMatchObject({ status: "warning" });
 });
@@ -80,7 +80,7 @@ describe("checkPrices", () => {
     });
   });
 
-  it("reports a price that Stripe does not have, and unknown for a refused key", async () => {
+  it("reports a missing price, and reports unknown when Stripe refuses the key", async () => {
     expect((await check(API_KEY, ["price_gone"]))[0]).toMatchObject({ status: "failed" });
     expect((await check("rk_test_canary", ["price_gone"]))[0]).toMatchObject({ status: "unknown" });
   });

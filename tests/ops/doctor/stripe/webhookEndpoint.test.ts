@@ -13,7 +13,7 @@ const endpoint: EndpointFacts = { id: "we_1", url, status: "enabled", events: [.
 it.each([
   ["with every event", [endpoint]],
   ["with all events of Stripe", [{ ...endpoint, events: ["*"] }]],
-  ["beside the disabled one of a rotation", [{ ...endpoint, id: "we_0", status: "disabled" }, endpoint]],
+  ["beside the disabled endpoint of a rotation", [{ ...endpoint, id: "we_0", status: "disabled" }, endpoint]],
 ] as const)("judgeWebhookEndpoint accepts an enabled endpoint %s", (_what, endpoints) => {
   const facts = endpoints.map((one) => ({ ...one, events: [...one.events] }));
   expect(judgeWebhookEndpoint(facts, url)).toMatchObject({
