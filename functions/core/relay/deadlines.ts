@@ -37,7 +37,7 @@ export function deadlinesOf(provider: Pick<Provider, "name">): Deadlines {
  *
  * @param open starts the request; its signal aborts when a deadline passes, `signal` aborts, or the reader leaves
  * @throws ProviderFailure `timeout` after a deadline, the provider's own error, and the reason of an aborted `signal`.
- * A deadline and an abort take effect even if the provider does not react
+ *   Deadlines and aborts take effect even if the provider does not react
  */
 export async function* withDeadlines(
   open: (signal: AbortSignal) => AsyncIterable<ProviderEvent>,
@@ -151,7 +151,7 @@ class Watch {
     else this.setTimer(now);
   }
 
-  /** Describes the deadline that has passed, if any. Starts the next speed window. */
+  /** Returns a description of the deadline that has passed, or undefined. Starts the next speed window. */
   private passed(now: number): string | undefined {
     const { firstTextMs, gapMs, totalMs, minCharsPerSecond, speedWindowMs } = this.deadlines;
     if (now - this.startedAt >= totalMs) return `The reply did not end within ${totalMs} ms`;

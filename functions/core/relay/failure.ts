@@ -3,8 +3,7 @@
  *
  * - `retry`: `once` repeats the request at the same provider once, before any text, if the wait is at most 2 s.
  * - `fallBack`: whether the next provider may answer.
- * - `cooldown`: with `provider`, the provider is skipped for some time. With `none`, it is not, because the request is
- *   at fault.
+ * - `cooldown`: `provider` skips the provider for some time. `none` does not, because the request is at fault.
  * - `alarm`: whether an operator must act.
  *
  * `functions/relay/providers/` maps the vendors' errors to these reasons.

@@ -6,13 +6,16 @@ export type Message = NonNullable<WorkerInput["messages"]>[number];
 
 /** A conversation for a model. */
 export interface ProviderChat {
-  /** Messages with alternating roles. The first and the last one are the user's. */
+  /** Messages with alternating roles. The first and the last message are from the user. */
   messages: Message[];
   /** Maximum number of tokens of the reply. */
   maxTokens: number;
-  /** Sampling parameters of the request. A provider drops those that its model does not accept. */
+  /** Sampling parameters of the request. A provider drops the parameters that its model does not accept. */
   sampling: Pick<NonNullable<WorkerInput["params"]>, "temperature" | "top_p" | "seed">;
-  /** System prompt of external LLMs. GPU workers add the persona themselves. `greeting` changes with the time. */
+  /**
+   * System prompt of external LLMs. GPU workers add the persona themselves. `greeting` changes with the time of day and
+   * the season.
+   */
   system: { persona: string; greeting: string };
   /** Hash of the user's id, for a provider's abuse detection and cache routing. */
   userHash: string;
@@ -21,7 +24,7 @@ export interface ProviderChat {
 /** Tokens of one reply. `prompt_tokens` includes `cached_tokens`. */
 export type TokenUsage = WorkerOutput["usage"];
 
-/** End of a reply. Missing `usage` means that the provider reported none. */
+/** End of a reply. `usage` is missing when the provider reported none. */
 export interface ProviderEnd {
   finishReason: WorkerOutput["finish_reason"];
   usage?: TokenUsage;
