@@ -45,8 +45,8 @@ export function create(settings: Settings): Handler {
   }
 
   /**
-   * Returns the client. A test key accepts only test events, and a live key only live events, even if the signature is
-   * valid. The key may just have been replaced.
+   * Returns the client for an event. A test key accepts only test events, and a live key only live events, even if the
+   * signature is valid. If the modes differ, the key is read again, because it may have been replaced.
    */
   async function clientFor({ livemode }: StripeEvent): Promise<Stripe> {
     const known = await billing.connection();

@@ -9,7 +9,7 @@ export function householdHash(address: string): string {
   return shortHash(isIPv6(address) ? ipv6Household(address) : address);
 }
 
-/** The /64 of an IPv6 address, or the IPv4 address of an IPv4-mapped one (`::ffff:192.0.2.1`). */
+/** Returns the IPv4 address of an IPv4-mapped address (`::ffff:192.0.2.1`), and the /64 of any other IPv6 address. */
 function ipv6Household(address: string): string {
   const groups = ipv6Groups(address);
   const isMapped = groups.slice(0, 5).every((group) => group === 0) && groups[5] === 0xffff;

@@ -16,9 +16,9 @@ export function alternating(messages: readonly Message[]): Message[] {
 }
 
 /**
- * Shortens a conversation of the first web frontend to the limits, instead of refusing it. Keeps the messages of the
- * user and the assistant, from the user's first to the user's last message. If these are too many, keeps the newest.
- * Cuts each message to the maximum length.
+ * Shortens a conversation of the first web frontend to the limits. Keeps the messages of the user and the assistant,
+ * from the user's first to the user's last message. If these are too many, keeps the newest. Cuts each message to the
+ * maximum length.
  *
  * @returns an empty list when the user said nothing
  */

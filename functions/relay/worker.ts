@@ -10,13 +10,13 @@ const POLL_EVERY_MS = 100;
 /** Longer than a `/stream` poll, which RunPod holds for about 10 s. */
 const CALL_TIMEOUT_MS = 30_000;
 const CANCEL_TIMEOUT_MS = 5_000;
-/** Maximum number of attempts of one poll. When all have failed, the request fails. */
+/** Maximum number of attempts of one poll. When all attempts have failed, the request fails. */
 const POLL_ATTEMPTS = 6;
 /** Longest pause before a failed poll is repeated. */
 const MAX_POLL_PAUSE_MS = 2_000;
 /** RunPod deletes a job at this age, so that no job outlives a relay that crashed. */
 export const JOB_SECONDS = 300;
-/** RunPod ends a job that a worker has run for this time. */
+/** RunPod ends a job when a worker has run it for this time. */
 const EXECUTION_TIMEOUT_MS = 120_000;
 
 /** A RunPod endpoint and the input of one job. */
@@ -29,8 +29,8 @@ export interface WorkerOptions {
   /** Signs the job's ticket. */
   ticket(): Promise<string>;
   /**
-   * The customer's own messages and parameters. They are sent unmerged: the worker merges and shortens messages itself,
-   * and its limits apply to unmerged messages.
+   * The customer's own messages and parameters. The relay sends the messages unmerged: the worker merges and shortens
+   * them, and its limits apply to the unmerged messages.
    */
   input: Omit<WorkerInput, "ticket">;
   /** Keeps the invocation running until background work is done. */
@@ -137,7 +137,7 @@ async function submit({ url, apiKey, ticket, input }: WorkerOptions): Promise<Jo
   const start = () => call("run", { method: "POST", body });
   const answer = await start().catch(async (error: unknown) => {
     if (!(error instanceof ProviderFailure && error.reason === "auth_or_quota")) throw error;
-    // The key may just have been replaced. RunPod has refused the call, so it has started no job.
+    // The cached key may be outdated. RunPod has refused the call and has started no job, so the call can be repeated.
     const fresh = `Bearer ${await apiKey({ fresh: true }).catch(() => key)}`;
     if (fresh === authorization) throw error;
     authorization = fresh;

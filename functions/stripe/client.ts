@@ -135,8 +135,8 @@ async function withTimeout<T>(call: Promise<T>): Promise<T> {
 }
 
 /**
- * Whether the next attempt needs another Idempotency-Key. Stripe stores every answer, even a server error, for a day
- * under its key and replays it (https://docs.stripe.com/api/idempotent_requests).
+ * Whether the next attempt needs another Idempotency-Key. Stripe stores every answer for a day under its key, even a
+ * server error, and replays the answer (https://docs.stripe.com/api/idempotent_requests).
  */
 export function needsNewIdempotencyKey(error: unknown): boolean {
   const failure = failureOf(error);

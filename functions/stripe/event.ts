@@ -20,7 +20,7 @@ export interface StripeEvent {
   subject: { object: string; id?: string; customer?: string; charge?: string; userId?: string; owner?: string };
 }
 
-/** The id of an object. Stripe sends the whole object instead when it was expanded. */
+/** The id of an object. For an expanded field, Stripe sends the whole object. */
 const Reference = z.pipe(
   z.union([z.string(), z.object({ id: z.string() })]),
   z.transform((reference) => (typeof reference === "string" ? reference : reference.id)),
@@ -65,7 +65,7 @@ const MOST_AHEAD_SECONDS = 60;
 const TOLERANCE_SECONDS = 300;
 
 /**
- * Verifies a webhook signature. Any of the secrets may match: during a rotation two are in use.
+ * Verifies a webhook signature. Any of the secrets may match, because two secrets are in use during a rotation.
  *
  * @param body the raw body, not parsed
  * @returns false when no secret matches, or the timestamp is too old or in the future
@@ -112,7 +112,7 @@ export function matters({ type, account }: Partial<StripeEvent>): boolean {
   return account === undefined && webhookEvents.some((known) => known === type);
 }
 
-/** The Stripe customer that an event names. Undefined when its object must be read to find the customer. */
+/** The Stripe customer that an event names. Undefined when only a read of the event's object can tell the customer. */
 export function namedCustomer({ object, id, customer }: StripeEvent["subject"]): string | undefined {
   return object === "customer" ? id : customer;
 }

@@ -17,12 +17,12 @@ const MIN_AGE_SECONDS = 60;
 const CHUNK_SIZE = 100;
 
 /**
- * Finds events that can change a plan and that this stack never handled. It looks at the events that Stripe could not
- * deliver and at all recent events. Recent events are needed because Stripe reports no failed delivery when no endpoint
+ * Finds events that can change a plan and that this stack never handled. Checks the events that Stripe could not
+ * deliver, and all recent events. Recent events are needed because Stripe reports no failed delivery when no endpoint
  * was registered for the event.
  *
- * @param limits `most`: maximum number of events per run; `hasTime`: whether there is time for another page. The next
- * run finds the others
+ * @param limits `most`: maximum number of events per run; the next run finds the remaining events. `hasTime`: whether
+ *   there is time for another page
  * @returns events, oldest first. `complete` is false when time ran out before the end of the lists
  * @throws ApiError `unavailable` when Stripe or the event log does not answer
  */
