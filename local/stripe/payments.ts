@@ -277,7 +277,7 @@ export function settleInvoice(ledger: Ledger, id: string): void {
   if (subscription) activate(ledger, subscription);
 }
 
-/** Sets a subscription to `active` when its last open invoice is paid. */
+/** Sets a subscription to `active` when no open invoice remains. */
 function activate(ledger: Ledger, { id, status }: Stripe.Subscription): void {
   ledger.set("dunning", id, undefined);
   const isOpen = ledger.all("invoice").some((one) => one.status === "open" && subscriptionOf(ledger, one)?.id === id);
@@ -299,7 +299,7 @@ function disputeIfCardDisputes(ledger: Ledger, invoiceId: string): void {
   if (charge && !charge.disputed && card && behaviourOf(card).disputes) openDispute(ledger, charge, "fraudulent");
 }
 
-/** A customer's last successful payment. */
+/** A customer's newest successful payment. */
 export function latestCharge(ledger: Ledger, customer: string): Stripe.Charge | undefined {
   return ledger.all("charge").findLast((charge) => charge.customer === customer && charge.status === "succeeded");
 }
