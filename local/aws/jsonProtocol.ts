@@ -26,7 +26,7 @@ interface JsonService {
   /** Prefix of the operation in the header `x-amz-target`, without the dot. */
   target: string;
   operations: Record<string, (body: unknown, authorization: string) => unknown>;
-  /** Returns the text after the operation in the emitted event of a request. The text must not contain secrets. */
+  /** Returns additional text for the event that a request emits. The text must not contain secrets. */
   summary?: (body: unknown) => string;
   /** Account whose roles may call the service. */
   account: AwsAccount;

@@ -109,7 +109,7 @@ export interface SchedulerOptions {
  *   (https://docs.aws.amazon.com/scheduler/latest/UserGuide/schedule-types.html).
  * - As in AWS, Lambda runs the event asynchronously. The retry policy applies only to events that Lambda does not
  *   accept.
- * - Unlike AWS, the scheduler skips an invocation while the previous invocation still runs.
+ * - Unlike AWS, the scheduler skips an invocation while the previous invocation is still running.
  */
 export class Scheduler {
   readonly effects: Effects = {
@@ -149,7 +149,7 @@ export class Scheduler {
     this.pauses.end();
   }
 
-  /** Runs those checks of CreateSchedule and UpdateSchedule that need other resources. */
+  /** Runs the checks of CreateSchedule and UpdateSchedule that need other resources. */
   private validate({ outputs }: AwsResource): void {
     const { account } = this.options;
     if (outputs.groupName !== "default")
@@ -188,7 +188,8 @@ export class Scheduler {
   }
 
   private async run(id: string): Promise<void> {
-    if (this.running.has(id)) return this.log(`${id}: invocation skipped because the previous invocation still runs`);
+    if (this.running.has(id))
+      return this.log(`${id}: invocation skipped because the previous invocation is still running`);
     this.running.add(id);
     try {
       await this.deliver(id);
@@ -219,13 +220,13 @@ export class Scheduler {
     }
   }
 
-  /** Sends the event to the dead-letter queue. Drops it, as AWS does, when the role may not write to the queue. */
+  /** Sends the event to the dead-letter queue. As at AWS, drops the event when the role may not write to the queue. */
   private deadLetter(queueArn: string, roleArn: string, event: unknown): void {
     const access = { action: "sqs:SendMessage", resource: queueArn };
     if (refusal(this.options.account, roleArn, [access]) === undefined) this.options.send(queueArn, event);
   }
 
-  /** The error with which Lambda would reject the event; undefined when Lambda would accept it. */
+  /** Returns the error with which Lambda would reject the event. Undefined when Lambda would accept it. */
   private rejection(arn: string, roleArn: string): string | undefined {
     const { account } = this.options;
     if (refusal(account, roleArn, [{ action: "lambda:InvokeFunction", resource: arn }]) !== undefined)

@@ -43,8 +43,8 @@ export const image: ResourceType = {
 /**
  * Computes image digests instead of building. The digest is SHA-256 over the files of the context (without those in
  * .dockerignore), the Dockerfile, the build arguments, the platforms and the target. So the digest changes exactly when
- * the result of a real build could change. A push of another image with the tag of an existing one fails, as at ECR, when
- * the tags of the repository are immutable.
+ * the result of a real build could change. As at ECR, a repository with immutable tags refuses a new image with an
+ * existing tag.
  *
  * @param programDir base folder of relative paths
  */
@@ -120,7 +120,7 @@ export function resolveImage(account: AwsAccount, imageName: string): FoundImage
   return { version, private: true, refusal: (password) => pullRefusal(account, repository, password) };
 }
 
-/** A token has the permissions of the role that has requested it. */
+/** Returns the reason why a pull is refused. A token has the permissions of the role that has requested the token. */
 function pullRefusal(account: AwsAccount, repository: string, password: string): string | undefined {
   const roleArn = roleOfToken(password);
   const resource = account.arn("ecr", `repository/${repository.slice(repository.indexOf("/") + 1)}`);

@@ -11,9 +11,9 @@ export function accessKeyOf(roleArn: string): string {
 }
 
 /**
- * ARN of the role whose credentials have signed a request.
+ * Returns the ARN of the role whose credentials have signed a request.
  *
- * @returns undefined for all other credentials; they are an operator's and allow everything
+ * @returns undefined for all other credentials. They belong to an operator and allow everything
  */
 export function callingRole(account: AwsAccount, authorization = ""): string | undefined {
   const accessKeyId = signatureScope(authorization)?.accessKeyId;
@@ -22,10 +22,10 @@ export function callingRole(account: AwsAccount, authorization = ""): string | u
 }
 
 /**
- * Checks a request against the policies of the role that signed it.
+ * Checks a request against the policies of the role that signed the request.
  *
  * @param accesses returns the permissions that the request needs
- * @returns as `refusal`; undefined for an operator's request
+ * @returns the same text as `refusal`. Undefined for an operator's request
  */
 export function denial(
   account: AwsAccount,

@@ -4,7 +4,7 @@
  */
 import { format } from "node:util";
 
-/** Methods of `console` with their log levels. Lambda's default level is INFO, so that lower ones write nothing. */
+/** Methods of `console` with their log levels. Lambda's default level is INFO, so `console.debug` writes nothing. */
 const levels = { error: "ERROR", warn: "WARN", info: "INFO", log: "INFO" } as const;
 
 /**

@@ -11,7 +11,7 @@ export const FilterPolicy = z.record(
 );
 export type FilterPolicy = z.infer<typeof FilterPolicy>;
 
-/** Whether a message, as JSON text, passes a policy. */
+/** Whether a message matches a policy. The message is JSON text. */
 export function passes(policy: FilterPolicy, message: string): boolean {
   const body: unknown = JSON.parse(message);
   return Object.entries(policy).every(([member, values]) => {

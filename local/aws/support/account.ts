@@ -8,8 +8,8 @@ export interface AwsResource {
   /** Id from the provider, unique within its type and scope. */
   id: string;
   /**
-   * Parent resource within which the id is unique: for a stage, the API. Undefined when the id is unique in the
-   * account.
+   * The parent resource, when the id is unique only within the parent. For a stage, this is the API. Undefined when the
+   * id is unique in the account.
    */
   scope?: string;
   /**

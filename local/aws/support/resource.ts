@@ -13,16 +13,17 @@ interface ComputeContext {
   returned: Properties;
 }
 
-/** Static description of a resource type: all data that check, diff and preview need about the type. */
+/** Static description of a resource type, with all data for check, diff and preview. */
 export interface ResourceType {
   /** Pulumi type token. */
   readonly type: string;
-  /** Schema of the inputs that the local cloud reads; other inputs are not checked. An issue becomes a CheckFailure. */
+  /** Schema of the inputs that the local cloud reads. Other inputs are not checked. An issue becomes a CheckFailure. */
   readonly inputs: z.ZodType;
   /** Inputs that accept an object and store its JSON text. */
   readonly jsonText?: readonly string[];
   /**
-   * Paths of inputs whose change replaces the resource, as in the real provider. A path includes everything below it.
+   * Paths of inputs that replace the resource when they change, as in the real provider. A path includes everything
+   * below it.
    */
   readonly replaceOn: readonly string[];
   /** Names of lists, at any depth, whose order does not matter, because they are sets in the real provider. */

@@ -90,7 +90,7 @@ describe("Schedule", () => {
     await cloud.advance(MINUTE_MS, /→ TypeError/);
     expect(cloud.timers.delaysMs).toEqual([MINUTE_MS, 2 * MINUTE_MS]);
     expect(await cloud.advance(MINUTE_MS, /skipped/)).toMatch(
-      /^default\/failing-.*: invocation skipped because the previous invocation still runs$/,
+      /^default\/failing-.*: invocation skipped because the previous invocation is still running$/,
     );
     await cloud.advance(MINUTE_MS, /→ TypeError/, /dropped after 3 attempts/);
     expect(cloud.timers.delaysMs).toEqual([MINUTE_MS]);
