@@ -5,7 +5,7 @@ import type { Children } from "./children";
 import { EngineError } from "./error";
 import type { EngineOptions } from "./options";
 
-/** Maximum number of resources that the program or a remote component works on at once. */
+/** Maximum number of resources that the program or a remote component processes at the same time. */
 export const parallel = 16;
 
 /**

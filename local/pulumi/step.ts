@@ -53,7 +53,8 @@ export interface ReplaceOptions {
  * Decides the operation for an existing resource.
  *
  * @param news its new inputs, after the provider's check
- * @param diff result of the provider's diff. When `changes` is missing, as for a component, the inputs are compared.
+ * @param diff result of the provider's diff. If `changes` is missing, as for a component, the function compares the
+ *   inputs
  */
 export function decide(old: ResourceState, news: Properties, diff: Partial<Diff>, options: ReplaceOptions): Decision {
   const changed = changedProperties(old, news, diff);

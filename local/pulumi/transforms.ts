@@ -13,9 +13,9 @@ import type { StackState } from "./state";
 type Transformed = Pick<Goal, "inputs" | "ignoreChanges">;
 
 /**
- * The transforms of a program. A transform is a function of the program that changes the properties of a resource and
- * of its descendants, including those that a remote component creates. Of the resource options, the local engine takes over
- * only `ignoreChanges`.
+ * The transforms of a program. A transform is a function of the program. It changes the properties of a resource and of
+ * its descendants, including the children of a remote component. Of the resource options, the local engine applies only
+ * changes of `ignoreChanges`.
  */
 export class Transforms {
   private readonly byUrn = new Map<string, Callback[]>();
@@ -23,7 +23,7 @@ export class Transforms {
 
   constructor(private readonly state: StackState) {}
 
-  /** Stores the transforms of a resource. A remote component may be constructed only after this call. */
+  /** Stores the transforms of a resource. Call this method before a remote component is constructed. */
   add(urn: string, transforms: Callback[]): void {
     if (transforms.length > 0) this.byUrn.set(urn, transforms);
   }

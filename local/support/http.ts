@@ -63,9 +63,9 @@ export async function listen(name: string, port: number, listener: RequestListen
 }
 
 /**
- * Refuses requests whose `Host` is not loopback, with status 403. Prevents DNS rebinding: a web page could otherwise
- * read every local service, because its host name can resolve to 127.0.0.1. The browser would then treat the service as
- * part of the page's origin.
+ * Refuses requests whose `Host` is not loopback, with status 403. Prevents DNS rebinding: the host name of a web page
+ * can resolve to 127.0.0.1. The browser would then treat a local service as part of the page's origin, and the page
+ * could read the service.
  */
 export function loopbackOnly(listener: RequestListener): RequestListener {
   return (request, response) => {
@@ -85,8 +85,8 @@ export function restrictToLoopback(server: Server): void {
 }
 
 /**
- * Whether a `Host` header names this machine: `localhost`, a name below it, 127.0.0.0/8 or `[::1]`, with any port. Names
- * below `localhost` always lead to the own machine (RFC 6761, 6.3).
+ * Whether a `Host` header names this machine: `localhost`, a name below `localhost`, 127.0.0.0/8 or `[::1]`, with any
+ * port. Names below `localhost` always resolve to the own machine (RFC 6761, 6.3).
  */
 function isLoopback(host = ""): boolean {
   const url = `http://${host}`;

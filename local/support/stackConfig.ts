@@ -69,7 +69,7 @@ function readYaml(file: string): unknown {
   try {
     return parse(readFileSync(file, "utf8"));
   } catch (error) {
-    // Only the first line: the lines after it quote the file, which may contain a secret.
+    // Only the first line: the next lines quote the file, which may contain a secret.
     const [reason = ""] = (error instanceof Error ? error.message : String(error)).split("\n");
     throw new Error(`${file} cannot be read: ${reason.replace(/:$/, "")}`);
   }

@@ -27,7 +27,7 @@ export function secret(value: Value): Properties {
   return isSecret(value) ? value : { [signatureKey]: secretSignature, value };
 }
 
-/** Whether the value itself is marked as secret. Does not look inside it. */
+/** Whether the value itself is marked as secret. Does not look inside the value. */
 export function isSecret(value: unknown): value is Properties {
   return isObject(value) && value[signatureKey] === secretSignature;
 }
