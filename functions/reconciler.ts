@@ -22,7 +22,7 @@ export interface Reconciled {
 
 const MAX_EVENTS = 1_000;
 /**
- * A run starts no new item when less time than this is left before Lambda's timeout. One customer takes one or two
+ * Time that a run keeps free before Lambda's timeout: no new item starts in this time. One customer takes one or two
  * seconds.
  */
 const RESERVE_MS = 30_000;

@@ -44,8 +44,8 @@ export const SubscriptionFacts = z.object({
   /** Earliest due date of the open invoices. An invoice without a due date is due when it is created. */
   unpaid_since: z.nullable(Seconds),
   /**
-   * Whether a payment failed and the customer has never paid for this subscription. The failed payment is the first
-   * one, or the first one after a trial.
+   * Whether the customer has never paid for this subscription and a payment failed. This is the first payment, or the
+   * first payment after a trial.
    */
   unpaid_first: z.boolean(),
   /**

@@ -1,6 +1,6 @@
 import type { MetricName } from "./metrics";
 
-/** Numbers of one endpoint, as RunPod's job API returns them. */
+/** State of one endpoint, as RunPod's job API returns it. */
 export interface EndpointHealth {
   jobs: { inQueue: number; failed: number };
   workers: Record<"idle" | "initializing" | "running" | "throttled" | "unhealthy" | "ready", number>;

@@ -19,7 +19,7 @@ export interface Entitlement {
   expiresAt: Date | null;
   /** End of the grace period that currently keeps the plan. */
   graceUntil?: Date;
-  /** When the customer's own cancellation takes effect. */
+  /** Time at which the customer's cancellation takes effect. */
   cancelAt?: Date;
 }
 
@@ -124,7 +124,7 @@ interface Candidate {
 }
 
 /**
- * Returns the best entitlement. When no entitlement grants a plan, returns the first one, because its reason is
+ * Returns the best candidate. When no candidate grants a plan, returns the first candidate, because its reason is
  * reported.
  */
 function best(customer: Customer, now: Date, policy: Policy): Candidate {
@@ -187,9 +187,9 @@ function evaluate(
 }
 
 /**
- * For an overdue or paused subscription: the plan that the customer has paid for, and the end of the paid period. The
- * plan is the lower one of the current plan and the most recently paid plan. So an upgrade whose payment failed does
- * not raise the plan.
+ * For an overdue or paused subscription, returns the plan that the customer has paid for, and the end of the paid
+ * period. If the current plan is lower than the paid plan, returns the current plan. An upgrade whose payment failed
+ * therefore does not raise the plan.
  *
  * @param current plan of the subscription's present prices
  */

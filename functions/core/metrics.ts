@@ -1,6 +1,6 @@
 import { models, Plan } from "../../contract/plan";
 
-/** Values of each dimension. A metric counts once for each value of its dimension. */
+/** Values of each dimension. CloudWatch bills a metric once for each value of its dimension. */
 export const dimensionValues = {
   plan: Plan.options,
   /** Who answers a chat: the worker of a model, or an external LLM. */
@@ -15,7 +15,7 @@ export type Dimension = keyof typeof dimensionValues;
 interface MetricDefinition {
   /** CloudWatch's name of the unit. */
   unit: "Count" | "Seconds" | "Milliseconds" | "Percent" | "None";
-  /** The only dimension. CloudWatch bills each of its values as one metric. */
+  /** The only dimension. */
   by?: Dimension;
   /** Whether the poller publishes the metric only with `operations.metrics: all`. No alarm reads such a metric. */
   isDetail?: true;

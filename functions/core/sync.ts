@@ -78,9 +78,8 @@ export interface Synced {
  * function use this sync. Steps: take a sync ticket, read Stripe, and write unless a later sync ticket has written.
  *
  * The content and order of events do not matter. A sync may run at any time, repeatedly and concurrently, and may stop
- * between any two steps. Reason: every change at Stripe causes an event. The sync of the newest event takes its ticket
- * after the newest change. Therefore this sync reads the final state, and no lower sync ticket can overwrite that
- * state.
+ * between any two steps. Reason: the newest change at Stripe causes an event, whose sync takes its ticket after the
+ * change. This sync therefore reads the final state, and no lower ticket can overwrite that state.
  *
  * @throws any error of the sources; the row's facts and plan are then unchanged
  */

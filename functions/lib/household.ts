@@ -2,8 +2,9 @@ import { isIPv6 } from "node:net";
 import { shortHash } from "./hash";
 
 /**
- * Name of a household in the `ephemeral` table. Limits count per household: one IPv4 address or one IPv6 /64. The name is
- * a hash, so that the table holds no addresses. Every spelling of an address has the same household (RFC 4291, 2.2).
+ * Name of a household in the `ephemeral` table. A household is one IPv4 address or one IPv6 /64, and limits count per
+ * household. The name is a hash, so that the table contains no addresses. All spellings of an address have the same
+ * name (RFC 4291, 2.2).
  */
 export function householdHash(address: string): string {
   return shortHash(isIPv6(address) ? ipv6Household(address) : address);

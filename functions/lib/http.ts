@@ -10,7 +10,10 @@ export type Request = APIGatewayProxyEventV2;
 /** A Lambda handler for HTTP API. */
 export type Handler = (event: Request) => Promise<APIGatewayProxyStructuredResultV2>;
 
-/** Headers of every JSON response. A response belongs to one customer at one moment, so no cache may store it. */
+/**
+ * Headers of every JSON response. A response is valid for one customer at one moment, so no cache may store the
+ * response.
+ */
 export const jsonHeaders = {
   "content-type": "application/json; charset=utf-8",
   "cache-control": "private, no-store",

@@ -5,8 +5,8 @@ import { awsClientLimits, dependency } from "./dependency";
 const CACHE_MS = 5 * 60_000;
 
 /**
- * Maximum age of a cached value after a service has rejected it. The stored value may be newer than the cached one.
- * Even with many rejected requests, Parameter Store is read at most once per this time.
+ * Maximum age of a cached value after a service has rejected the value, because the stored value may be newer.
+ * Parameter Store is read at most once in this time, even with many rejected requests.
  */
 export const RECHECK_MS = 2_000;
 

@@ -6,7 +6,7 @@ import { workerBounds } from "../../contract/worker";
 import type { Message } from "../core/relay/provider";
 import { bodyError, bodyPath } from "../lib/validation";
 
-/** Validated body of a chat. `messages` has at least one message, and the last one is from the user. */
+/** Validated body of a chat. `messages` has at least one message. The last message is from the user. */
 export interface ChatInput {
   id: string | undefined;
   messages: Message[];

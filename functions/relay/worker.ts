@@ -29,8 +29,8 @@ export interface WorkerOptions {
   /** Signs the job's ticket. */
   ticket(): Promise<string>;
   /**
-   * The customer's own messages and parameters. The relay sends the messages unmerged: the worker merges and shortens
-   * them, and its limits apply to the unmerged messages.
+   * The customer's original messages and parameters. The worker merges and shortens the messages. Its limits apply to
+   * the original messages, so the relay does not merge them.
    */
   input: Omit<WorkerInput, "ticket">;
   /** Keeps the invocation running until background work is done. */
@@ -40,10 +40,9 @@ export interface WorkerOptions {
 }
 
 /**
- * Creates a provider that answers with the GPU workers of a RunPod endpoint, over RunPod's job API.
- *
- * When the worker refuses the customer's own input or ticket, the failure's cause is an ApiError with the worker's code.
- * An aborted request cancels its job, even when RunPod has not returned the job's id yet.
+ * Creates a provider that answers with the GPU workers of a RunPod endpoint, over RunPod's job API. When the worker
+ * refuses the customer's input or ticket, the failure's cause is an ApiError with the worker's code. An aborted request
+ * cancels its job, even when RunPod has not yet returned the job's id.
  */
 export function createWorker(options: WorkerOptions): Provider {
   return { name: "runpod", model: options.model, stream: (_, signal) => runJob(options, signal) };
@@ -106,7 +105,7 @@ class JobEnded extends Error {
 type Done = Extract<StreamItem, { done: true }>;
 
 interface Job {
-  /** Reads the items since the last read. */
+  /** Reads the items that arrived after the previous read. */
   readStream(signal: AbortSignal): Promise<{ status: string; items: StreamItem[] }>;
   /** Reads the result of a finished job. Needed when the response with the last item was lost. */
   readResult(signal: AbortSignal): Promise<Done>;
@@ -215,7 +214,7 @@ function reasonOf(status: number): FailureCause {
   return status >= 500 ? "upstream_error" : "invalid_request";
 }
 
-/** Worker error codes for a fault in the customer's own request. No other model could answer such a request. */
+/** Worker error codes for a fault in the customer's request. No other model could answer such a request. */
 const customerCodes = [
   "invalid_input",
   "too_long",
@@ -228,10 +227,11 @@ const customerCodes = [
 const reasonByCode: Partial<Record<ErrorCode, FailureCause>> = { overloaded: "overloaded", timeout: "timeout" };
 
 /**
- * Converts the state of a job that ended without a result. When the worker refused the customer's own input or ticket,
- * the cause is an ApiError with the worker's code and text.
+ * Converts the state of a job that ended without a result. When the worker refused the customer's input or ticket, the
+ * cause is an ApiError with the worker's code and text.
  *
- * @param error RunPod's `error`: JSON text of the contract's error when the worker wrote it, otherwise RunPod's own text
+ * @param error RunPod's `error`. It is the JSON text of the contract's error when the worker wrote it, otherwise a text
+ *   of RunPod
  */
 function jobFailure(status: string, error: unknown): ProviderFailure {
   const { code, message } = contractError(error) ?? {};

@@ -61,10 +61,10 @@ const GIVE_UP_AFTER_MS = 18_000;
  *
  * - Concurrent requests agree on one attempt by a conditional write. There is no lock, because a process can lose a
  *   lock without noticing.
- * - Every request that creates the attempt's session sends the same parameters under the same idempotency key, so
- *   Stripe creates one session.
- * - First, sessions of other attempts are expired. Then the customer is checked for a live subscription, because a
- *   session that was just paid has already created its subscription.
+ * - All requests for an attempt create its session with the same parameters and the same idempotency key. So Stripe
+ *   creates one session.
+ * - Sessions of other attempts are expired before the customer is checked for a live subscription. A session that was
+ *   just paid has then already created its subscription.
  * - If another attempt has started in the meantime, the session is expired and its URL is not returned.
  *
  * @throws ApiError `already_subscribed`, `checkout_refused`, or `unavailable`
@@ -149,8 +149,9 @@ function isFor(attempt: CheckoutAttempt, { plan, priceId, returnUrl }: Purchase)
 }
 
 /**
- * Syncs the customer. Throws ApiError when the customer has an open dispute or a live subscription. Cancels a
- * subscription whose first payment failed in an earlier attempt, because it would block every purchase for 23 hours.
+ * Syncs the customer. Throws ApiError when the customer has an open dispute or a live subscription. If the first
+ * payment of an earlier attempt failed, cancels its subscription. Such a subscription would block every purchase for 23
+ * hours.
  *
  * @param isOpen whether the attempt's session is open
  */
@@ -220,9 +221,7 @@ async function create(
   return session.status === "open" ? session : undefined;
 }
 
-/**
- * Expires a session, so that nobody can pay it. The session may have just been paid: the error of this case is ignored.
- */
+/** Expires a session, so that nobody can pay it. Ignores the error of a session that was paid just before. */
 async function expire(stripe: Stripe, sessionId: string): Promise<void> {
   try {
     await stripe.checkout.sessions.expire(sessionId);

@@ -76,7 +76,7 @@ function retryWithNewKey(readKey: () => Promise<string>): NonNullable<Stripe.Str
 }
 
 /**
- * Total time for a call: both attempts and the wait between them. stripe-node's own timeout restarts with every
+ * Time limit of a call, including both attempts and the wait between them. stripe-node's timeout restarts with every
  * received byte, so a very slow response would never time out.
  */
 const CALL_TIMEOUT_MS = 12_000;

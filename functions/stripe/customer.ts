@@ -77,7 +77,7 @@ async function findUnlinked(
   return undefined;
 }
 
-/** Reports a Stripe customer that belongs to one user's row but names another user in its metadata. */
+/** Reports a Stripe customer whose metadata names another user than the row that is linked to the customer. */
 export function alarmTwoUsers(customer: string): void {
   raiseAlarm("customer_of_two_users", { customer });
 }

@@ -3,7 +3,7 @@ import * as z from "zod/mini";
 import { webhookEvents } from "../../stripe/events";
 
 /**
- * The parts of an event that we use: its identity and its subject. Its other content is ignored, because the sync reads
+ * The parts of an event that we use: its identity and its subject. All other content is ignored, because the sync reads
  * Stripe.
  */
 export interface StripeEvent {
@@ -54,7 +54,7 @@ const Thin = z.object({
   type: z.string(),
   livemode: z.boolean(),
   created: z.iso.datetime({ offset: true }),
-  /** Account of the event's object, when it is not our own account. */
+  /** Account of the event's object, unless this is our own account. */
   context: z.optional(z.nullable(z.string())),
   related_object: z.optional(z.nullable(z.object({ id: z.string(), type: z.string() }))),
 });

@@ -74,7 +74,7 @@ async function customerOf({ subject }: StripeEvent, stripe: Stripe): Promise<str
   if (subject.charge) return ownerOf(await findAtStripe("charge", stripe.charges.retrieve(subject.charge)));
   if (!subject.id) return null;
   const { id } = subject;
-  // A thin event contains only the id of its object, so this fetches the object to learn its customer.
+  // A thin event contains only the id of its object. So this code reads the object to find the customer.
   switch (subject.object) {
     case "customer.subscription":
     case "subscription":

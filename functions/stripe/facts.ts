@@ -14,8 +14,8 @@ const PAID_INVOICES = 20;
  * Reads the facts that decide a plan. Most customers need one round trip. Disputes, invoices and a test clock are read
  * only when the first answers refer to them.
  *
- * @returns undefined when Stripe does not know the customer. This is not the same as a customer without a subscription:
- * with the key of a wrong Stripe account, all customers would lose their plans
+ * @returns undefined when Stripe does not know the customer. Do not treat this as a customer without a subscription:
+ *   with the key of a wrong Stripe account, all customers would lose their plans
  * @throws ApiError `unavailable` when Stripe does not answer
  */
 export async function readStripeFacts(stripe: Stripe, customerId: string, now: Date): Promise<StripeFacts | undefined> {
@@ -51,7 +51,7 @@ function validated(facts: StripeFacts): StripeFacts {
   throw new ApiError("unavailable", undefined, { cause: "Stripe's answer does not match its documentation" });
 }
 
-/** Keeps all live subscriptions and the last ended one, newest first. */
+/** Keeps all live subscriptions and the most recently ended subscription, newest first. */
 function liveAndLastEnded(subscriptions: Stripe.Subscription[]): Stripe.Subscription[] {
   const newestFirst = subscriptions.toSorted((one, other) => other.created - one.created);
   const lastEnded = newestFirst.find((one) => !isLive(one));

@@ -34,7 +34,7 @@ export async function openPortalSession(
 
 /**
  * Returns the portal's page on which the customer confirms a change of plan. Undefined when there is no running
- * subscription, when Stripe does not know it, or when it already has the plan.
+ * subscription that Stripe knows, or when the subscription already has the plan.
  */
 export async function planChange(
   stripe: Stripe,

@@ -7,8 +7,8 @@ import { matters, parseEvent, type StripeEvent } from "./event";
 /** Age limit of undelivered events. Stripe retries delivery for three days. */
 const UNDELIVERED_MAX_AGE_SECONDS = 7 * 24 * 3600;
 /**
- * Age limit of all other events. It covers several runs of the reconciler, so a later run finds an event that one run
- * missed.
+ * Age limit of all other events. It covers several runs of the reconciler. If one run misses an event, a later run
+ * finds it.
  */
 const RECENT_MAX_AGE_SECONDS = 2 * 3600;
 /** Stripe may still be delivering an event that is younger than this. */

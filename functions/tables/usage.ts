@@ -27,8 +27,8 @@ import { ephemeralKeys } from "./ephemeralKeys";
 export type { UsageLimits } from "../core/relay/usage";
 
 /**
- * Maximum number of attempts to write one change while other containers change the same account. The waits between the
- * attempts add up to 2 s.
+ * Maximum number of attempts to write one change. An attempt fails when another container changes the same account at
+ * the same time. The waits between the attempts add up to 2 s.
  */
 const MAX_TRIES = 14;
 const WAIT_MS = { first: 10, longest: 250 };
@@ -131,7 +131,7 @@ export function createUsageTable(tableName: string): UsageTable {
     throw new ApiError("overloaded", undefined, { cause: "too many concurrent changes of one account's usage" });
   }
 
-  /** Runs the changes of one container one after the other, so that conflicts occur only between containers. */
+  /** Runs the changes of one container sequentially, so that conflicts occur only between containers. */
   function changeInTurn<Result>(account: string, decide: Decide<Result>): Promise<Result> {
     const changed = (turns.get(account) ?? Promise.resolve()).then(() => change(account, decide));
     const turn = changed.then(

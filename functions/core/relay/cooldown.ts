@@ -5,7 +5,9 @@ import type { Provider } from "./provider";
 const COOLDOWN_MS = 20_000;
 const MAX_COOLDOWN_MS = 60_000;
 
-/** Time in which only one chat may try a provider after its cooldown. */
+/**
+ * Time reserved for the chat that tries a provider after its cooldown. No other chat tries the provider in this time.
+ */
 const PROBE_MS = 20_000;
 
 /** Maximum age of the cached cooldowns. */
@@ -83,7 +85,8 @@ export function createCooldowns(store: CooldownStore): Cooldowns {
       for (const provider of providers) {
         const endMs = endOf(provider);
         if (endMs > now.getTime()) continue;
-        // If a provider before this one is ready, this one is only a fallback. Any chat may then try it.
+        // A provider is only a fallback when a ready provider comes before it in the order. Any chat may try a
+        // fallback.
         const isProbe = endMs > 0 && ready.length === 0;
         if (!isProbe || (await claimProbe(keyOf(provider), endMs, now))) ready.push(provider);
       }

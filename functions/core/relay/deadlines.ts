@@ -33,10 +33,10 @@ export function deadlinesOf(provider: Pick<Provider, "name">): Deadlines {
 
 /**
  * Streams a provider's reply under deadlines. The first text, the gaps and the speed are measured only while this
- * function waits for the provider, because a slow reader is not the provider's fault. Empty texts are dropped.
+ * function waits for the provider: a slow reader is not the provider's fault. Empty texts are dropped.
  *
- * @param open starts the request; its signal aborts when a deadline passes, `signal` aborts, or the reader leaves
- * @throws ProviderFailure `timeout` after a deadline, the provider's own error, and the reason of an aborted `signal`.
+ * @param open starts the request. Its signal aborts when a deadline passes, `signal` aborts, or the reader leaves
+ * @throws ProviderFailure `timeout` after a deadline, the provider's error, or the reason of an aborted `signal`.
  *   Deadlines and aborts take effect even if the provider does not react
  */
 export async function* withDeadlines(
@@ -91,8 +91,8 @@ function close(events: AsyncIterator<ProviderEvent>): void {
 }
 
 /**
- * Measures the waiting time of one request. It uses one timer. New text moves the deadline but does not reset the
- * timer. If the timer fires before the moved deadline, it is set again.
+ * Measures the waiting time of one request with one timer. New text moves the deadline but does not restart the timer.
+ * If the timer fires too early, it is started again.
  */
 class Watch {
   private readonly startedAt = performance.now();

@@ -54,7 +54,7 @@ export interface Provider {
 export class ProviderFailure extends Error {
   override readonly name = "ProviderFailure";
 
-  /** Recognizes a failure by its name, because the bundle of each provider has its own copy of this class. */
+  /** Recognizes a failure by its name, because the bundle of each provider has a separate copy of this class. */
   static override [Symbol.hasInstance](value: unknown): value is ProviderFailure {
     return value instanceof Error && value.name === "ProviderFailure";
   }

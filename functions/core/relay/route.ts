@@ -9,8 +9,8 @@ export interface WorkerRoute {
 }
 
 /**
- * The models that answer a chat, in order of preference: first the external LLMs, then the GPU workers. At least one of
- * them is present.
+ * The models that answer a chat, in order of preference: first the external LLMs, then the GPU workers. At least one
+ * model is present.
  */
 export interface Route {
   external: VipProvider[];
