@@ -61,8 +61,8 @@ export interface AwsOptions {
   /** Base folder of relative asset and build paths. */
   programDir: string;
   /**
-   * Environment variables for every Lambda, in addition to AWS's own: for example the endpoints of other doubles. Read
-   * at each invocation.
+   * Environment variables for every Lambda, in addition to the variables of AWS, such as the endpoints of other
+   * doubles. Read at each invocation.
    */
   extraEnv: () => Record<string, string>;
   /** Timers of schedules and retries. Default: real time. */

@@ -136,8 +136,7 @@ export class Scheduler {
   }
 
   /**
-   * Restarts the timers of the account's schedules. Each schedule invokes its target after one full interval, not at
-   * once.
+   * Restarts the timers of the account's schedules. The first invocation comes after one full interval, not at once.
    */
   restore(): void {
     for (const resource of this.options.account.list(TYPE)) this.start(resource, intervalMs(resource));

@@ -140,8 +140,8 @@ export function createProvider(
         return `/${name}?${new URLSearchParams(params as Record<string, string>)}`;
       },
     },
-    // Each sign-in gets its own grant for all requested scopes, because Cognito has no consent page. With separate
-    // grants, revoking the refresh token of one sign-in does not affect other sign-ins.
+    // Each sign-in gets a separate grant for all requested scopes, because Cognito has no consent page. So the
+    // revocation of one sign-in's refresh token does not affect other sign-ins.
     loadExistingGrant: async (ctx) => {
       const { client, account, params } = ctx.oidc;
       if (!client || !account) return undefined;

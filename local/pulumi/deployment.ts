@@ -156,9 +156,7 @@ export class Deployment {
     return resource;
   }
 
-  /**
-   * Finds the resource in the state: by its URN, by an alias, or by the URN that it had before its parent was renamed.
-   */
+  /** Finds the resource in the state by its URN, by an alias, or by its URN before a rename of its parent. */
   private oldOf(goal: Goal): ResourceState | undefined {
     const { state } = this.context;
     const isFree = (urn: string) => !this.registered.has(urn) && state.get(urn) !== undefined;

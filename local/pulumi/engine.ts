@@ -19,7 +19,7 @@ export type { StepEvent } from "./step";
  * Runs the program and creates, updates and deletes resources to match it, like `pulumi up`.
  *
  * @returns the outputs of the stack, with masked secrets, and the steps in the order of completion
- * @throws EngineError for the first failure; the state contains the resources that exist by then
+ * @throws EngineError for the first failure. The state then contains the resources that exist
  */
 export function up(options: EngineOptions): Promise<{ outputs: Record<string, unknown>; steps: StepEvent[] }> {
   return withDeployment(options, false, async (context, deployment, children) => {

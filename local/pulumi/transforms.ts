@@ -28,7 +28,7 @@ export class Transforms {
     if (transforms.length > 0) this.byUrn.set(urn, transforms);
   }
 
-  /** Applies the transforms of a resource and then those of its ancestors, the nearest first. */
+  /** Applies the transforms of a resource, then the transforms of its ancestors, from the nearest to the farthest. */
   async apply(goal: Goal): Promise<Transformed> {
     let changed: Transformed = { inputs: goal.inputs, ignoreChanges: goal.ignoreChanges };
     for (const transform of this.of(goal)) changed = await this.invoke(transform, { ...goal, ...changed });

@@ -53,7 +53,7 @@ export function openSubscription(
     paymentMethod: string | null;
     trialEnd: number | null;
     status: Stripe.Subscription.Status;
-    /** Days between an invoice and its due date. When given, Stripe sends invoices instead of charging the card. */
+    /** Days between an invoice and its due date. When set, Stripe sends invoices and does not charge the card. */
     daysUntilDue?: number;
   },
 ): Stripe.Subscription {

@@ -5,7 +5,7 @@ import { RESPONSE_ALREADY_SENT } from "@hono/node-server/utils/response";
 import { PortInUseError } from "./portInUse";
 
 /**
- * A running server of the local cloud. Each server has its own port and therefore its own origin, like the real
+ * A running server of the local cloud. Each server has a separate port and therefore a separate origin, like the real
  * domains.
  */
 export interface Listening {
@@ -106,7 +106,7 @@ export async function readBody(request: Request, maxBytes: number): Promise<Buff
   return Buffer.concat(chunks);
 }
 
-/** Recreates a request whose body was read, so that a listener can read it again. */
+/** Creates a request from a request whose body was read, so that a listener can read the body again. */
 export function replay(request: IncomingMessage, body: string): IncomingMessage {
   const again = new IncomingMessage(request.socket);
   Object.assign(again, { method: request.method, url: request.url, headers: request.headers, complete: true });

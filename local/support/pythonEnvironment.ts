@@ -35,8 +35,8 @@ export function findVenvPython(venv = rootVenv): string | undefined {
 /**
  * Creates `.venv` with the worker and its tools. Does nothing when `.venv` is up to date.
  *
- * @param progress called with a line as each step begins
- * @param activity called about once a second with the package that pip processes and the seconds since pip began
+ * @param progress called with a line at the start of each step
+ * @param activity called about once a second with pip's current package and the seconds since the start of pip
  */
 export async function setupPython(
   progress: (line: string) => void,
@@ -66,7 +66,7 @@ export async function setupPython(
 /**
  * Runs `pip install`.
  *
- * @param activity called about once a second with the package that pip processes and the seconds since pip began
+ * @param activity called about once a second with pip's current package and the seconds since the start of pip
  * @returns the error in one line, or undefined after a success
  */
 export async function pipInstall(

@@ -15,8 +15,8 @@ export interface StackConfig {
 /**
  * Reads `Pulumi.<stack>.yaml` in `programDir` and applies the overrides.
  *
- * @param overrides values by path, as on the command line: `phi3.imageTag`, or `aws:region` with a namespace; undefined
- * removes the key
+ * @param overrides values by path, as on the command line: `phi3.imageTag`, or `aws:region` with a namespace. Undefined
+ *   removes the key
  * @throws Error that names the invalid file or override
  */
 export function readStackConfig(

@@ -8,7 +8,7 @@ type Tables = Record<string, Record<string, unknown>>;
 /**
  * The state of a double: records in memory, and a copy of each record in an SQLite file. A change writes only the
  * changed record, so its cost does not depend on the size of the state. All changes of one turn of the event loop are
- * one transaction. A crash loses at most the changes of the current turn.
+ * one transaction. A crash loses only the changes of the current turn.
  */
 export class StateStore<S extends { [K in keyof S]: Record<string, unknown> }> {
   /** The records, in the order of their creation. Call `save` after a change. */

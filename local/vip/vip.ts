@@ -30,8 +30,8 @@ const urlVariables: Record<VipProvider, { variable: string; path: string }> = {
 };
 
 /**
- * Failure of a server. `overloaded`: it refuses every request. `cut`: it closes the connection after a few words. `cut
- * late`: it closes the connection after a long text. `silent`: it never answers.
+ * Failure of a server. `overloaded`: the server refuses every request. `cut`: it closes the connection after a few
+ * words. `cut late`: it closes the connection after a long text. `silent`: it never answers.
  */
 export type VipFault = "overloaded" | "cut" | "cut late" | "silent";
 

@@ -1,7 +1,7 @@
 /** State of an alarm. */
 export type AlarmState = "OK" | "ALARM" | "INSUFFICIENT_DATA";
 
-/** Datapoint of one period: whether it breaches the threshold. Undefined when the period has no data. */
+/** Whether the datapoint of a period breaches the threshold. Undefined when the period has no data. */
 export type Datapoint = boolean | undefined;
 
 /** Settings of an evaluation. */

@@ -61,7 +61,7 @@ function merge(one: Summary | undefined, other: Summary): Summary {
   };
 }
 
-/** The same metric with other dimensions is a separate metric: CloudWatch does not add them up. */
+/** Each set of dimensions is a separate metric. CloudWatch does not add up the metrics of one name. */
 function keyOf({ namespace, name, dimensions = {} }: MetricId): string {
   const sorted = Object.fromEntries(Object.entries(dimensions).sort(([a], [b]) => (a < b ? -1 : 1)));
   return JSON.stringify({ namespace, name, dimensions: sorted });

@@ -19,7 +19,10 @@ export function isHostName(text: string): boolean {
   return hostName.safeParse(text).success;
 }
 
-/** aws:acm/certificate:Certificate with one name. ACM issues it when aws:acm/certificateValidation finds its record. */
+/**
+ * aws:acm/certificate:Certificate with one name. ACM issues the certificate when aws:acm/certificateValidation finds
+ * its DNS record.
+ */
 export const certificate: ResourceType = {
   type: "aws:acm/certificate:Certificate",
   isTaggable: true,

@@ -38,7 +38,7 @@ const cacheBehavior = z
     error: "exactly one of cachePolicyId and forwardedValues must be set",
   });
 
-/** aws:cloudfront/distribution:Distribution. The local cloud stores it and serves no requests for it. */
+/** aws:cloudfront/distribution:Distribution. The local cloud stores the distribution but serves no requests for it. */
 export const distribution: ResourceType = {
   type: "aws:cloudfront/distribution:Distribution",
   isTaggable: true,

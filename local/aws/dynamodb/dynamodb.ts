@@ -200,9 +200,9 @@ function track(request: IncomingMessage, response: ServerResponse, pending: Set<
 }
 
 /**
- * Waits for the pending requests, then closes all connections and the server. dynalite closes its database when the
- * last connection closes. A request that still uses the closed database would throw an uncaught error. Clients keep
- * connections alive, so this function must close the connections.
+ * Waits for the pending requests, then closes all connections and the server. This order matters: dynalite closes its
+ * database with the last open connection, and a request that still uses the database would throw an uncaught error.
+ * This function must close the connections, because clients keep them alive.
  */
 async function closeServer(server: Server, pending: Set<ServerResponse>): Promise<void> {
   const until = Date.now() + LAST_REQUESTS_MS;

@@ -42,8 +42,8 @@ export function openDynalite(options: Options): { server: Server; store: Store }
 
 /**
  * Updates an existing table as UpdateTable does: sets the capacity, removes indexes, and adds indexes filled from the
- * existing items. An index is rebuilt (removed and added) when its keys or its projection changes. It is also rebuilt
- * when an earlier call was interrupted before it had filled the index.
+ * existing items. An index is rebuilt (removed and added) in two cases: its keys or its projection change, or an
+ * earlier call was interrupted before it had filled the index.
  *
  * @returns the names of the added and of the removed indexes
  * @throws Error when the table does not exist

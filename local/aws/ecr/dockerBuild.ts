@@ -96,7 +96,7 @@ export interface FoundImage {
 
 /**
  * Returns the model version of an image, and whether a pull needs a credential. An image in the account's registry is
- * private. Its version is the build argument `MODEL_VERSION`, or the tag when the image has no such argument. Any other
+ * private. Its version is the build argument `MODEL_VERSION`. Without this argument, its version is the tag. Any other
  * image is public, and its version is its digest or tag.
  *
  * @returns undefined when the name refers to the account's registry but the registry has no such image
@@ -201,8 +201,8 @@ async function hashFolder(folder: string): Promise<string> {
 }
 
 /**
- * Reads `.dockerignore`. A pattern ignores a file or a whole folder. A pattern with `!` includes it again. The last
- * matching pattern decides.
+ * Reads `.dockerignore`. A pattern ignores a file or a whole folder. A pattern with `!` includes a file or folder
+ * again. Of several matching patterns, the bottom one decides.
  */
 async function ignored(folder: string): Promise<(path: string) => boolean> {
   const lines = await readFile(join(folder, ".dockerignore"), "utf8").catch(() => "");

@@ -3,8 +3,8 @@ import { texts } from "../support/values";
 import type { HeaderLines } from "./streamedResponse";
 
 /**
- * CORS configuration of a function URL. Lambda adds its CORS headers to the function's own CORS headers. (API Gateway
- * would replace them.) A browser rejects a response with two `access-control-allow-origin` headers
+ * CORS configuration of a function URL. If the function also sends CORS headers, the response has both. API Gateway
+ * would replace the function's headers. A browser rejects a response with two `access-control-allow-origin` headers
  * (powertools-lambda-python#4163).
  */
 export class FunctionUrlCors {

@@ -134,7 +134,7 @@ export class StreamedResponse implements ResponseSink {
     if (!outgoing.write(slice) && !outgoing.destroyed) await drained(outgoing);
   }
 
-  /** Sends the headers, once they are complete. Returns the part of a chunk that belongs to the body. */
+  /** Sends the headers as soon as they are complete. Returns the part of a chunk that belongs to the body. */
   private withoutPrelude(chunk: Uint8Array): Uint8Array | undefined {
     if (this.prelude === undefined) {
       if (!this.options.outgoing.headersSent) this.sendHead(200, [["content-type", this.contentType]]);

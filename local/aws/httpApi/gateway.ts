@@ -137,9 +137,9 @@ export class HttpApiGateway {
   }
 
   /**
-   * Whether the API answers requests for a host name. It answers for its domain names, and for its own endpoint unless
-   * that is disabled. On this machine, a domain name ends with `.localhost`, because local services accept no other
-   * host.
+   * Whether the API answers requests for a host name. The API answers for its domain names, and for its endpoint unless
+   * the endpoint is disabled. On this machine, a domain name ends with `.localhost`, because local services accept no
+   * other host.
    */
   private isServed(api: AwsResource | undefined, request: Request): boolean {
     if (api?.outputs.disableExecuteApiEndpoint !== true) return true;
@@ -262,7 +262,7 @@ export class HttpApiGateway {
   }
 }
 
-/** Limits of the route. Without them, the limits of the stage. Without these, the limits of the account. */
+/** Limits of the route, the stage or the account. The first that exist in this order apply. */
 function limitsOf(stage: AwsResource, routeKey: string) {
   const { routeSettings, defaultRouteSettings } = stage.outputs;
   const forRoute = Array.isArray(routeSettings)

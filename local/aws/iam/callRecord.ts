@@ -26,7 +26,7 @@ export interface RecordedCall {
 
 const written = new Set<string>();
 
-/** Records an access of a role of the program. Ignores other roles, such as those of a test. */
+/** Records an access of a role of the program. Ignores all other roles, such as the roles of a test. */
 export function recordCall(account: AwsAccount, roleArn: string, access: Access): void {
   const folder = process.env[CALLS_FOLDER];
   if (!folder) return;

@@ -38,10 +38,10 @@ export function denial(
 
 /**
  * Checks accesses against the policies of a role, and records them. A service that acts for a role calls this function
- * directly, because it signs no request.
+ * directly, because the service signs no request.
  *
- * @returns the text of AWS's AccessDeniedException for the first access that the policies do not allow; undefined when
- * they allow all
+ * @returns undefined when the policies allow all accesses. Otherwise the text of AWS's AccessDeniedException for the
+ *   first access that they do not allow
  */
 export function refusal(account: AwsAccount, roleArn: string, accesses: Access[]): string | undefined {
   for (const access of accesses) recordCall(account, roleArn, access);

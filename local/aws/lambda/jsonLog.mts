@@ -1,5 +1,5 @@
 /**
- * Log format JSON of Lambda's Node runtime, following aws-lambda-ric 3.3.0 (LogPatch.js): one line per call of `console`.
+ * Log format JSON of Lambda's Node runtime: one line per call of `console`. Follows aws-lambda-ric 3.3.0 (LogPatch.js).
  * Runs in the worker thread, so it uses only erasable TypeScript.
  */
 import { format } from "node:util";

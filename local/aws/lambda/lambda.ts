@@ -123,7 +123,7 @@ export class Lambda {
   }
 
   /**
-   * Runs a function at once or not at all, as a function URL does.
+   * Runs a function at once or rejects, as a function URL does.
    *
    * @param event as JSON
    * @param sink receives the response of a streaming handler
@@ -221,7 +221,7 @@ export class Lambda {
   private async unpack(resource: AwsResource): Promise<Properties> {
     const { code } = resource.outputs;
     const sourceCodeHash = await hashOf(code, this.options.programDir);
-    // Each code version has its own folder, so that a busy worker keeps its files.
+    // Each code version has a separate folder, so that a busy worker keeps its files.
     await materialize(code, join(this.folder(resource.id), sourceCodeHash), this.options.programDir);
     return { sourceCodeHash };
   }
@@ -249,8 +249,8 @@ export class Lambda {
   }
 
   /**
-   * Variables of a function: Lambda's own, those of `extraEnv`, and the configured ones. Inherits nothing from this
-   * process.
+   * Variables of a function: the variables of Lambda, of `extraEnv` and of the function's configuration. Inherits
+   * nothing from this process.
    */
   private environment(resource: AwsResource, taskRoot: string): Record<string, string> {
     const { region } = this.options.account;

@@ -98,7 +98,7 @@ class Sender extends Writable {
 
   override _write(chunk: Buffer, _encoding: BufferEncoding, done: () => void): void {
     if (chunk.byteLength === 0) {
-      // HTTP has no empty chunk, so it is skipped, as in Node's own streams.
+      // Skips an empty chunk, as Node's streams do, because HTTP has no empty chunk.
       done();
       return;
     }

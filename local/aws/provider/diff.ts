@@ -10,7 +10,8 @@ export interface Change {
 }
 
 /**
- * Lists the differences between `olds` and `news`, each at its deepest path. An asset or archive is a single value.
+ * Lists the differences between `olds` and `news`. The path of a difference is as deep as possible. An asset or archive
+ * is a single value.
  *
  * @param sets names of lists, at any depth, whose order does not matter
  */

@@ -29,8 +29,8 @@ export interface ServedProvider {
 }
 
 /**
- * Serves the packages `aws` and `docker-build` as a Pulumi resource provider over gRPC. `provider.main` of the SDK
- * cannot be embedded, because it takes over the process and prints to its output.
+ * Serves the packages `aws` and `docker-build` as a Pulumi resource provider over gRPC. Does not use `provider.main` of
+ * the SDK, which takes over the process and prints to its output.
  *
  * @param effects actions at create, update and delete
  * @param options.programDir base folder of relative asset paths

@@ -20,9 +20,9 @@ export interface Delivery {
 }
 
 /**
- * Topics of SNS. An e-mail is only a line in the list of events. A webhook is really called. As at AWS, it gets
- * messages only after it has confirmed its subscription. Unlike AWS, messages have no signature, an e-mail address
- * confirms by itself, and a failed webhook gets three attempts.
+ * Topics of SNS. An e-mail is only a line in the list of events. A webhook is really called. As at AWS, a webhook gets
+ * messages only after it has confirmed its subscription. Differences from AWS: messages have no signature, an e-mail
+ * address needs no confirmation, and a failed webhook gets three attempts.
  */
 export class Topics {
   readonly effects: Effects = {

@@ -22,8 +22,8 @@ export interface AwsResource {
 }
 
 /**
- * The local AWS account: all resources, stored in one SQLite file. The provider writes them. The services (HTTP API,
- * Lambda, Cognito …) read them at each request, so a configuration change takes effect at once.
+ * The local AWS account: all resources, stored in one SQLite file. The provider writes the resources. The services
+ * (HTTP API, Lambda, Cognito …) read them at each request, so a configuration change takes effect at once.
  */
 export class AwsAccount {
   readonly accountId = LOCAL_ACCOUNT_ID;

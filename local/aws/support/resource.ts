@@ -26,7 +26,7 @@ export interface ResourceType {
    * below it.
    */
   readonly replaceOn: readonly string[];
-  /** Names of lists, at any depth, whose order does not matter, because they are sets in the real provider. */
+  /** Names of lists, at any depth, that are sets in the real provider. Their order does not matter. */
   readonly sets?: readonly string[];
   /** The input that defaults to `<logical name>-<7 hex>` or `<namePrefix><7 hex>`. */
   readonly autoName?: string;
