@@ -11,7 +11,6 @@ export const dimensionValues = {
 /** Name of a dimension. */
 export type Dimension = keyof typeof dimensionValues;
 
-/** One metric of the stack. */
 interface MetricDefinition {
   /** CloudWatch's name of the unit. */
   unit: "Count" | "Seconds" | "Milliseconds" | "Percent" | "None";

@@ -17,11 +17,9 @@ export class JsonProtocolError extends Error {
   }
 }
 
-/** An AWS service with the JSON 1.1 protocol. */
 interface JsonService {
   /** Display name for errors. */
   name: string;
-  /** Source of the emitted events. */
   source: CloudEvent["source"];
   /** Prefix of the operation in the header `x-amz-target`, without the dot. */
   target: string;

@@ -98,7 +98,6 @@ export interface SchedulerOptions {
   timers: Timers;
   /** Invokes a Lambda asynchronously. Resolves when the event has been processed or dropped. */
   accept: (functionArn: string, event: unknown) => Promise<void>;
-  /** Sends a message to an SQS queue. */
   send: (queueArn: string, message: unknown) => void;
 }
 

@@ -62,7 +62,6 @@ export class OidcStore {
     entry.expiresAt = Math.min(entry.expiresAt ?? graceEndsAt, graceEndsAt);
   }
 
-  /** Closes the file. */
   close(): void {
     this.store.close();
   }

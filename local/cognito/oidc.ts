@@ -42,7 +42,6 @@ const pageNames = ["login", "signup", "confirmUser", "forgotPassword", "confirmF
 /** Name of a page of the hosted domain. */
 export type PageName = (typeof pageNames)[number];
 
-/** Cognito's built-in scopes. */
 const cognitoScopes = ["openid", "email", "phone", "profile", "aws.cognito.signin.user.admin"];
 
 /** Creates the OIDC server of one pool, configured with Cognito's rules. */

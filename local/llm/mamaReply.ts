@@ -1,4 +1,3 @@
-/** Replies by the topic of a message. */
 const script: { topic: RegExp; replies: readonly string[] }[] = [
   {
     topic: /こんばんは|こんにちは|おはよう|はじめまして|ただいま|hello|good evening|\bhi\b/i,

@@ -191,7 +191,6 @@ export class Provider {
     };
   }
 
-  /** Deletes a resource. */
   async delete(old: Known): Promise<void> {
     const request = withIdentity(new messages.DeleteRequest(), old.urn);
     request.setId(old.id);

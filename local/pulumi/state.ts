@@ -73,7 +73,6 @@ export class StackState {
     this.save();
   }
 
-  /** Removes a resource from the state. */
   remove(resource: ResourceState): void {
     this.file.data.resources = this.all.filter((other) => other !== resource);
     this.save();

@@ -4,7 +4,6 @@ import type { Diff } from "./provider";
 import type { ResourceState } from "./state";
 import { isSame } from "./value";
 
-/** Operation on one resource. */
 type Operation = "same" | "create" | "update" | "replace" | "delete" | "read";
 
 /** A completed step of a run. */

@@ -92,7 +92,6 @@ export function finalizeInvoice(ledger: Ledger, id: string): Stripe.Invoice {
   );
 }
 
-/** The card of a subscription. */
 function cardOf(ledger: Ledger, subscription: Stripe.Subscription): Stripe.PaymentMethod | undefined {
   const customer = ledger.find("customer", subscription.customer as string);
   const fallback = customer && !customer.deleted ? customer.invoice_settings.default_payment_method : null;

@@ -2,7 +2,6 @@ import { closeSync, existsSync, mkdirSync, openSync } from "node:fs";
 import { dirname } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 
-/** Tables of records by id. */
 type Tables = Record<string, Record<string, unknown>>;
 
 /**

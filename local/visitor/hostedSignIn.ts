@@ -83,7 +83,6 @@ class HostedPages {
     return next.startsWith(this.redirectUri) ? { url: next } : this.open(next);
   }
 
-  /** Submits the form of a page. */
   submit({ url, html = "" }: Page, fields: Record<string, string>): Promise<Page> {
     const [, csrf = ""] = /name="_csrf" value="([^"]+)"/.exec(html) ?? [];
     return this.open(url, new URLSearchParams({ _csrf: csrf, ...fields }));

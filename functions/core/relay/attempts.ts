@@ -103,7 +103,6 @@ export class ChatFailure extends Error implements Incomplete {
     this.retryAfterMs = options.retryAfterMs;
   }
 
-  /** Number of calls. */
   get attempts(): number {
     return this.calls.length;
   }
@@ -121,7 +120,6 @@ export class ChatAborted extends Error implements Incomplete {
     this.calls = calls;
   }
 
-  /** Number of calls. */
   get attempts(): number {
     return this.calls.length;
   }
@@ -201,7 +199,6 @@ async function* ask(run: Run, provider: Provider, signal: AbortSignal): AsyncGen
 
 const NO_TOKENS: TokenUsage = { prompt_tokens: 0, completion_tokens: 0 };
 
-/** A running call. */
 class Attempt implements Call {
   usage = NO_TOKENS;
   failure?: FailureCause;

@@ -8,7 +8,6 @@ export type Message = NonNullable<WorkerInput["messages"]>[number];
 export interface ProviderChat {
   /** Messages with alternating roles. The first and the last message are from the user. */
   messages: Message[];
-  /** Maximum number of tokens of the reply. */
   maxTokens: number;
   /** Sampling parameters of the request. A provider drops the parameters that its model does not accept. */
   sampling: Pick<NonNullable<WorkerInput["params"]>, "temperature" | "top_p" | "seed">;

@@ -219,7 +219,7 @@ function hasId(chatId: string): (entry: { chat_id: string }) => boolean {
   return ({ chat_id }) => chat_id === chatId;
 }
 
-/** Seconds until the limits may allow the chat, or 0. */
+/** Seconds until the limits may allow the chat. 0 when they allow the chat now. */
 function secondsUntilAllowed(state: UsageState, tokens: number, limits: UsageLimits, now: Date): number {
   const until = (ms: number) => Math.ceil((ms - now.getTime()) / 1000);
   if (state.tokens + tokens > limits.tokensPerDay) return until((state.day + 1) * DAY_MS);

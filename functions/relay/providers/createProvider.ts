@@ -26,7 +26,6 @@ export interface Vendor<Event> extends Pick<Provider, "name" | "model"> {
   effort: string | undefined;
   /** Sends the request, without retries, and returns the events of the response. */
   open(chat: ProviderChat, signal: AbortSignal): Promise<AsyncIterable<Event>>;
-  /** Reads one event. */
   read(event: Event): ReplyPart;
 }
 

@@ -33,7 +33,6 @@ export interface CloudWatchOptions {
   account: AwsAccount;
   events: Events;
   timers: Timers;
-  /** Publishes a message to an SNS topic. */
   publish(topicArn: string, message: { subject: string; message: string }): Promise<void>;
 }
 
@@ -83,7 +82,6 @@ export class CloudWatch implements MetricSink {
     if (hasAlarm) this.waitForNextMinute();
   }
 
-  /** State of an alarm, by its name. */
   stateOf(alarm: string): AlarmState {
     return this.states.get(alarm) ?? "INSUFFICIENT_DATA";
   }

@@ -12,7 +12,6 @@ const COMPARISONS = [
   "LessThanOrEqualToThreshold",
 ] as const;
 
-/** Statistics of an alarm. */
 const STATISTICS = ["SampleCount", "Average", "Sum", "Minimum", "Maximum"] as const;
 const MISSING_DATA = ["missing", "ignore", "breaching", "notBreaching"] as const;
 

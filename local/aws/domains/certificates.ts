@@ -128,7 +128,6 @@ function isIssued(account: AwsAccount, arn: string): boolean {
   return account.list(certificateValidation.type).some(({ outputs }) => outputs.certificateArn === arn);
 }
 
-/** Region of a certificate's ARN. */
 function regionOf(arn: string): string {
   return arn.split(":")[3] ?? "";
 }

@@ -265,7 +265,6 @@ export class FunctionUrls {
   }
 }
 
-/** Sends the result of a function in the mode BUFFERED. */
 async function sendResult({ outgoing, added }: Exchange, result: unknown): Promise<void> {
   const response = toResponse(result);
   const body = response === undefined ? undefined : Buffer.from(await response.arrayBuffer());

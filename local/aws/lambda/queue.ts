@@ -15,7 +15,6 @@ export interface LambdaQueueOptions {
   timers: Timers;
   /** Runs a Lambda; rejects when it fails. */
   invoke: (functionNameOrArn: string, event: unknown, requestId?: string) => Promise<unknown>;
-  /** Sends a message to an SQS queue. */
   send: (queueArn: string, message: unknown) => void;
 }
 

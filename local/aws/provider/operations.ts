@@ -26,7 +26,6 @@ const DEFAULTS = "__defaults";
 
 /** An error in one property. */
 export interface Failure {
-  /** Property path. */
   property: string;
   reason: string;
 }

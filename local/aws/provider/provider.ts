@@ -48,7 +48,6 @@ export function serveAwsProvider(
   return serveGrpc([[ResourceProviderService, service]], options.providerPort);
 }
 
-/** Methods about the provider, its configuration and its functions. */
 function providerMethods(account: AwsAccount, operations: Operations): UntypedServiceImplementation {
   const empty = unary(() => new Empty());
   return {
@@ -102,7 +101,6 @@ function providerMethods(account: AwsAccount, operations: Operations): UntypedSe
   };
 }
 
-/** Methods about one resource. */
 function resourceMethods(operations: Operations): UntypedServiceImplementation {
   return {
     check: unary(async (request: provider.CheckRequest) => {
