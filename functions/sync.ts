@@ -12,7 +12,7 @@ const rate = { limit: 30, windowSeconds: 300 };
 
 /**
  * `POST /billing/sync`: reads the customer's facts from Stripe now and answers like `GET /billing/plan`. The frontend
- * calls it when a customer returns from Checkout or the portal, because Stripe's event may not have arrived yet. The
+ * calls it when a customer returns from Checkout or the portal, because Stripe's event may arrive later. The
  * request contains no ids: the token identifies the customer.
  */
 export function create(settings: Settings): Handler {

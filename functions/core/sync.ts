@@ -38,7 +38,7 @@ export interface SyncRows {
    * Increments the row's sync ticket (a sequence number) and creates the row if necessary. Returns the sync ticket and
    * the row.
    *
-   * @param reviewBy stored in the row at once, so that no later sync drops it
+   * @param reviewBy is stored in the row at once, so that no later sync removes it
    */
   takeTicket(userId: string, now: Date, reviewBy?: Date): Promise<{ ticket: number; customer: Customer }>;
   /** Writes to the row. If a sync with a higher ticket has already written, writes nothing and returns false. */
@@ -69,7 +69,7 @@ export interface Synced {
   customer: Customer;
   /** False when a sync that started later has already written. */
   applied: boolean;
-  /** False when Stripe does not know the row's customer. The facts are then those of an earlier sync. */
+  /** False when Stripe does not know the row's customer. The facts are then from an earlier sync. */
   isKnown: boolean;
 }
 
@@ -78,8 +78,8 @@ export interface Synced {
  * function use this sync. Steps: take a sync ticket, read Stripe, and write unless a later sync ticket has written.
  *
  * The content and order of events do not matter. A sync may run at any time, repeatedly and concurrently, and may stop
- * between any two steps. Reason: the newest change at Stripe causes an event, whose sync takes its ticket after the
- * change. This sync therefore reads the final state, and no lower ticket can overwrite that state.
+ * between any two steps. Reason: the newest change at Stripe causes an event. This event's sync takes its ticket after
+ * the change, so it reads the final state. No lower ticket can overwrite that state.
  *
  * @throws any error of the sources; the row's facts and plan are then unchanged
  */

@@ -10,7 +10,7 @@ import { type ChatReader, silentReader } from "./chat";
 const WAITING_AFTER_MS = 8_000;
 /** Interval between two comments. They stop proxies and clients from closing an idle connection. */
 const HEARTBEAT_MS = 5_000;
-/** Time that a slow reader has for the last part of an answer. */
+/** Time for a slow reader to receive the end of an answer. */
 const FINISH_MS = 10_000;
 /**
  * A comment of server-sent events. Lambda delivers a small chunk only together with the next chunk

@@ -88,7 +88,7 @@ async function* readEvents(job: Job, signal: AbortSignal): AsyncGenerator<Provid
   }
 }
 
-/** Yields the rest of the text if the last pieces were lost, and then the end of the reply. */
+/** Yields the end of the text if the last pieces were lost. Then yields the end of the reply. */
 function* lastEvents(done: Done, text: string): Generator<ProviderEvent, void, void> {
   if (!done.text.startsWith(text)) throw new JobEnded(new ProviderFailure("broken", "A piece of the text was lost"));
   if (done.text.length > text.length) yield { text: done.text.slice(text.length) };

@@ -184,7 +184,7 @@ async function cancelIncomplete(stripe: Stripe, id: string): Promise<void> {
   if (!isLive({ status })) return;
   if (status !== "incomplete") throw new ApiError("already_subscribed");
   const canceling = stripe.subscriptions.cancel(id, { expand: ["latest_invoice"] });
-  // Undefined when the subscription has just expired: Stripe answers that it does not know an ended subscription.
+  // Undefined when the subscription has just expired. For an ended subscription, Stripe answers that it is unknown.
   const canceled = await findAtStripe("subscription", canceling);
   const invoice = canceled?.latest_invoice;
   // The payment succeeded between the two calls. Only an operator can give the money back.

@@ -55,8 +55,8 @@ export function createStripe({
 }
 
 /**
- * An HTTP client that repeats a request once with the current key when Stripe answers 401. A 401 means that Stripe has
- * not executed the request.
+ * An HTTP client that reads the key again and repeats the request once when Stripe answers 401. A 401 means that Stripe
+ * has not executed the request.
  *
  * @param readKey reads the key again, at most every few seconds
  */
@@ -213,8 +213,8 @@ export function stripeFailure(error: unknown): ApiError {
 }
 
 /**
- * Builds an Idempotency-Key: equal for the same purpose and parameters, different otherwise. For a day, Stripe rejects
- * the same key with other parameters.
+ * Builds an Idempotency-Key. It is equal for the same purpose and parameters, and different otherwise, because Stripe
+ * rejects a key with other parameters for a day.
  *
  * @param purpose identifies the thing that must happen only once
  */

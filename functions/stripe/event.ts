@@ -61,7 +61,7 @@ const Thin = z.object({
 
 /** Maximum time by which a signature may be in the future, because our clock may be slow. */
 const MOST_AHEAD_SECONDS = 60;
-/** Stripe's default. Must not be 0, which would turn the check off. */
+/** Stripe's default. The value 0 would turn the check off. */
 const TOLERANCE_SECONDS = 300;
 
 /**

@@ -68,8 +68,10 @@ type Decide<Result> = (state: UsageState | undefined) => { next?: UsageState | u
 
 /**
  * Stores usage in the `ephemeral` table. A change is one conditional write. The write fails if another container has
- * written in the meantime. The change is then computed again from a fresh read. If a response was lost, the SDK repeats
- * a write that has succeeded, and the condition fails too. So every change must have no effect the second time.
+ * written in the meantime. The change is then computed again from a fresh read.
+ *
+ * If a response is lost, the SDK repeats a write that has succeeded. Its condition then fails. So every change must
+ * have no effect the second time.
  */
 export function createUsageTable(tableName: string): UsageTable {
   const client = new DynamoDBClient(awsClientLimits);

@@ -218,7 +218,10 @@ export class Scheduler {
     }
   }
 
-  /** Sends the event to the dead-letter queue. As at AWS, drops the event when the role may not write to the queue. */
+  /**
+   * Sends the event to the dead-letter queue. As at AWS, drops the event when the role is not allowed to write to the
+   * queue.
+   */
   private deadLetter(queueArn: string, roleArn: string, event: unknown): void {
     const access = { action: "sqs:SendMessage", resource: queueArn };
     if (refusal(this.options.account, roleArn, [access]) === undefined) this.options.send(queueArn, event);
@@ -228,7 +231,7 @@ export class Scheduler {
   private rejection(arn: string, roleArn: string): string | undefined {
     const { account } = this.options;
     if (refusal(account, roleArn, [{ action: "lambda:InvokeFunction", resource: arn }]) !== undefined)
-      return `AccessDeniedException: the role may not invoke ${functionName(arn)}`;
+      return `AccessDeniedException: the role is not allowed to invoke ${functionName(arn)}`;
     if (account.get(lambdaFunction.type, functionName(arn)) === undefined)
       return `ResourceNotFoundException: Function not found: ${functionName(arn)}`;
     return undefined;

@@ -80,7 +80,7 @@ export function createProvider(
       token: "/oauth2/token",
       userinfo: "/oauth2/userInfo",
       revocation: "/oauth2/revoke",
-      // When another customer signs in while a session is open, the OIDC server makes the browser post to this path
+      // When a second customer signs in while a session is open, the OIDC server makes the browser post to this path
       // plus `/confirm`.
       end_session: `/session/${poolId}`,
     },
@@ -103,8 +103,8 @@ export function createProvider(
     responseTypes: ["code"],
     scopes: cognitoScopes,
     claims: {
-      // Every claim is listed under `openid`, because the scopes of this list can add claims but not remove claims. The
-      // function `attributes` then selects the claims of a sign-in.
+      // Every claim is listed under `openid`, because other scopes in this list can only add claims. The function
+      // `attributes` then selects the claims of a sign-in.
       openid: ["sub", "cognito:username", "username", "email", "email_verified"],
       email: [],
       phone: [],

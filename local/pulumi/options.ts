@@ -26,7 +26,7 @@ export interface EngineOptions {
   env?: Record<string, string>;
   /** Whether the provider of dynamic resources starts before the program needs it, to save time. Default true. */
   startsDynamicEarly?: boolean;
-  /** Ends the program and its dynamic providers at once, so that their running steps fail. */
+  /** Aborting the signal ends the program and its dynamic providers at once. Their running steps fail. */
   signal?: AbortSignal;
   /** Called after each step. */
   onStep?(step: StepEvent): void;

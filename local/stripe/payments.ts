@@ -9,7 +9,9 @@ import { DAY, subscriptionOf } from "./subscriptions";
 
 /** Stripe finalizes a draft after about an hour. */
 export const DRAFT_SECONDS = 3600;
-/** Days after the first failure at which a renewal is retried. After the last retry the subscription ends. */
+/**
+ * Days of the retries of a renewal, counted from the first failed payment. The subscription ends after the last retry.
+ */
 const RETRY_DAYS = [3, 5, 7, 14];
 
 /** Creates a draft invoice for a subscription's current period. */

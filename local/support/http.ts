@@ -77,7 +77,9 @@ export function loopbackOnly(listener: RequestListener): RequestListener {
   };
 }
 
-/** Makes the server of a library answer only requests to a loopback name, and no upgrade to WebSocket. */
+/**
+ * Makes a library's server answer only requests to a loopback name. The server then refuses all upgrades to WebSocket.
+ */
 export function restrictToLoopback(server: Server): void {
   const listeners = server.listeners("request") as RequestListener[];
   server.removeAllListeners("request").removeAllListeners("upgrade");

@@ -17,7 +17,7 @@ export const failures = {
   upstream_error: { retry: "once", fallBack: true, cooldown: "provider", alarm: false, code: "unavailable" },
   /** No first text, a gap, or too few characters per second. */
   timeout: { retry: "never", fallBack: true, cooldown: "provider", alarm: false, code: "timeout" },
-  /** The stream ended without the provider's own last event. */
+  /** The stream ended without the provider's final event. */
   broken: { retry: "once", fallBack: true, cooldown: "provider", alarm: false, code: "unavailable" },
   /**
    * The conversation does not fit the model's context. The relay shortens it and asks again. If this fails too, the

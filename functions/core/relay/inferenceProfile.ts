@@ -30,7 +30,7 @@ export const destinationRegions: Record<InferenceProfile["geography"], readonly 
   ],
   jp: ["ap-northeast-1", "ap-northeast-3"],
   au: ["ap-southeast-2", "ap-southeast-4"],
-  // The empty Region stands for every Region.
+  // In the ARN of a model, an empty Region means every Region.
   global: [""],
 };
 

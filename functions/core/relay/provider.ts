@@ -42,9 +42,9 @@ export interface Provider {
   /** Tokens that the model may use for thinking, in addition to the reply. Default 0. */
   readonly thinkingTokens?: number;
   /**
-   * Requests one reply, without retries. Aborting the signal ends the request at the provider.
+   * Requests one reply, without retries. When the signal aborts, the request ends at the provider.
    *
-   * @throws ProviderFailure. A stream that ends without the provider's own last event fails with `broken`.
+   * @throws ProviderFailure. A stream that ends without the provider's final event fails with `broken`
    */
   stream(chat: ProviderChat, signal: AbortSignal): AsyncIterable<ProviderEvent>;
 }

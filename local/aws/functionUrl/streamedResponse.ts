@@ -43,7 +43,7 @@ export interface StreamedResponseOptions {
  */
 export class StreamedResponse implements ResponseSink {
   private held: Uint8Array | undefined;
-  /** Received bytes of status and headers. Undefined once the body has begun. */
+  /** Received bytes of status and headers. Undefined after the body has begun. */
   private prelude: Buffer | undefined;
   private contentType = "";
   private bodyBytes = 0;

@@ -26,7 +26,7 @@ const MAX_WORKERS = 4;
  */
 const ACCOUNT_CONCURRENCY = 64;
 
-/** Thrown when a function may not run because of its reserved concurrency or the account's limit. */
+/** Thrown when a function must not run because of its reserved concurrency or the account's limit. */
 export class ThrottledError extends Error {
   override readonly name = "ThrottledError";
   /** @param reason member `Reason` of AWS's response */

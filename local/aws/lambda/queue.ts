@@ -54,8 +54,8 @@ export class LambdaQueue {
   }
 
   /**
-   * Sends a failed event to the function's destination. As at AWS, drops the event when the function's role may not
-   * write to the destination.
+   * Sends a failed event to the function's destination. As at AWS, drops the event when the function's role is not
+   * allowed to write to the destination.
    */
   private sendFailed(name: string, destination: string, message: unknown): void {
     const { account, send } = this.options;

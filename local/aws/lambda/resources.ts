@@ -75,7 +75,7 @@ export const eventInvokeConfig: ResourceType = {
   computed: {},
 };
 
-/** Rejects a destination to which the function's role may not write, as Lambda does. */
+/** Rejects a destination to which the function's role is not allowed to write, as Lambda does. */
 export function eventInvokeConfigEffects(account: AwsAccount): Effects {
   const validate = async ({ id, outputs }: AwsResource) => {
     const { destination } = invokeConfig(outputs);

@@ -30,7 +30,7 @@ export interface ResourceType {
   readonly sets?: readonly string[];
   /** The input that defaults to `<logical name>-<7 hex>` or `<namePrefix><7 hex>`. */
   readonly autoName?: string;
-  /** Whether AWS stores tags for the type. The provider's default tags then apply. */
+  /** Whether AWS stores tags for the type. If true, the provider's default tags apply. */
   readonly isTaggable?: true;
   /** The resource within which the id is unique. Undefined when the id is unique within the account. */
   readonly scope?: (inputs: Properties) => string;

@@ -102,7 +102,7 @@ describe("Schedule", () => {
     const retryPolicy = { maximumRetryAttempts: 1 };
     const target = { ...cloud.inputs.target, retryPolicy };
     await cloud.engine.create(SCHEDULE, "barred", { ...cloud.inputs, target });
-    expect(await cloud.advance(0, /AccessDenied/)).toMatch(/the role may not invoke reconciler-/);
+    expect(await cloud.advance(0, /AccessDenied/)).toMatch(/the role is not allowed to invoke reconciler-/);
     const [delayMs = 0] = cloud.timers.delaysMs;
     expect(cloud.timers.delaysMs).toEqual([delayMs, 15 * MINUTE_MS]);
     await cloud.advance(delayMs, /AccessDenied/, /dropped after 2 attempts/);
