@@ -20,7 +20,7 @@ export type Settings = SessionSettings & {
   sessionsPerHour: number;
 };
 
-/** A guest who comes back later than this counts as a new guest. The count of new guests has the same window. */
+/** Time after which a returning guest counts as a new guest. The limit of new guests has the same window. */
 const REMEMBERED_SECONDS = 3_600;
 /**
  * A client renews a session every 110 s, and after a rejected ticket. More renewals mean that several people share a
@@ -55,8 +55,8 @@ export function create(settings: Settings): Handler {
 }
 
 /**
- * User id of the guest whose ticket the caller sends. Undefined for any other ticket. A customer's ticket counts as
- * another ticket: a customer who has signed out is a new guest.
+ * Returns the user id of the guest whose ticket the caller sends. Undefined for any other ticket, such as a customer's
+ * ticket. A customer who has signed out is therefore a new guest.
  */
 async function knownGuest(event: Request, readTicket: TicketReader, now: Date): Promise<string | undefined> {
   const ticket = bearerToken(event.headers.authorization);

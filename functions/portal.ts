@@ -22,7 +22,7 @@ const rate = { limit: 60, windowSeconds: 3_600 };
 /**
  * `POST /billing/portal` `{plan?}`: returns the URL of Stripe's customer portal, where the customer changes or cancels
  * a subscription, updates a card or pays an open invoice. Every customer who has ever bought a plan may open the
- * portal, even after the subscription has ended: a customer who cannot reach the portal may buy a second time.
+ * portal, even after the subscription has ended. Without the portal, such a customer might buy a second time.
  */
 export function create(settings: Settings): Handler {
   const identify = createIdentity(settings);

@@ -22,14 +22,14 @@ export interface Reconciled {
 
 const MAX_EVENTS = 1_000;
 /**
- * A run starts no new item when less time than this is left before Lambda's timeout. One customer takes one or two
+ * Time that a run keeps free before Lambda's timeout: no new item starts in this time. One customer takes one or two
  * seconds.
  */
 const RESERVE_MS = 30_000;
 const CONCURRENCY = 4;
 /**
- * Shares of a run's time. After the first share the search for events ends, after the second share the handling of
- * events ends. The reviews get the remaining time.
+ * Parts of a run's time. The search for events ends after the first part, and the handling of events ends after the
+ * second part. The reviews get the remaining time.
  */
 const SEARCH_SHARE = 0.25;
 const EVENTS_SHARE = 0.6;
@@ -49,7 +49,7 @@ export function create(
     const now = new Date();
     const done: Reconciled = { events: 0, reviews: 0, failed: 0, complete: true };
 
-    /** Events that changed a customer. A foreign event is no fix: nobody has missed it. */
+    /** Number of handled events of this stack. A foreign event does not count as a fix. */
     let fixes = 0;
 
     const total = context.getRemainingTimeInMillis();

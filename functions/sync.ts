@@ -12,7 +12,7 @@ const rate = { limit: 30, windowSeconds: 300 };
 
 /**
  * `POST /billing/sync`: reads the customer's facts from Stripe now and answers like `GET /billing/plan`. The frontend
- * calls it when a customer returns from Checkout or the portal, because Stripe's event may not have arrived yet. The
+ * calls it when a customer returns from Checkout or the portal, because Stripe's event may arrive later. The
  * request contains no ids: the token identifies the customer.
  */
 export function create(settings: Settings): Handler {
@@ -20,7 +20,7 @@ export function create(settings: Settings): Handler {
   const count = createRateLimiter(settings.ephemeralTable);
   const billing = createBilling(settings);
 
-  /** Syncs the row. If Stripe does not know its customer, looks once for another customer of the caller. */
+  /** Syncs the row. If Stripe does not know the row's customer, looks once for another customer of the caller. */
   async function syncCaller(caller: Caller, stripeCustomerId: string) {
     const synced = await billing.sync(caller.userId);
     if (synced.isKnown) return synced.customer;
@@ -35,7 +35,7 @@ export function create(settings: Settings): Handler {
     const { userId } = caller;
     parseBody(event, NoBody);
     await count(`sync#${userId}`, rate, new Date());
-    // A request alone must not create a row.
+    // A request without a purchase must not create a row.
     const known = await billing.rows.get(userId);
     const customer = known?.stripe_customer_id ? await syncCaller(caller, known.stripe_customer_id) : known;
     return planResponse(userId, customer, new Date(), settings.policy);

@@ -21,8 +21,8 @@ const MAX_BODY_BYTES = 256 * 1024;
 
 /**
  * `POST /webhook/stripe`: answers 200 only after the customer's row is written. Checkout waits for this answer before
- * it redirects, so that a returning customer already has the paid plan. Answers 400 without a valid Stripe signature,
- * and 429 or 5xx when the event was not processed, so that Stripe sends it again.
+ * it redirects, so a returning customer already has the paid plan. Answers 400 without a valid Stripe signature.
+ * Answers 429 or 5xx when the event was not processed. Stripe then sends the event again.
  */
 export function create(settings: Settings): Handler {
   const secrets = createWebhookSecrets(settings.webhookSecretParameter);
@@ -45,8 +45,8 @@ export function create(settings: Settings): Handler {
   }
 
   /**
-   * Returns the client. A test key accepts only test events, and a live key only live events, even if the signature is
-   * valid. The key may just have been replaced.
+   * Returns the client for an event. A test key accepts only test events, and a live key only live events, even if the
+   * signature is valid. If the modes differ, the key is read again, because it may have been replaced.
    */
   async function clientFor({ livemode }: StripeEvent): Promise<Stripe> {
     const known = await billing.connection();

@@ -65,7 +65,8 @@ export const alarmCodes = {
     run: listEvents,
   },
   reconciler_incomplete: {
-    means: "The reconciler ran out of time. The next run continues. If it repeats, there are more customers than time.",
+    means:
+      "The reconciler ran out of time. The next run continues. If the alarm repeats, there are too many customers.",
     run: listEvents,
   },
   relay_provider: {
@@ -77,7 +78,8 @@ export const alarmCodes = {
     run: runDoctor,
   },
   vip_spend_ceiling: {
-    means: "The day's spend on external LLMs has reached vip.dailyUsd. Until midnight UTC the paid model answers vip.",
+    means:
+      "The day's spend on external LLMs has reached vip.dailyUsd. Until midnight UTC, GPU workers answer the vip plan.",
     run: "pulumi config get --path vip.dailyUsd --stack <stack>",
   },
   unknown_vip_provider: {
@@ -86,12 +88,12 @@ export const alarmCodes = {
   },
   runpod_unreadable: {
     means:
-      "The poller cannot read a part of an endpoint from RunPod. The log line names the part, whose metrics are missing.",
+      "The poller cannot read a part of an endpoint from RunPod. The log line names that part. Its metrics are missing.",
     run: runDoctor,
   },
   keep_alive_failed: {
     means:
-      "The keep-alive job could not be sent; it is sent again after ten minutes. RunPod shrinks an endpoint that has no job for three days.",
+      "The poller could not send the keep-alive job. It tries again after ten minutes. RunPod shrinks an endpoint after three days without a job.",
     run: runDoctor,
   },
 } as const satisfies Record<string, AlarmCodeText>;

@@ -15,7 +15,8 @@ const PaidPrice = z.object({
 export type PaidPrice = z.infer<typeof PaidPrice>;
 
 /**
- * One price of a subscription, with its billing period. The items' periods can differ: an add-on may renew every week.
+ * One price of a subscription, with its billing period. The prices of one subscription can have different periods: an
+ * add-on may renew every week.
  */
 const SubscriptionItem = z.object({ price_id: z.string(), period_start: Seconds, period_end: Seconds });
 
@@ -43,14 +44,14 @@ export const SubscriptionFacts = z.object({
   /** Earliest due date of the open invoices. An invoice without a due date is due when it is created. */
   unpaid_since: z.nullable(Seconds),
   /**
-   * Whether a payment failed and the customer has never paid for this subscription. The failed payment is the first
-   * one, or the first one after a trial.
+   * Whether the customer has never paid for this subscription and a payment failed. This is the first payment, or the
+   * first payment after a trial.
    */
   unpaid_first: z.boolean(),
   /**
-   * Invoices that the customer has paid for this subscription, newest first. Includes periods that a 100 % coupon
-   * made free, and invoices paid outside of Stripe. Read only for an overdue or paused subscription. Missing for all
-   * others, and in rows of an earlier version.
+   * Invoices that the customer has paid for this subscription, newest first. Includes periods that a 100 % coupon made
+   * free, and invoices paid outside of Stripe. Missing when the subscription is neither overdue nor paused. Also missing
+   * in rows of an earlier version.
    */
   paid: z.optional(z.array(PaidPrice)),
 });
@@ -66,15 +67,15 @@ export const DisputeFacts = z.object({
 export type DisputeFacts = z.infer<typeof DisputeFacts>;
 
 /**
- * The last plan that the configuration assigned to a subscription's prices. Only the row stores this plan, because
- * Stripe does not know our plans.
+ * The plan that the configuration most recently assigned to a subscription's prices. Only the row stores this plan,
+ * because Stripe does not know our plans.
  */
 const KnownPlan = z.object({ plan: Plan, price_ids: z.array(z.string()) });
 export type KnownPlan = z.infer<typeof KnownPlan>;
 
 /** Everything that decides a plan, read from Stripe at one moment. */
 export const StripeFacts = z.object({
-  /** All live subscriptions and the subscription that ended last, newest first. */
+  /** All live subscriptions and the subscription that ended most recently, newest first. */
   subscriptions: z.array(SubscriptionFacts),
   disputes: z.array(DisputeFacts),
   /** The customer is deleted at Stripe. The next purchase needs a new Stripe customer. */
@@ -85,8 +86,8 @@ export const StripeFacts = z.object({
 export type StripeFacts = z.infer<typeof StripeFacts>;
 
 /**
- * A customer's row. It stores facts; every reader computes the plan from them. The row also has `plan`, `expires_at`
- * and `stripe_status` for people who look at the table. Code never reads these.
+ * A customer's row. It stores facts; every reader computes the plan from them. The attributes `plan`, `expires_at` and
+ * `stripe_status` are only for people who look at the table. Code never reads them.
  */
 export const Customer = z.object({
   user_id: z.string(),
@@ -99,12 +100,12 @@ export const Customer = z.object({
   /** ISO 8601. A grant without this time never expires. */
   grant_expires_at: z.optional(z.iso.datetime()),
   /**
-   * ISO 8601. A pending step at Stripe, such as a Checkout Session, has ended by this time. The row is then reviewed.
+   * ISO 8601. Latest end of a pending step at Stripe, such as a Checkout Session. The reconciler then reviews the row.
    */
   review_by: z.optional(z.iso.datetime()),
-  /** ISO 8601. Last time the facts were read from Stripe. */
+  /** ISO 8601. Time of the most recent read of the facts from Stripe. */
   synced_at: z.optional(z.iso.datetime()),
-  /** ISO 8601. Last write of the row. */
+  /** ISO 8601. Time of the most recent write of the row. */
   updated_at: z.optional(z.iso.datetime()),
 });
 export type Customer = z.infer<typeof Customer>;

@@ -1,16 +1,19 @@
 import type { MetricName } from "./metrics";
 
-/** Numbers of one endpoint, as RunPod's job API returns them. */
+/** State of one endpoint, as RunPod's job API returns it. */
 export interface EndpointHealth {
   jobs: { inQueue: number; failed: number };
   workers: Record<"idle" | "initializing" | "running" | "throttled" | "unhealthy" | "ready", number>;
 }
 
 /**
- * Metrics of an endpoint's health, with the states that follow from it. RunPod names no states: workers that crash are
- * `unhealthy`, workers that wait for a GPU are `throttled`, and without capacity there is no worker at all.
+ * Computes the metrics of an endpoint's health and state.
  *
- * @param failedBefore `jobs.failed` of the last look. Undefined for the first look, which publishes no failures
+ * - A crash loop: RunPod counts workers that crash as `unhealthy`.
+ * - Scarcity: RunPod counts workers that wait for a GPU as `throttled`.
+ * - No capacity: RunPod has no worker in any state.
+ *
+ * @param failedBefore `jobs.failed` of the previous call. Undefined for the first call, which publishes no failures
  */
 export function healthMetrics(
   { jobs, workers }: EndpointHealth,
@@ -20,7 +23,7 @@ export function healthMetrics(
   const hasWorker = Object.values(workers).some((count) => count > 0);
   return {
     QueueDepth: jobs.inQueue,
-    // RunPod may start to count again from 0.
+    // RunPod may reset its count to 0.
     ...(failedBefore !== undefined && { JobsFailed: Math.max(0, jobs.failed - failedBefore) }),
     WorkersRunning: workers.running,
     WorkersIdle: workers.idle,

@@ -3,7 +3,9 @@ import type { Customer, DisputeFacts, KnownPlan, PaidPrice, SubscriptionFacts } 
 
 /** The operator's rules for plans. */
 export interface Policy {
-  /** Stripe price ids of each plan. The first is sold; the others are accepted for existing subscriptions. */
+  /**
+   * Stripe price ids of each plan. The first price is sold. The other prices are accepted for existing subscriptions.
+   */
   prices: Record<PaidPlan, string[]>;
   /** Days for which a customer with an unpaid renewal keeps the plan. */
   graceDays: number;
@@ -17,7 +19,7 @@ export interface Entitlement {
   expiresAt: Date | null;
   /** End of the grace period that currently keeps the plan. */
   graceUntil?: Date;
-  /** When the customer's own cancellation takes effect. */
+  /** Time at which the customer's cancellation takes effect. */
   cancelAt?: Date;
 }
 
@@ -42,17 +44,21 @@ export function entitlement(customer: Customer | undefined, now: Date, policy: P
 }
 
 /**
- * Returns the subscription to report to the customer. This is the subscription that gives the plan. When no
- * subscription gives a plan, it is a running subscription, else the newest live one, else the one that ended last.
+ * Returns the subscription to report to the customer. The first of these that exists:
+ *
+ * - the subscription that gives the plan
+ * - a running subscription
+ * - the newest live subscription
+ * - the subscription that ended most recently
  */
 export function currentSubscription(customer: Customer, now: Date, policy: Policy): SubscriptionFacts | undefined {
   return best(customer, now, policy).subscription ?? byWeight(customer)[0];
 }
 
 /**
- * Times (Unix seconds, customer's clock) after which a live subscription may grant another plan or none. At the times
- * in `stripes`, Stripe changes the subscription and sends events. The times in `ours` are our own deadlines, unknown to
- * Stripe.
+ * Returns the times after which a live subscription may give a different plan or none, in Unix seconds of the
+ * customer's clock. `stripes`: times at which Stripe changes the subscription and sends events. `ours`: our own
+ * deadlines, which Stripe does not know.
  */
 export function deadlines(subscription: SubscriptionFacts, policy: Policy): Record<"ours" | "stripes", number[]> {
   const { status, period_end, items = [], paid = [] } = subscription;
@@ -88,7 +94,7 @@ export function planOfPrices(priceIds: string[], { prices }: Policy): PaidPlan |
   return (["vip", "paid"] as const).find((plan) => priceIds.some((id) => prices[plan].includes(id)));
 }
 
-/** The sort is stable: of two subscriptions with equal weight, the newer one stays first. */
+/** The sort is stable: among subscriptions of equal weight, the newest stays first. */
 function byWeight({ subscriptions = [] }: Customer): SubscriptionFacts[] {
   return subscriptions.toSorted((one, other) => weight(other) - weight(one));
 }
@@ -118,7 +124,7 @@ interface Candidate {
 }
 
 /**
- * Returns the best entitlement. When no entitlement grants a plan, returns the first one, whose reason is then
+ * Returns the best candidate. When no candidate grants a plan, returns the first candidate, because its reason is
  * reported.
  */
 function best(customer: Customer, now: Date, policy: Policy): Candidate {
@@ -181,9 +187,9 @@ function evaluate(
 }
 
 /**
- * The plan that the customer of an overdue or paused subscription has paid for, and the end of the paid period. This
- * plan is never higher than the current plan or the last paid plan. So an upgrade whose payment failed does not raise
- * the plan.
+ * For an overdue or paused subscription, returns the plan that the customer has paid for, and the end of the paid
+ * period. If the current plan is lower than the paid plan, returns the current plan. An upgrade whose payment failed
+ * therefore does not raise the plan.
  *
  * @param current plan of the subscription's present prices
  */
@@ -203,14 +209,14 @@ function paidPlan(
   const last = paid
     .filter(({ invoiced }) => invoiced === lastInvoiced)
     .map((price) => ({ plan: planOf(price), until: price.until }))
-    // After a change of plan, an invoice can have two lines for one plan: the rest of the old period and the new
-    // period.
+    // After a change of plan, one invoice can have two lines for the same plan: one for the rest of the old period, and
+    // one for the new period.
     .toSorted((one, other) => rank[other.plan ?? "free"] - rank[one.plan ?? "free"] || other.until - one.until)
     .at(0) ?? { plan: undefined, until: 0 };
   return last.plan && rank[current] < rank[last.plan] ? { ...last, plan: current } : last;
 }
 
-/** End of the billing period of the plan's price, or null when unknown. An add-on may have another period. */
+/** End of the billing period of the plan's price, or null when unknown. An add-on may have a different period. */
 function periodEndOf(
   { items = [], period_end }: SubscriptionFacts,
   plan: PaidPlan | undefined,
@@ -221,9 +227,9 @@ function periodEndOf(
 }
 
 /**
- * Returns the plan for prices that the configuration does not know. A subscription with a remembered plan keeps that
- * plan while its prices are unchanged. After a price change it always gets `paid`: the customer still pays, but
- * possibly not the VIP price.
+ * Returns the plan for prices that the configuration does not know. A subscription keeps its known plan while its
+ * prices are unchanged. After a change of prices, the plan is `paid`, because the new price may be lower than the VIP
+ * price.
  */
 function planOfUnknownPrice({ price_ids }: SubscriptionFacts, known: KnownPlan | undefined): Plan | undefined {
   if (known?.price_ids.join() === price_ids.join()) return known.plan;
@@ -231,7 +237,7 @@ function planOfUnknownPrice({ price_ids }: SubscriptionFacts, known: KnownPlan |
 }
 
 /**
- * The reason why a subscription with this status grants no plan, whatever its price and payments are. Undefined if the
+ * Reason why a subscription with this status grants no plan, regardless of its prices and payments. Undefined if the
  * status allows a plan.
  */
 function denialReason(status: string, at: number, cancelAt: number | null): Entitlement["reason"] | undefined {
@@ -266,8 +272,8 @@ function graceEnd(subscription: SubscriptionFacts, { graceDays }: Policy): numbe
 }
 
 /**
- * An open dispute blocks every subscription. A lost dispute blocks the subscriptions that were created before it or in
- * the same second. Stripe's times are whole seconds, and a customer cannot buy again within a second.
+ * An open dispute blocks every subscription. A lost dispute blocks the subscriptions that were created before the
+ * dispute or in the same second. Stripe's times are whole seconds, and no customer buys again within a second.
  */
 function blocks(dispute: DisputeFacts, subscription: SubscriptionFacts): boolean {
   return isOpenDispute(dispute) || (dispute.status === "lost" && subscription.created <= dispute.created);

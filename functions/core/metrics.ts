@@ -1,6 +1,6 @@
 import { models, Plan } from "../../contract/plan";
 
-/** Values of each dimension. A metric counts once for each value of its dimension. */
+/** Values of each dimension. CloudWatch bills a metric once for each value of its dimension. */
 export const dimensionValues = {
   plan: Plan.options,
   /** Who answers a chat: the worker of a model, or an external LLM. */
@@ -11,11 +11,10 @@ export const dimensionValues = {
 /** Name of a dimension. */
 export type Dimension = keyof typeof dimensionValues;
 
-/** One metric of the stack. */
 interface MetricDefinition {
   /** CloudWatch's name of the unit. */
   unit: "Count" | "Seconds" | "Milliseconds" | "Percent" | "None";
-  /** The only dimension. CloudWatch bills each of its values as one metric. */
+  /** The only dimension. */
   by?: Dimension;
   /** Whether the poller publishes the metric only with `operations.metrics: all`. No alarm reads such a metric. */
   isDetail?: true;
@@ -28,11 +27,14 @@ interface MetricDefinition {
 export const metrics = {
   /** Sessions that customers and guests have opened. */
   Sessions: { unit: "Count", by: "plan" },
-  /** 1 for a chat that failed on our side, 0 for a reply: the average is the share of failures. No other chat counts. */
+  /**
+   * 1 for a chat that failed on our side, 0 for a complete reply. The average is the share of failures. Other chats
+   * publish no value.
+   */
   ChatFailed: { unit: "None" },
   /** Time from the request to the first text. */
   FirstTextMs: { unit: "Milliseconds", by: "route" },
-  /** Calls to models that failed: the relay asks again, or asks the next model. */
+  /** Failed calls to models. After such a call, the relay asks the same model again or asks the next model. */
   RelayFallbacks: { unit: "Count" },
   PromptTokens: { unit: "Count" },
   CachedTokens: { unit: "Count" },
@@ -44,7 +46,7 @@ export const metrics = {
   /** Events that the reconciler handled because the webhook never did. */
   ReconcilerFixes: { unit: "Count" },
   QueueDepth: { unit: "Count", by: "model" },
-  /** Jobs that failed since the last minute. */
+  /** Jobs that failed in the minute before. */
   JobsFailed: { unit: "Count", by: "model" },
   WorkersRunning: { unit: "Count", by: "model", isDetail: true },
   WorkersIdle: { unit: "Count", by: "model", isDetail: true },
@@ -60,7 +62,7 @@ export const metrics = {
   EndpointShrunk: { unit: "None", by: "model" },
   /** Share of the workers that run the newest release. */
   RolloutPercent: { unit: "Percent", by: "model", isDetail: true },
-  /** Largest cost of the endpoint's workers in one of the last two hours. */
+  /** Costs of the endpoint's workers per hour: the higher value of the two most recent hours. */
   HourlyUsd: { unit: "None", by: "model" },
   RegistryTokenAgeSeconds: { unit: "Seconds" },
 } as const satisfies Record<string, MetricDefinition>;
@@ -80,7 +82,8 @@ export function dimensionOf(name: MetricName): Dimension | undefined {
 }
 
 /**
- * Number of metrics that CloudWatch bills when every value of every dimension occurs, without those of the alarm codes.
+ * Number of metrics that CloudWatch bills when every value of every dimension occurs. Does not count the metrics of the
+ * alarm codes.
  *
  * @param setting `operations.metrics` of the configuration
  */

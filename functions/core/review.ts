@@ -3,19 +3,21 @@ import { deadlines, isLive, type Policy } from "./entitlement";
 
 /** Delay of the review after a deadline. It gives Stripe time to act on the deadline first. */
 const AFTER_DEADLINE_SECONDS = 60;
-/** A live subscription is read again at least this often, even without an event. */
+/** Longest time between two reads of a live subscription. */
 const EVERY_SECONDS = 24 * 3600;
-/** Interval while Stripe does not know the row's customer. An operator may correct the key at any time. */
+/**
+ * Interval of the reviews while Stripe does not know the row's customer. An operator may correct the key at any time.
+ */
 const UNKNOWN_SECONDS = 3600;
 /** Retry interval while Stripe has not acted on a passed deadline. Stripe needs about an hour for a renewal. */
 const OVERDUE_SECONDS = 3600;
 
 /**
- * Computes the next time at which the reconciler reads a customer from Stripe. This is the earliest of: the next
- * deadline, the periodic read of a live subscription, the end of a grant, and the end of a pending step at Stripe. Null
- * when none of these lies in the future.
+ * Computes the next time at which the reconciler reads a customer from Stripe. This is the earliest of these times: the
+ * next deadline, the periodic read of a live subscription, the end of a grant, and the end of a pending step at Stripe.
+ * Null when none of these times lies in the future.
  *
- * @param isKnown false when Stripe does not know the row's customer: the row's facts may be old
+ * @param isKnown false when Stripe does not know the row's customer. The row's facts may then be old
  */
 export function nextReview(customer: Customer, now: Date, policy: Policy, isKnown = true): Date | null {
   const { subscriptions = [], clock_ahead_seconds: ahead = 0, grant_expires_at, review_by } = customer;

@@ -29,8 +29,8 @@ export interface SessionSources {
  * Opens a chat session: chooses the model of the plan, and signs a ticket for it. A customer of a candidate always gets the
  * relay, because browsers have no key for the candidate's endpoint, and because the relay can fall back.
  *
- * @param customer `correlationId` is the id of the API's request. The ticket carries it to the relay and the worker.
- * `household` is set for a guest
+ * @param customer `household` is set for a guest. `correlationId` is the id of the API's request. The ticket carries
+ *   this id to the relay and the worker
  */
 export async function openSession(
   customer: { userId: string; plan: Plan; correlationId: string; household?: string },

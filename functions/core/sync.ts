@@ -13,7 +13,10 @@ import { nextReview } from "./review";
 
 /** Values that one sync writes to a row. */
 export interface SyncWrite {
-  /** Undefined when the row has no Stripe customer, or one that Stripe does not know. The row then keeps its facts. */
+  /**
+   * Undefined when the row has no Stripe customer, or when Stripe does not know the customer. The row then keeps its
+   * facts.
+   */
   facts: StripeFacts | undefined;
   /**
    * Known plans to merge into the row, by subscription id. Entries of other subscriptions stay, because an earlier sync
@@ -35,10 +38,10 @@ export interface SyncRows {
    * Increments the row's sync ticket (a sequence number) and creates the row if necessary. Returns the sync ticket and
    * the row.
    *
-   * @param reviewBy stored in the row at once, so that no later sync drops it
+   * @param reviewBy is stored in the row at once, so that no later sync removes it
    */
   takeTicket(userId: string, now: Date, reviewBy?: Date): Promise<{ ticket: number; customer: Customer }>;
-  /** Writes unless a higher sync ticket has already written. Returns false in that case. */
+  /** Writes to the row. If a sync with a higher ticket has already written, writes nothing and returns false. */
   apply(userId: string, ticket: number, write: SyncWrite): Promise<boolean>;
   /** The current row. */
   get(userId: string): Promise<Customer | undefined>;
@@ -66,17 +69,17 @@ export interface Synced {
   customer: Customer;
   /** False when a sync that started later has already written. */
   applied: boolean;
-  /** False when Stripe does not know the row's customer. The facts are then those of an earlier sync. */
+  /** False when Stripe does not know the row's customer. The facts are then from an earlier sync. */
   isKnown: boolean;
 }
 
 /**
  * Copies a customer's facts from Stripe into the customer's row. The webhook, the reconciler, the API and the admin
- * function all use it. Steps: take a sync ticket, read Stripe, and write unless a later sync ticket has written.
+ * function use this sync. Steps: take a sync ticket, read Stripe, and write unless a later sync ticket has written.
  *
  * The content and order of events do not matter. A sync may run at any time, repeatedly and concurrently, and may stop
- * between any two steps. The last change at Stripe causes an event. The sync of that event takes its sync ticket after
- * the change. Therefore it reads the final state, and no lower sync ticket can overwrite that state.
+ * between any two steps. Reason: the newest change at Stripe causes an event. This event's sync takes its ticket after
+ * the change, so it reads the final state. No lower ticket can overwrite that state.
  *
  * @throws any error of the sources; the row's facts and plan are then unchanged
  */
@@ -90,7 +93,7 @@ export async function syncCustomer(
   const read = before.stripe_customer_id && (await sources.readFacts(before.stripe_customer_id, sources.now()));
   const now = sources.now();
   const facts = read || undefined;
-  // If the key belongs to a wrong Stripe account, every customer is unknown. All customers must then keep their plans.
+  // With the key of a wrong Stripe account, every customer is unknown. All customers must then keep their plans.
   const isKnown = facts !== undefined || !before.stripe_customer_id;
   if (!isKnown) sources.alarm("unknown_customer", { customer: before.stripe_customer_id });
   const knownPlans = facts ? knownPlansOf(facts, policy) : {};

@@ -11,8 +11,8 @@ import { TICKET_ALGORITHM, TICKET_TYPE, TicketClaims } from "../../contract/tick
 export const TICKET_SECONDS = 120;
 
 /**
- * Maximum number of jobs with one ticket: one reply every seven seconds of its lifetime. Then clients ask for a new
- * ticket.
+ * Maximum number of jobs with one ticket: one reply every seven seconds of its lifetime. After that, the client must
+ * get a new ticket.
  */
 export const TICKET_JOBS = 18;
 
@@ -101,7 +101,7 @@ export function createTicketReader({ jwks, issuer }: { jwks: JSONWebKeySet; issu
   return async (ticket, { now = new Date(), graceSeconds = 0 } = {}) => {
     if (!ticket) throw new ApiError("ticket_missing");
     const claims = verify(ticket, now);
-    // A keep-alive ticket is for a worker only.
+    // Only workers accept a keep-alive ticket.
     if (claims.kind !== undefined) throw new ApiError("ticket_invalid");
     if (claims.exp + graceSeconds <= now.getTime() / 1000) throw new ApiError("ticket_expired");
     return claims;

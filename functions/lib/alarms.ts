@@ -1,6 +1,6 @@
 import type { AlarmCode } from "../core/alarmCodes";
 
-/** Writes an alarm to the log. `detail` must hold no personal data and no secret. */
+/** Writes an alarm to the log. `detail` must contain no personal data and no secret. */
 export type RaiseAlarm = (alarm: AlarmCode, detail?: Record<string, unknown>) => void;
 
 /** Writes an alarm to the log. A metric filter counts these lines by their code. */

@@ -1,4 +1,4 @@
-/** Work that must end before an invocation returns, because Lambda freezes the container then. */
+/** Work that must end before an invocation returns. After the return, Lambda freezes the container. */
 export class Background {
   private readonly works = new Set<Promise<unknown>>();
 

@@ -2,14 +2,15 @@ import { isIPv6 } from "node:net";
 import { shortHash } from "./hash";
 
 /**
- * Name of a household in the `ephemeral` table. Limits count per household: one IPv4 address or one IPv6 /64. The name is
- * a hash, so that the table holds no addresses. Every spelling of an address has the same household (RFC 4291, 2.2).
+ * Name of a household in the `ephemeral` table. A household is one IPv4 address or one IPv6 /64, and limits count per
+ * household. The name is a hash, so that the table contains no addresses. All spellings of an address have the same
+ * name (RFC 4291, 2.2).
  */
 export function householdHash(address: string): string {
   return shortHash(isIPv6(address) ? ipv6Household(address) : address);
 }
 
-/** The /64 of an IPv6 address, or the IPv4 address of an IPv4-mapped one (`::ffff:192.0.2.1`). */
+/** Returns the IPv4 address of an IPv4-mapped address (`::ffff:192.0.2.1`), and the /64 of any other IPv6 address. */
 function ipv6Household(address: string): string {
   const groups = ipv6Groups(address);
   const isMapped = groups.slice(0, 5).every((group) => group === 0) && groups[5] === 0xffff;

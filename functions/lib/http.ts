@@ -10,7 +10,10 @@ export type Request = APIGatewayProxyEventV2;
 /** A Lambda handler for HTTP API. */
 export type Handler = (event: Request) => Promise<APIGatewayProxyStructuredResultV2>;
 
-/** Headers of every JSON response. A response belongs to one customer at one moment, so no cache may store it. */
+/**
+ * Headers of every JSON response. A response is valid for one customer at one moment, so no cache may store the
+ * response.
+ */
 export const jsonHeaders = {
   "content-type": "application/json; charset=utf-8",
   "cache-control": "private, no-store",
@@ -22,8 +25,8 @@ const MAX_BODY_BYTES = 8 * 1024;
 
 /**
  * Wraps a function as an HTTP handler. Its result becomes a 200 JSON body. An ApiError becomes its status and body. Any
- * other error is answered as `internal`, without its text. Each error is a line in the log; only the line of an error
- * of ours has the cause, because other causes may repeat a customer's text.
+ * other error is answered as `internal`, without its text. Each error is logged. The cause is logged only for a 5xx
+ * error, because the cause of a 4xx error may repeat a customer's text.
  */
 export function jsonHandler(answer: (event: Request) => Promise<object>): Handler {
   return async (event) => {

@@ -59,8 +59,8 @@ export function createIdentity(settings: IdentitySettings): (event: Request) => 
 }
 
 /**
- * Converts an error of the verification. A bad token is rejected. A failure to fetch the pool's keys is our failure. It
- * becomes `unavailable`, so that the customer stays signed in.
+ * Converts a verification error. A bad token is rejected. A failure to fetch the pool's keys is our failure: it becomes
+ * `unavailable`, so that the customer stays signed in.
  */
 function toApiError(cause: unknown): ApiError {
   if (cause instanceof CognitoJwtInvalidTokenUseError) return new ApiError("wrong_token", undefined, { cause });
@@ -70,7 +70,7 @@ function toApiError(cause: unknown): ApiError {
   return new ApiError(isTokenFault ? "unauthorized" : "unavailable", undefined, { cause });
 }
 
-/** Errors that the library throws when the pool's keys are not valid, whatever the token is. */
+/** Errors that the library throws when the pool's keys are not valid, regardless of the token. */
 const keyFaults = [JwksValidationError, JwkValidationError, JwkInvalidKtyError, JwkInvalidUseError];
 
 /**

@@ -6,10 +6,8 @@ export const METRICS_NAMESPACE = "METRICS_NAMESPACE";
 /**
  * Publishes metrics as one log line in CloudWatch's embedded metric format
  * (https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html).
- * CloudWatch Logs turns the line into metrics, so that no call is made and no permission is needed.
- *
- * AWS Powertools writes the same line, but its import takes more time than the functions' start has left: see
- * docs/decisions/own-metrics.md.
+ * CloudWatch Logs turns the line into metrics, so this needs neither a call nor a permission. AWS Powertools writes the
+ * same line, but its import makes the start of a function too slow: see docs/decisions/own-metrics.md.
  *
  * @param values all metrics must have the given dimension
  */
@@ -23,6 +21,6 @@ export function putMetrics(
   const Metrics = names.map((Name) => ({ Name, Unit: metrics[Name].unit }));
   const CloudWatchMetrics = [{ Namespace: namespace, Dimensions: [Object.keys(dimension)], Metrics }];
   const line = { _aws: { Timestamp: Date.now(), CloudWatchMetrics }, ...dimension, ...values };
-  // Not console.log: with Lambda's JSON log format, the line would become a member of another object.
+  // Not console.log: Lambda's JSON log format would wrap the line in another JSON object.
   process.stdout.write(`${JSON.stringify(line)}\n`);
 }

@@ -5,14 +5,14 @@ import { awsClientLimits, dependency } from "./dependency";
 const CACHE_MS = 5 * 60_000;
 
 /**
- * Maximum age of a value after a service has rejected it. The value may just have been replaced. Parameter Store is
- * read at most once in this time, whatever the number of rejected requests.
+ * Maximum age of a cached value after a service has rejected the value, because the stored value may be newer.
+ * Parameter Store is read at most once in this time, even with many rejected requests.
  */
 export const RECHECK_MS = 2_000;
 
 /**
- * Maximum age of a value that this function only passes on to a client. If the value was replaced, the service rejects
- * it in its answer to the client, so this function never learns about the replacement.
+ * Maximum age of a cached value that this function only passes on to a client. Only the client learns when a service
+ * rejects the value.
  */
 export const PASSED_ON_MS = 30_000;
 

@@ -1,8 +1,8 @@
 import type { Request } from "./http";
 
 /**
- * Chooses the URL that Stripe's pages return to. It is the configured URL with the same origin as the request, else the
- * first configured URL. A request can therefore never add a URL.
+ * Chooses the URL that Stripe's pages return to. This is the configured URL with the request's origin. If there is
+ * none, it is the first configured URL. A request can therefore never add a URL.
  */
 export function returnUrlFor(event: Request, returnUrls: string[]): string {
   const { origin } = event.headers;

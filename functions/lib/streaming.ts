@@ -19,8 +19,8 @@ export function streamHandler(answer: StreamAnswer): StreamHandler {
 }
 
 /**
- * Sets the status and the headers of a streamed response. Lambda sends them with the first write, and nothing can
- * change them afterwards. A body must have at least one byte: Lambda keeps the connection open after an empty body
+ * Sets the status and the headers of a streamed response. Lambda sends them with the first write. Later changes have no
+ * effect. A body must have at least one byte: Lambda keeps the connection open after an empty body
  * (aws-lambda-nodejs-runtime-interface-client#95).
  */
 export function startResponse(response: Writable, statusCode: number, headers: Record<string, string>): Writable {

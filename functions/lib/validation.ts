@@ -5,7 +5,7 @@ type Issue = z.core.$ZodIssue;
 
 /**
  * Converts the issues of a rejected body to one error that names the field and the allowed values. The error quotes no
- * value of the body. If there are several issues, it explains the one nearest to the root, like the Python worker.
+ * value of the body. Like the Python worker, explains only the issue that is nearest to the root.
  *
  * @returns ApiError `too_long` for too many characters or items, otherwise `invalid_input`
  */

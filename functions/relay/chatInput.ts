@@ -6,7 +6,7 @@ import { workerBounds } from "../../contract/worker";
 import type { Message } from "../core/relay/provider";
 import { bodyError, bodyPath } from "../lib/validation";
 
-/** Validated body of a chat. `messages` has at least one message, and the last one is from the user. */
+/** Validated body of a chat. `messages` has at least one message. The last message is from the user. */
 export interface ChatInput {
   id: string | undefined;
   messages: Message[];
@@ -58,8 +58,7 @@ export function replyTokens({ params }: ChatInput, limits: Limits): number {
 }
 
 /**
- * Number of Unicode characters. Python counts these too, but JavaScript's `length` and zod count a character like 😀 as
- * two.
+ * Number of Unicode characters, as Python counts them. JavaScript's `length` and zod count a character like 😀 as two.
  */
 export function characters(text: string): number {
   let count = 0;
@@ -81,7 +80,7 @@ function validate(body: object): ChatRequest {
   throw new ApiError("invalid_input", `${bodyPath(broken[0])}: must not contain a lone surrogate (half a character)`);
 }
 
-/** Whether an issue is about a text that is short enough when its characters are counted as in Python. */
+/** Whether zod calls a text too long that is short enough when counted as in Python. */
 function isMiscounted(issue: z.core.$ZodIssue, body: object): boolean {
   if (issue.code !== "too_big" || issue.origin !== "string") return false;
   const text = issue.path.reduce<unknown>((value, key) => (value as Record<PropertyKey, unknown>)[key], body);

@@ -3,7 +3,8 @@ import type { Message } from "../core/relay/provider";
 import { characters } from "./chatInput";
 
 /**
- * Merges messages so that the roles alternate and the first message is the user's. External LLMs accept nothing else.
+ * Merges messages so that the roles alternate and the first message is from the user. External LLMs accept only such
+ * messages.
  */
 export function alternating(messages: readonly Message[]): Message[] {
   const merged: Message[] = [];
@@ -16,9 +17,9 @@ export function alternating(messages: readonly Message[]): Message[] {
 }
 
 /**
- * Shortens a conversation of the first web frontend to the limits, instead of refusing it. Keeps the messages of the
- * user and the assistant, from the user's first to the user's last message. If these are too many, keeps the newest.
- * Cuts each message to the maximum length.
+ * Shortens a conversation of the first web frontend to the limits. Keeps the messages of the user and the assistant,
+ * from the user's first to the user's last message. If there are too many, keeps the newest messages. Shortens each
+ * message to the maximum length.
  *
  * @returns an empty list when the user said nothing
  */

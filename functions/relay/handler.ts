@@ -103,12 +103,14 @@ function accountOf({ sub, household }: TicketClaims, event: StreamRequest): stri
   return sub.startsWith(guestPrefix) ? guestAccount(event, household) : `user#${sub}`;
 }
 
-/** The ticket's household counts, because the sender's address may be that of CloudFront. */
+/** Uses the ticket's household, because the request may come from an address of CloudFront. */
 function guestAccount({ requestContext }: StreamRequest, household?: string): string {
   return `guest#${household ?? householdHash(requestContext.http.sourceIp)}`;
 }
 
-/** Sends the error of a request that did not become a chat. The path is not logged, because it is the sender's text. */
+/**
+ * Sends the error of a request that did not become a chat. The path is not logged, because the sender chooses its text.
+ */
 async function refuse(error: ApiError, request: RelayRequest["kind"] | undefined, response: Writable): Promise<void> {
   const { code, status, cause } = error;
   const line = { request, code };

@@ -23,9 +23,9 @@ export interface LegacyChat extends Pick<Chat, "stop" | "waitUntil" | "account">
 }
 
 /**
- * Answers the product's first web frontend within eight seconds, as a guest of the free plan. If the model is still
- * starting, the answer is Mama's request to wait, with status 200, and the model continues to start. An error has its
- * own status and Mama's sentence for it.
+ * Answers the product's first web frontend within eight seconds, as a guest of the free plan. If the model is not
+ * ready, the answer has status 200 and Mama's request to wait, and the model continues to start. An error is answered
+ * with its status and a sentence of Mama.
  */
 export async function answerLegacy(chat: LegacyChat, response: Writable, services: ChatServices): Promise<void> {
   try {

@@ -3,7 +3,7 @@ import { greetingsText, personaText, seasonsText } from "./generated/personaText
 /** Japan has no summer time. */
 const TOKYO_OFFSET_MS = 9 * 3_600_000;
 
-/** Lines of a list of the persona. Each line applies from the hour or month `from` on. */
+/** Lines of one file of the persona. Each line applies from the hour or month `from` on. */
 type Lines = readonly { from: number; text: string }[];
 
 const seasons = linesOf(seasonsText);
@@ -26,7 +26,10 @@ function linesOf(list: string): Lines {
   });
 }
 
-/** The last line that applies to a number. A number below the first line's number gets the last line of the list. */
+/**
+ * Returns the line that applies at an hour or month. Before the first line's hour, the last line applies: the night
+ * lasts past midnight.
+ */
 function latest(lines: Lines, number: number): string {
   return (lines.findLast(({ from }) => from <= number) ?? lines.at(-1))?.text ?? "";
 }

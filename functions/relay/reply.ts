@@ -10,10 +10,10 @@ import { type ChatReader, silentReader } from "./chat";
 const WAITING_AFTER_MS = 8_000;
 /** Interval between two comments. They stop proxies and clients from closing an idle connection. */
 const HEARTBEAT_MS = 5_000;
-/** Time that a slow reader has for the last part of an answer. */
+/** Time for a slow reader to receive the end of an answer. */
 const FINISH_MS = 10_000;
 /**
- * A comment of server-sent events. Lambda delivers a small chunk only together with the next one
+ * A comment of server-sent events. Lambda delivers a small chunk only together with the next chunk
  * (aws-lambda-nodejs-runtime-interface-client#102), so a comment follows each event.
  */
 const COMMENT = ":\n\n";
@@ -70,7 +70,7 @@ export function eventReply(response: Writable, options: ReplyOptions): Reply {
     out ??= start();
     return write(out, signal, `data: ${JSON.stringify(item)}\n\n`, COMMENT);
   };
-  // The write rejects only when the chat is aborted, and the chat then reports the error.
+  // The write rejects only when the chat is aborted. The chat then reports the error.
   const wait = () => void send({ waiting: true, message: waitingSentence }).catch(() => {});
   const waiting = setTimeout(wait, waitingAfterMs);
   const stopTimers = () => {
@@ -161,7 +161,10 @@ function drained(out: Writable, signal: AbortSignal): Promise<void> {
   });
 }
 
-/** Ends the response and waits until Lambda has all of it. Cuts the response off when the reader takes too long. */
+/**
+ * Ends the response and waits until Lambda has received all of it. If the reader takes too long, closes the response
+ * early.
+ */
 async function finish(out: Writable): Promise<void> {
   if (out.destroyed) return;
   const giveUp = setTimeout(() => out.destroy(), FINISH_MS);

@@ -14,7 +14,7 @@ export type RelayRequest =
 
 /** Larger than any valid request, with room for escaped characters. */
 const MAX_BODY_BYTES = 256 * 1024;
-/** The first web frontend never shortens a conversation. */
+/** The first web frontend never shortens a conversation, so its bodies can be long. */
 const MAX_LEGACY_BODY_BYTES = 1024 * 1024;
 
 /**
@@ -74,7 +74,7 @@ function parseJson(text: string): unknown {
   }
 }
 
-/** Function URLs send header names in lower case, but an emulator or a proxy may not. */
+/** Function URLs send header names in lower case. An emulator or a proxy may send upper-case letters. */
 function header(event: StreamRequest, name: string): string | undefined {
   return event.headers[name] ?? Object.entries(event.headers).find(([key]) => key.toLowerCase() === name)?.[1];
 }

@@ -10,13 +10,13 @@ const POLL_EVERY_MS = 100;
 /** Longer than a `/stream` poll, which RunPod holds for about 10 s. */
 const CALL_TIMEOUT_MS = 30_000;
 const CANCEL_TIMEOUT_MS = 5_000;
-/** Maximum number of attempts of one poll. When all have failed, the request fails. */
+/** Maximum number of attempts of one poll. When all attempts have failed, the request fails. */
 const POLL_ATTEMPTS = 6;
 /** Longest pause before a failed poll is repeated. */
 const MAX_POLL_PAUSE_MS = 2_000;
 /** RunPod deletes a job at this age, so that no job outlives a relay that crashed. */
 export const JOB_SECONDS = 300;
-/** RunPod ends a job that a worker has run for this time. */
+/** RunPod ends a job when a worker has run it for this time. */
 const EXECUTION_TIMEOUT_MS = 120_000;
 
 /** A RunPod endpoint and the input of one job. */
@@ -31,8 +31,8 @@ export interface WorkerOptions {
   /** Signs the job's ticket. */
   ticket(): Promise<string>;
   /**
-   * The customer's own messages and parameters. They are sent unmerged: the worker merges and shortens messages itself,
-   * and its limits apply to unmerged messages.
+   * The customer's original messages and parameters. The worker merges and shortens the messages. Its limits apply to
+   * the original messages, so the relay does not merge them.
    */
   input: Omit<WorkerInput, "ticket">;
   /** Keeps the invocation running until background work is done. */
@@ -42,10 +42,9 @@ export interface WorkerOptions {
 }
 
 /**
- * Creates a provider that answers with the GPU workers of a RunPod endpoint, over RunPod's job API.
- *
- * When the worker refuses the customer's own input or ticket, the failure's cause is an ApiError with the worker's code.
- * An aborted request cancels its job, even when RunPod has not returned the job's id yet.
+ * Creates a provider that answers with the GPU workers of a RunPod endpoint, over RunPod's job API. When the worker
+ * refuses the customer's input or ticket, the failure's cause is an ApiError with the worker's code. An aborted request
+ * cancels its job, even when RunPod has not yet returned the job's id.
  */
 export function createWorker(options: WorkerOptions): Provider {
   const { model, isCandidate } = options;
@@ -92,7 +91,7 @@ async function* readEvents(job: Job, signal: AbortSignal): AsyncGenerator<Provid
   }
 }
 
-/** Yields the rest of the text if the last pieces were lost, and then the end of the reply. */
+/** Yields the end of the text if the last pieces were lost. Then yields the end of the reply. */
 function* lastEvents(done: Done, text: string): Generator<ProviderEvent, void, void> {
   if (!done.text.startsWith(text)) throw new JobEnded(new ProviderFailure("broken", "A piece of the text was lost"));
   if (done.text.length > text.length) yield { text: done.text.slice(text.length) };
@@ -109,7 +108,7 @@ class JobEnded extends Error {
 type Done = Extract<StreamItem, { done: true }>;
 
 interface Job {
-  /** Reads the items since the last read. */
+  /** Reads the items that arrived after the previous read. */
   readStream(signal: AbortSignal): Promise<{ status: string; items: StreamItem[] }>;
   /** Reads the result of a finished job. Needed when the response with the last item was lost. */
   readResult(signal: AbortSignal): Promise<Done>;
@@ -140,7 +139,7 @@ async function submit({ url, apiKey, ticket, input }: WorkerOptions): Promise<Jo
   const start = () => call("run", { method: "POST", body });
   const answer = await start().catch(async (error: unknown) => {
     if (!(error instanceof ProviderFailure && error.reason === "auth_or_quota")) throw error;
-    // The key may just have been replaced. RunPod has refused the call, so it has started no job.
+    // The cached key may be outdated. RunPod has refused the call and has started no job, so the call can be repeated.
     const fresh = `Bearer ${await apiKey({ fresh: true }).catch(() => key)}`;
     if (fresh === authorization) throw error;
     authorization = fresh;
@@ -218,7 +217,7 @@ function reasonOf(status: number): FailureCause {
   return status >= 500 ? "upstream_error" : "invalid_request";
 }
 
-/** Worker error codes for a fault in the customer's own request. No other model could answer such a request. */
+/** Worker error codes for a fault in the customer's request. No other model could answer such a request. */
 const customerCodes = [
   "invalid_input",
   "too_long",
@@ -231,10 +230,11 @@ const customerCodes = [
 const reasonByCode: Partial<Record<ErrorCode, FailureCause>> = { overloaded: "overloaded", timeout: "timeout" };
 
 /**
- * Converts the state of a job that ended without a result. When the worker refused the customer's own input or ticket,
- * the cause is an ApiError with the worker's code and text.
+ * Converts the state of a job that ended without a result. When the worker refused the customer's input or ticket, the
+ * cause is an ApiError with the worker's code and text.
  *
- * @param error RunPod's `error`: JSON text of the contract's error when the worker wrote it, otherwise RunPod's own text
+ * @param error RunPod's `error`. It is the JSON text of the contract's error when the worker wrote it, otherwise a text
+ *   of RunPod
  */
 function jobFailure(status: string, error: unknown): ProviderFailure {
   const { code, message } = contractError(error) ?? {};

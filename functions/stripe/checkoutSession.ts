@@ -39,16 +39,16 @@ export interface CheckoutSources {
 /** Lifetime of a Checkout Session. Stripe allows 30 minutes to 24 hours, counted from the arrival of the request. */
 const SESSION_LIFETIME_SECONDS = 3600;
 /**
- * An attempt with less time left gets no new session. Stripe requires 30 minutes; the other minute is for slow requests
- * and inexact clocks.
+ * Minimum remaining time of an attempt that gets a new session. Stripe requires 30 minutes. The additional minute is
+ * for slow requests and inexact clocks.
  */
 const MIN_LIFETIME_SECONDS = 31 * 60;
-/** A session with less time left is not reused: paying takes a while. */
+/** Minimum remaining time of a session that is reused, because a payment takes some minutes. */
 const MIN_REMAINING_SECONDS = 900;
 /**
- * A request for another plan waits until an attempt is older than this, so that the attempt can finish first. Otherwise
- * concurrent requests for different plans would replace each other's attempts again and again. After this time the
- * attempt's process is assumed to be dead.
+ * A request for another plan waits until the current attempt is older than this, so that the attempt can finish first.
+ * Otherwise concurrent requests for different plans would replace each other's attempts again and again. After this
+ * time, the process of the attempt has probably crashed.
  */
 const TURN_SECONDS = 5;
 /** Wait between two reads of another request's attempt. A random time of up to the same length is added. */
@@ -57,15 +57,17 @@ const WAIT_MS = 150;
 const GIVE_UP_AFTER_MS = 18_000;
 
 /**
- * Returns the URL of the caller's open Checkout Session. Creates the session if necessary.
+ * Returns the URL of the caller's open Checkout Session. Creates the session if necessary. Nothing can be paid twice:
  *
- * There is no lock, because a process can lose a lock without noticing. Concurrent requests agree on one attempt by a
- * conditional write. Every request that creates the attempt's session sends the same parameters under the same
- * idempotency key, so Stripe creates one session. Sessions of other attempts are expired first. Only then is the
- * customer checked for a live subscription, because a session that was just paid has already created its subscription.
- * If another attempt has started in the meantime, the session is expired and its URL is not returned.
+ * - Concurrent requests agree on one attempt by a conditional write. There is no lock, because a process can lose a
+ *   lock without noticing.
+ * - All requests for an attempt create its session with the same parameters and the same idempotency key. So Stripe
+ *   creates one session.
+ * - Sessions of other attempts are expired before the customer is checked for a live subscription. A session that was
+ *   just paid has then already created its subscription.
+ * - If another attempt has started in the meantime, the session is expired and its URL is not returned.
  *
- * @throws ApiError `already_subscribed`, `checkout_refused`, or `unavailable`; in all cases nothing can be paid twice
+ * @throws ApiError `already_subscribed`, `checkout_refused`, or `unavailable`
  */
 export async function openCheckoutSession(
   caller: Caller,
@@ -85,8 +87,8 @@ export async function openCheckoutSession(
 }
 
 /**
- * Returns the URL of the attempt's open session. Undefined when another attempt has replaced this one, or when its
- * session has ended; the next round then needs a new attempt.
+ * Returns the URL of the attempt's open session. Undefined when another attempt has replaced this attempt, or when the
+ * session has ended. The next round then uses another attempt.
  */
 async function sessionOfAttempt(
   userId: string,
@@ -110,15 +112,15 @@ async function sessionOfAttempt(
   } catch (error) {
     const isRefusal = error instanceof ApiError && error.code !== "unavailable";
     if (isRefusal && own) await expire(stripe, own.id);
-    // If Stripe created the session in spite of a server error, the next request expires it.
+    // Stripe may have created the session in spite of a server error. The next request then expires that session.
     if (isRefusal || needsNewIdempotencyKey(error)) await attempts.abandon(userId, attempt);
     throw error;
   }
 }
 
 /**
- * Returns the current attempt if it fits this purchase, else starts a new one. Undefined when a concurrent request has
- * started another attempt, which should finish first.
+ * Returns the current attempt if it fits this purchase. Otherwise starts a new attempt. Returns undefined when a
+ * concurrent request has started another attempt, which should finish first.
  */
 async function currentAttempt(
   userId: string,
@@ -147,8 +149,9 @@ function isFor(attempt: CheckoutAttempt, { plan, priceId, returnUrl }: Purchase)
 }
 
 /**
- * Syncs the customer. Throws ApiError when the customer has an open dispute or a live subscription. Cancels a
- * subscription whose first payment failed in an earlier attempt: it would block every purchase for 23 hours.
+ * Syncs the customer. Throws ApiError when the customer has an open dispute or a live subscription. If the first
+ * payment of an earlier attempt failed, cancels its subscription. Such a subscription would block every purchase for 23
+ * hours.
  *
  * @param isOpen whether the attempt's session is open
  */
@@ -158,7 +161,7 @@ async function refuseSecondSubscription(
   attempt: CheckoutAttempt,
   isOpen: boolean,
 ): Promise<void> {
-  // The reconciler reviews the row after the session ends, in case it was paid and no event arrived.
+  // The session may be paid without an event. So the reconciler reviews the row after the end of the session.
   const reviewBy = new Date((attempt.expires_at + 60) * 1000);
   const { customer } = await billing.sync(userId, { reviewBy });
   if (customer.disputes?.some(isOpenDispute)) throw new ApiError("checkout_refused");
@@ -181,7 +184,7 @@ async function cancelIncomplete(stripe: Stripe, id: string): Promise<void> {
   if (!isLive({ status })) return;
   if (status !== "incomplete") throw new ApiError("already_subscribed");
   const canceling = stripe.subscriptions.cancel(id, { expand: ["latest_invoice"] });
-  // Undefined when the subscription has just expired: Stripe answers that it does not know an ended subscription.
+  // Undefined when the subscription has just expired. For an ended subscription, Stripe answers that it is unknown.
   const canceled = await findAtStripe("subscription", canceling);
   const invoice = canceled?.latest_invoice;
   // The payment succeeded between the two calls. Only an operator can give the money back.
@@ -190,8 +193,7 @@ async function cancelIncomplete(stripe: Stripe, id: string): Promise<void> {
 }
 
 /**
- * Creates the attempt's session. Returns undefined when an earlier request created the session and it is no longer
- * open.
+ * Creates the attempt's session. Returns undefined when the attempt already had a session and that session has ended.
  */
 async function create(
   stripe: Stripe,
@@ -219,7 +221,7 @@ async function create(
   return session.status === "open" ? session : undefined;
 }
 
-/** Expires a session, so that nobody can pay it. An error is ignored when the session was paid just before. */
+/** Expires a session, so that nobody can pay it. Ignores the error of a session that was paid just before. */
 async function expire(stripe: Stripe, sessionId: string): Promise<void> {
   try {
     await stripe.checkout.sessions.expire(sessionId);

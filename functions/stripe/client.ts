@@ -55,8 +55,8 @@ export function createStripe({
 }
 
 /**
- * An HTTP client that repeats a request once with the current key when Stripe answers 401. A 401 means that Stripe has
- * not executed the request.
+ * An HTTP client that reads the key again and repeats the request once when Stripe answers 401. A 401 means that Stripe
+ * has not executed the request.
  *
  * @param readKey reads the key again, at most every few seconds
  */
@@ -76,7 +76,7 @@ function retryWithNewKey(readKey: () => Promise<string>): NonNullable<Stripe.Str
 }
 
 /**
- * Total time for a call: both attempts and the wait between them. stripe-node's own timeout restarts with every
+ * Time limit of a call, including both attempts and the wait between them. stripe-node's timeout restarts with every
  * received byte, so a very slow response would never time out.
  */
 const CALL_TIMEOUT_MS = 12_000;
@@ -135,8 +135,8 @@ async function withTimeout<T>(call: Promise<T>): Promise<T> {
 }
 
 /**
- * Whether the next attempt needs another Idempotency-Key. Stripe stores every answer, even a server error, for a day
- * under its key and replays it (https://docs.stripe.com/api/idempotent_requests).
+ * Whether the next attempt needs another Idempotency-Key. Stripe stores every answer for a day under its key, even a
+ * server error, and replays the answer (https://docs.stripe.com/api/idempotent_requests).
  */
 export function needsNewIdempotencyKey(error: unknown): boolean {
   const failure = failureOf(error);
@@ -213,8 +213,8 @@ export function stripeFailure(error: unknown): ApiError {
 }
 
 /**
- * Builds an Idempotency-Key: equal for the same purpose and parameters, different otherwise. For a day, Stripe rejects
- * the same key with other parameters.
+ * Builds an Idempotency-Key. It is equal for the same purpose and parameters, and different otherwise, because Stripe
+ * rejects a key with other parameters for a day.
  *
  * @param purpose identifies the thing that must happen only once
  */

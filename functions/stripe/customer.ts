@@ -14,9 +14,9 @@ interface CustomerSources {
 }
 
 /**
- * Returns the id of the caller's Stripe customer. Finds or creates one and links it to the row if the row has none, or
- * if Stripe has deleted or does not know the row's customer. If a request stops halfway, the next one finds the same
- * customer: for a day by the idempotency key, later by e-mail and metadata.
+ * Returns the id of the caller's Stripe customer. If the row has none, finds or creates a customer and links it to the
+ * row. This also applies when Stripe has deleted or does not know the row's customer. If a request stops halfway, the
+ * next request finds the same customer: for a day by the idempotency key, later by e-mail and metadata.
  *
  * @throws ApiError `unavailable` when Stripe or the table does not answer
  */
@@ -32,8 +32,8 @@ export async function ensureStripeCustomer(caller: Caller, sources: CustomerSour
 }
 
 /**
- * Links the row to another Stripe customer with the user's e-mail address and id, after Stripe did not know the row's
- * customer. Creates no customer.
+ * Links the row to another Stripe customer with the user's e-mail address and id. For a row whose customer Stripe does
+ * not know. Creates no customer.
  *
  * @returns whether another customer was found
  * @throws ApiError `unavailable` when Stripe or the table does not answer
@@ -59,8 +59,8 @@ async function isUsable(stripe: Stripe, customerId: string): Promise<boolean> {
 }
 
 /**
- * Finds a customer that an earlier request created but did not link. Skips a customer that is linked to another user:
- * somebody has edited its metadata.
+ * Finds a customer that an earlier request created but did not link. Skips a customer that is linked to another user,
+ * because somebody has edited the metadata of that customer.
  */
 async function findUnlinked(
   { userId, email }: Caller,
@@ -77,7 +77,7 @@ async function findUnlinked(
   return undefined;
 }
 
-/** Reports a Stripe customer that belongs to one user's row but names another user in its metadata. */
+/** Reports a Stripe customer whose metadata names another user than the row that is linked to the customer. */
 export function alarmTwoUsers(customer: string): void {
   raiseAlarm("customer_of_two_users", { customer });
 }

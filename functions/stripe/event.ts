@@ -3,7 +3,7 @@ import * as z from "zod/mini";
 import { webhookEvents } from "../../stripe/events";
 
 /**
- * The parts of an event that we use: its identity and its subject. Its other content is ignored, because the sync reads
+ * The parts of an event that we use: its identity and its subject. All other content is ignored, because the sync reads
  * Stripe.
  */
 export interface StripeEvent {
@@ -20,7 +20,7 @@ export interface StripeEvent {
   subject: { object: string; id?: string; customer?: string; charge?: string; userId?: string; owner?: string };
 }
 
-/** The id of an object. Stripe sends the whole object instead when it was expanded. */
+/** The id of an object. For an expanded field, Stripe sends the whole object. */
 const Reference = z.pipe(
   z.union([z.string(), z.object({ id: z.string() })]),
   z.transform((reference) => (typeof reference === "string" ? reference : reference.id)),
@@ -54,18 +54,18 @@ const Thin = z.object({
   type: z.string(),
   livemode: z.boolean(),
   created: z.iso.datetime({ offset: true }),
-  /** Account of the event's object, when it is not our own account. */
+  /** Account of the event's object, unless this is our own account. */
   context: z.optional(z.nullable(z.string())),
   related_object: z.optional(z.nullable(z.object({ id: z.string(), type: z.string() }))),
 });
 
 /** Maximum time by which a signature may be in the future, because our clock may be slow. */
 const MOST_AHEAD_SECONDS = 60;
-/** Stripe's default. Must not be 0, which would turn the check off. */
+/** Stripe's default. The value 0 would turn the check off. */
 const TOLERANCE_SECONDS = 300;
 
 /**
- * Verifies a webhook signature. Any of the secrets may match: during a rotation two are in use.
+ * Verifies a webhook signature. Any of the secrets may match, because two secrets are in use during a rotation.
  *
  * @param body the raw body, not parsed
  * @returns false when no secret matches, or the timestamp is too old or in the future
@@ -112,7 +112,7 @@ export function matters({ type, account }: Partial<StripeEvent>): boolean {
   return account === undefined && webhookEvents.some((known) => known === type);
 }
 
-/** The Stripe customer that an event names. Undefined when its object must be read to find the customer. */
+/** The Stripe customer that an event names. Undefined when only a read of the event's object can tell the customer. */
 export function namedCustomer({ object, id, customer }: StripeEvent["subject"]): string | undefined {
   return object === "customer" ? id : customer;
 }

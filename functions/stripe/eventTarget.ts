@@ -21,10 +21,11 @@ export interface TargetSources {
 }
 
 /**
- * Finds the user that an event concerns. If a row is linked to the Stripe customer, the customer belongs to the row's
- * user. The metadata does not matter then, because it can be edited. For a customer without a row, the user id comes
- * from the metadata of the event's object, else from the customer's metadata. A subscription's metadata comes first
- * because it survives the deletion of the customer.
+ * Finds the user that an event concerns. The first of these counts:
+ *
+ * - the row that is linked to the event's Stripe customer. It comes before all metadata, because metadata can be edited
+ * - the user id in the metadata of the event's object. A subscription keeps its metadata when the customer is deleted
+ * - the user id in the customer's metadata
  *
  * @throws ApiError `unavailable` when Stripe or the table does not answer
  */
@@ -48,8 +49,8 @@ export async function findTarget(event: StripeEvent, { stripe, rows, owner }: Ta
 }
 
 /**
- * Whether a Stripe customer may belong to a user: Stripe knows it, and its metadata names no other user and no other
- * owner.
+ * Whether a Stripe customer can belong to a user: Stripe knows the customer, and its metadata names no other user and
+ * no other owner.
  *
  * @throws ApiError `unavailable` when Stripe does not answer
  */
@@ -73,7 +74,7 @@ async function customerOf({ subject }: StripeEvent, stripe: Stripe): Promise<str
   if (subject.charge) return ownerOf(await findAtStripe("charge", stripe.charges.retrieve(subject.charge)));
   if (!subject.id) return null;
   const { id } = subject;
-  // A thin event contains only the id of its object, so this fetches the object to learn its customer.
+  // A thin event contains only the id of its object. So this code reads the object to find the customer.
   switch (subject.object) {
     case "customer.subscription":
     case "subscription":

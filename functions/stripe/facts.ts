@@ -4,15 +4,18 @@ import { type PaidPrice, StripeFacts, type SubscriptionFacts } from "../core/cus
 import { isLive } from "../core/entitlement";
 import { allFromStripe, findAtStripe, fromStripe } from "./client";
 
-/** Number of paid invoices to read, the newest first. The newest ones may be for add-ons only. */
+/**
+ * Maximum number of paid invoices to read, newest first. Several are needed, because the newest may contain only
+ * add-ons.
+ */
 const PAID_INVOICES = 20;
 
 /**
  * Reads the facts that decide a plan. Most customers need one round trip. Disputes, invoices and a test clock are read
  * only when the first answers refer to them.
  *
- * @returns undefined when Stripe does not know the customer. This is not the same as a customer without a subscription:
- * with the key of a wrong Stripe account, all customers would lose their plans
+ * @returns undefined when Stripe does not know the customer. Do not treat this as a customer without a subscription:
+ *   with the key of a wrong Stripe account, all customers would lose their plans
  * @throws ApiError `unavailable` when Stripe does not answer
  */
 export async function readStripeFacts(stripe: Stripe, customerId: string, now: Date): Promise<StripeFacts | undefined> {
@@ -20,8 +23,7 @@ export async function readStripeFacts(stripe: Stripe, customerId: string, now: D
     allFromStripe(stripe.subscriptions.list({ customer: customerId, status: "all", limit: 100 })),
     allFromStripe(stripe.charges.list({ customer: customerId, limit: 100 })),
   ]);
-  // The result is awaited below, unless the customer is deleted or unknown. These calls then fail, and their errors are
-  // ignored.
+  // For a deleted or unknown customer, these calls fail, and nobody awaits them.
   reading.catch(() => {});
   const customer = await findAtStripe("customer", stripe.customers.retrieve(customerId));
   if (!customer) return undefined;
@@ -42,16 +44,14 @@ export async function readStripeFacts(stripe: Stripe, customerId: string, now: D
   });
 }
 
-/**
- * Validates the facts before they are stored. Every request of a customer fails when the customer's row does not parse.
- */
+/** Validates the facts before they are stored. If a row does not parse, every request of its customer fails. */
 function validated(facts: StripeFacts): StripeFacts {
   const { data } = StripeFacts.safeParse(facts);
   if (data) return data;
   throw new ApiError("unavailable", undefined, { cause: "Stripe's answer does not match its documentation" });
 }
 
-/** Keeps all live subscriptions and the last ended one, newest first. */
+/** Keeps all live subscriptions and the most recently ended subscription, newest first. */
 function liveAndLastEnded(subscriptions: Stripe.Subscription[]): Stripe.Subscription[] {
   const newestFirst = subscriptions.toSorted((one, other) => other.created - one.created);
   const lastEnded = newestFirst.find((one) => !isLive(one));
@@ -91,10 +91,10 @@ async function subscriptionFacts(stripe: Stripe, subscription: Stripe.Subscripti
 }
 
 /**
- * Reads which prices the customer has paid, from the newest paid invoices. Stripe's `status` decides, not the amounts:
- * an invoice with a 100 % coupon, or one paid outside of Stripe (`amount_paid_off_stripe`), has `amount_paid` 0 and is
- * paid. A line without an amount is a trial, and a negative one gives money back: neither is a payment. A discount does
- * not change the amount of its line.
+ * Reads which prices the customer has paid, from the newest paid invoices. Only Stripe's `status` decides whether an
+ * invoice is paid. An invoice with a 100 % coupon, or one paid outside of Stripe (`amount_paid_off_stripe`), has
+ * `amount_paid` 0 and is paid. A line without an amount is a trial, and a negative line gives money back: neither is a
+ * payment. A discount does not change the amount of its line.
  */
 async function paidPrices(stripe: Stripe, subscription: string): Promise<PaidPrice[]> {
   const list = stripe.invoices.list({ subscription, status: "paid", limit: PAID_INVOICES });
@@ -110,9 +110,9 @@ async function paidPrices(stripe: Stripe, subscription: string): Promise<PaidPri
 }
 
 /**
- * Reads since when an invoice is unpaid. If the customer pays it by hand, such as at a konbini, this is its due date.
- * If Stripe charges it, this is its creation time. The oldest open invoice counts, because a subscription that stays
- * past due gets another unpaid invoice in every period.
+ * Returns the time since which an invoice is unpaid. For an invoice that the customer pays by hand, such as at a
+ * konbini, this is the due date. For an invoice that Stripe charges, this is the creation time. Reads the oldest open
+ * invoice, because an overdue subscription gets another unpaid invoice in every period.
  */
 async function unpaidSince(stripe: Stripe, subscription: string): Promise<number | undefined> {
   const open = await allFromStripe(stripe.invoices.list({ subscription, status: "open", limit: 100 }));

@@ -16,9 +16,9 @@ export interface EventSources {
 }
 
 /**
- * Handles an event from a webhook or from the reconciler: syncs its customer. Idempotent. An event whose customer
- * Stripe does not know is `foreign` and is not recorded as handled: when the operator has corrected the key, the
- * reconciler handles it.
+ * Handles an event from a webhook or from the reconciler: syncs its customer. Idempotent. If Stripe does not know the
+ * event's customer, the result is `foreign` and the event is not recorded as handled. So the reconciler handles the
+ * event after the operator has corrected the key.
  *
  * @throws ApiError `unavailable` when the event must be handled again
  */
@@ -41,10 +41,10 @@ export async function handleEvent(event: StripeEvent, sources: EventSources): Pr
 }
 
 /**
- * Links the event's customer to the user's row if the row has no customer, or one that Stripe does not know. If the row
- * has another customer, it keeps that customer and an alarm is raised.
+ * Links the event's customer to the user's row if the row has no usable customer. A customer that Stripe does not know
+ * is not usable. If the row keeps a different customer, an alarm is raised.
  *
- * @returns false when the event's customer may not belong to the user, and the row has no other customer
+ * @returns false when the row had no customer and was not linked to the event's customer
  */
 async function isLinked(
   target: Exclude<EventTarget, string>,
@@ -64,7 +64,7 @@ async function isLinked(
   return linked !== undefined;
 }
 
-/** A failed write to the event log is only reported: the row is already correct. */
+/** If the write to the event log fails, only an alarm is raised, because the row is already correct. */
 async function record(log: EventLog, ...what: Parameters<EventLog["record"]>): Promise<void> {
   await log.record(...what).catch((error: Error) => raiseAlarm("event_not_recorded", { cause: error.message }));
 }

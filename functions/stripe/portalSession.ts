@@ -9,7 +9,7 @@ import { findAtStripe, fromStripe, isRefused, isUnknown } from "./client";
 /**
  * Creates a session of Stripe's customer portal and returns its URL.
  *
- * @param change the first page to show; if the portal does not allow the change, it opens its start page
+ * @param change the first page to show. If the portal does not allow the change, the URL opens the portal's start page
  * @throws ApiError `nothing_bought` when Stripe does not know the customer, or `unavailable`
  */
 export async function openPortalSession(
@@ -24,7 +24,7 @@ export async function openPortalSession(
     if (!url) throw new ApiError("unavailable", undefined, { cause: "the portal session has no URL" });
     return url;
   } catch (error) {
-    // Stripe has deleted the customer but the row still has the id, or Stripe has never known the id.
+    // The row has the id of a customer that Stripe has deleted or has never known.
     if (isUnknown(error, "customer")) throw new ApiError("nothing_bought", undefined, { cause: error });
     if (!change || !isRefused(error)) throw error;
     raiseAlarm("portal_cannot_change_plan");
@@ -33,8 +33,8 @@ export async function openPortalSession(
 }
 
 /**
- * The portal's page on which the customer confirms a change of plan. Undefined when there is nothing to change: no
- * running subscription, a subscription that Stripe does not know, or one that already has the plan.
+ * Returns the portal's page on which the customer confirms a change of plan. Undefined when there is no running
+ * subscription that Stripe knows, or when the subscription already has the plan.
  */
 export async function planChange(
   stripe: Stripe,

@@ -9,7 +9,7 @@ const Secrets = z.object({ current: z.string(), previous: z.optional(z.nullable(
  *
  * @param parameterName SSM parameter with `{"current": "whsec_…", "previous": …}`
  * @returns a reader. `fresh` is for a wrong signature, because the secret may have been rotated: it bypasses the cache,
- * at most every two seconds. It throws ApiError `unavailable` when there is no secret: without one no event is accepted
+ *   at most every two seconds. Without a secret, the reader throws ApiError `unavailable` and no event is accepted
  */
 export function createWebhookSecrets(parameterName: string): (options?: { fresh: boolean }) => Promise<string[]> {
   const parameter = createParameters();
@@ -19,8 +19,8 @@ export function createWebhookSecrets(parameterName: string): (options?: { fresh:
   };
 
   /**
-   * A value that does not parse may be the bare secret, entered by hand. The parser's error would quote it, so this
-   * function throws its own error.
+   * A value that does not parse may be the bare secret, entered by hand. The parser's error would quote the secret, so
+   * this function throws a different error.
    */
   function parse(text: string): z.infer<typeof Secrets> {
     try {

@@ -7,8 +7,8 @@ import { matters, parseEvent, type StripeEvent } from "./event";
 /** Age limit of undelivered events. Stripe retries delivery for three days. */
 const UNDELIVERED_MAX_AGE_SECONDS = 7 * 24 * 3600;
 /**
- * Age limit of all other events. It covers several runs of the reconciler, so a later run finds an event that one run
- * missed.
+ * Age limit of all other events. It covers several runs of the reconciler. If one run misses an event, a later run
+ * finds it.
  */
 const RECENT_MAX_AGE_SECONDS = 2 * 3600;
 /** Stripe may still be delivering an event that is younger than this. */
@@ -17,12 +17,12 @@ const MIN_AGE_SECONDS = 60;
 const CHUNK_SIZE = 100;
 
 /**
- * Finds events that can change a plan and that this stack never handled. It looks at the events that Stripe could not
- * deliver and at all recent events. Recent events are needed because Stripe reports no failed delivery when no endpoint
+ * Finds events that can change a plan and that this stack never handled. Checks the events that Stripe could not
+ * deliver, and all recent events. Recent events are needed because Stripe reports no failed delivery when no endpoint
  * was registered for the event.
  *
- * @param limits `most`: maximum number of events per run; `hasTime`: whether there is time for another page. The next
- * run finds the others
+ * @param limits `most`: maximum number of events per run; the next run finds the remaining events. `hasTime`: whether
+ *   there is time for another page
  * @returns events, oldest first. `complete` is false when time ran out before the end of the lists
  * @throws ApiError `unavailable` when Stripe or the event log does not answer
  */

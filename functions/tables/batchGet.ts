@@ -12,7 +12,7 @@ const RETRY_MS = 50;
 
 /**
  * Reads up to 100 items of the `ephemeral` table. DynamoDB leaves keys unprocessed above the table's throughput or
- * above 16 MB, so these are read again.
+ * above 16 MB, so these keys are read again.
  *
  * @param pks partition keys; duplicates are read once, because DynamoDB rejects them
  * @returns the items that exist, in any order

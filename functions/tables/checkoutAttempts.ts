@@ -33,11 +33,9 @@ export interface CheckoutAttempts {
   current(userId: string, now: Date): Promise<CheckoutAttempt | undefined>;
   /** Starts an attempt that replaces `previous`. False when a concurrent request started another attempt first. */
   start(userId: string, attempt: CheckoutAttempt, previous: CheckoutAttempt | undefined, now: Date): Promise<boolean>;
-  /**
-   * Ends an attempt, so that the next request starts another one. Does nothing when it is no longer the current one.
-   */
+  /** Ends an attempt, so that the next request starts a new attempt. Does nothing when another attempt is current. */
   abandon(userId: string, attempt: CheckoutAttempt): Promise<void>;
-  /** Records that the session's URL was returned. False when another attempt has started since. */
+  /** Records that the session's URL was returned. False when another attempt has started in the meantime. */
   handOut(userId: string, attempt: CheckoutAttempt, sessionId: string): Promise<boolean>;
 }
 

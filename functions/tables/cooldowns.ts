@@ -10,7 +10,10 @@ import { awsClientLimits, dependency } from "../lib/dependency";
 import { batchGet } from "./batchGet";
 import { ephemeralKeys } from "./ephemeralKeys";
 
-/** Cooldowns are deleted this long after their end. A provider that gets no request in this time counts as healthy. */
+/**
+ * A cooldown is kept in the table for this time after its end. A provider that gets no request in this time counts as
+ * healthy.
+ */
 const KEEP_SECONDS = 3_600;
 
 /**

@@ -2,17 +2,17 @@ import { ConditionalCheckFailedException, DynamoDBClient, UpdateItemCommand } fr
 import { awsClientLimits, dependency } from "../lib/dependency";
 import { ephemeralKeys } from "./ephemeralKeys";
 
-/** The time of an endpoint that no longer exists is deleted after a month. */
+/** Items are deleted after a month, because an endpoint may no longer exist. */
 const KEEP_SECONDS = 30 * 86_400;
 
 /** The times of the next keep-alive jobs. Both methods throw ApiError `unavailable` when the table does not answer. */
 export interface KeepAlives {
   /**
-   * Claims the next job of an endpoint, and lends it to the caller. False when the job is not due. A job that is not
-   * sent is due again after `leaseSeconds`, so that a crash delays it only by this time.
+   * Claims the next job of an endpoint for `leaseSeconds`. Returns false when the job is not due. If the caller crashes
+   * before it sends the job, the job is due again after the lease.
    */
   claim(endpoint: string, leaseSeconds: number, now: Date): Promise<boolean>;
-  /** Stores that the job was sent. The next one is due after `everySeconds`. */
+  /** Stores that the job was sent. The next job is due after `everySeconds`. */
   sent(endpoint: string, everySeconds: number, now: Date): Promise<void>;
 }
 

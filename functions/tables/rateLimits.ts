@@ -13,7 +13,7 @@ export interface RateLimit {
  * Creates a rate limiter. It keeps counters in the `ephemeral` table, one item per key and window, deleted by TTL.
  *
  * @returns a function that counts one use. `key` is `<use>#<who>`. It throws RateLimited above the limit, and ApiError
- * `unavailable` when it cannot count: a request that cannot be limited is refused
+ *   `unavailable` when the table does not answer
  */
 export function createRateLimiter(
   tableName: string,

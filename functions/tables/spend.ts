@@ -12,11 +12,14 @@ import { ephemeralKeys } from "./ephemeralKeys";
 const DAY_MS = 86_400_000;
 /** The sum of a day is kept for a week. */
 const KEEP_DAYS = 7;
-/** Prefix of the attributes with the reservations of running chats. The time in Unix seconds at which they expire follows. */
+/**
+ * Prefix of the attributes with the reservations of running chats. After the prefix comes the expiry time in Unix
+ * seconds.
+ */
 const RESERVED = "reserved_until_";
 
 /**
- * The stack's spend on external LLMs, one sum per UTC day. Amounts are whole micro-dollars. Both methods throw ApiError
+ * The stack's spend on external LLMs: one sum per UTC day, in whole micro-dollars. Both methods throw ApiError
  * `unavailable` when the table does not answer.
  */
 export interface SpendTable {
@@ -26,7 +29,7 @@ export interface SpendTable {
    */
   reserve(microUsd: number, ceiling: number, now: Date): Promise<boolean>;
   /**
-   * Replaces a reservation by the real costs.
+   * Replaces a reservation with the real costs.
    *
    * @param reservedAt `now` of the reservation: the costs belong to the same day
    */
@@ -43,15 +46,15 @@ interface Change {
 
 /**
  * Stores the spend in the `ephemeral` table. `micro_usd` is the sum of costs and reservations, so that one conditional
- * write compares it with the ceiling. One more attribute per ten minutes has the reservations that are part of the sum.
- * When the ceiling is reached, the expired ones are taken off the sum.
+ * write compares it with the ceiling. Each slot of ten minutes has another attribute with the sum of its reservations.
+ * When the ceiling is reached, expired reservations are subtracted from `micro_usd`.
  */
 export function createSpendTable(tableName: string): SpendTable {
   const client = new DynamoDBClient(awsClientLimits);
 
   const keyOf = (day: Date) => marshall({ pk: `${ephemeralKeys.spend}${day.toISOString().slice(0, 10)}` });
 
-  /** False when the condition is not met. */
+  /** Returns false when the condition is not met. */
   function change(day: Date, { expression, condition, names, values }: Change): Promise<boolean> {
     const update = new UpdateItemCommand({
       TableName: tableName,
@@ -83,7 +86,7 @@ export function createSpendTable(tableName: string): SpendTable {
       },
     });
 
-  /** Takes the expired reservations off the day's sum. Returns the sum without them. */
+  /** Subtracts the expired reservations from the day's sum. Returns the new sum. */
   async function releaseExpired(now: Date): Promise<number> {
     const get = new GetItemCommand({ TableName: tableName, Key: keyOf(now), ConsistentRead: true });
     const { Item = {} } = await dependency("ephemeral table", client.send(get));
@@ -120,7 +123,7 @@ export function createSpendTable(tableName: string): SpendTable {
         values: { ":difference": costs - reserved, ":less": -reserved, ":reserved": reserved },
       });
       if (isReplaced) return;
-      // The reservation has expired and was released.
+      // The reservation has expired and was already subtracted.
       await change(reservedAt, { expression: "ADD micro_usd :costs", values: { ":costs": costs } });
     },
   };

@@ -27,8 +27,8 @@ import { ephemeralKeys } from "./ephemeralKeys";
 export type { UsageLimits } from "../core/relay/usage";
 
 /**
- * Maximum number of attempts to write one change while other containers change the same account. The waits between the
- * attempts add up to 2 s.
+ * Maximum number of attempts to write one change. An attempt fails when another container changes the same account at
+ * the same time. The waits between the attempts add up to 2 s.
  */
 const MAX_TRIES = 14;
 const WAIT_MS = { first: 10, longest: 250 };
@@ -37,8 +37,8 @@ const MAX_REMEMBERED = 1_000;
 
 /**
  * Usage of the relay, one item per account. `account` is `user#<sub>` or `guest#<household hash>`. Every method throws
- * ApiError `unavailable` when the table does not answer. A method that changes the account throws `overloaded` when too
- * many containers change it at once.
+ * ApiError `unavailable` when the table does not answer. Methods that change the account throw `overloaded` when too
+ * many containers change it at the same time.
  */
 export interface UsageTable {
   /**
@@ -46,7 +46,7 @@ export interface UsageTable {
    * `conflict` while a chat with this id is running.
    */
   reserve(chat: Omit<ReserveRequest, "request"> & { account: string }, now: Date): Promise<void>;
-  /** Ends a chat: replaces its reservation by the used tokens. A second call changes nothing. */
+  /** Ends a chat: replaces its reservation with the used tokens. A second call changes nothing. */
   settle(chat: { account: string; chatId: string; tokens: number }, now: Date): Promise<void>;
   /**
    * Marks a running chat as cancelled. It throws ApiError `not_found` unless the owner has a running chat with this id.
@@ -55,7 +55,7 @@ export interface UsageTable {
   cancel(chat: { account: string; owner: string; chatId: string }, now: Date): Promise<void>;
   /** Whether a running chat was cancelled. */
   isCancelled(chat: { account: string; chatId: string }): Promise<boolean>;
-  /** Use of an account as the customer sees it. */
+  /** Usage of an account, as shown to the customer. */
   read(account: string, limits: UsageLimits, now: Date): Promise<Usage>;
 }
 
@@ -67,9 +67,11 @@ type Stored = z.infer<typeof Stored>;
 type Decide<Result> = (state: UsageState | undefined) => { next?: UsageState | undefined; result: Result };
 
 /**
- * Stores usage in the `ephemeral` table. A change is one conditional write, which fails if another container has
- * written since the cached state. The change is then computed again from a fresh read. When a response was lost, the SDK
- * repeats a write that has succeeded, and the condition fails. So every change must have no effect the second time.
+ * Stores usage in the `ephemeral` table. A change is one conditional write. The write fails if another container has
+ * written in the meantime. The change is then computed again from a fresh read.
+ *
+ * If a response is lost, the SDK repeats a write that has succeeded. Its condition then fails. So every change must
+ * have no effect the second time.
  */
 export function createUsageTable(tableName: string): UsageTable {
   const client = new DynamoDBClient(awsClientLimits);
@@ -90,7 +92,7 @@ export function createUsageTable(tableName: string): UsageTable {
     return Item && Stored.parse(unmarshall(Item));
   }
 
-  /** False when another write came first: the item is not the one that was `seen`. */
+  /** Returns false when another write came first, so that the stored item is not `seen`. */
   async function save(account: string, stored: Stored, seen: Stored | undefined): Promise<boolean> {
     const put = new PutItemCommand({
       TableName: tableName,
@@ -120,7 +122,7 @@ export function createUsageTable(tableName: string): UsageTable {
       const seen = known ?? (await load(account));
       const { next, result } = decide(seen);
       if (!next) {
-        // The cached state may be outdated, so a chat is refused only after a fresh read.
+        // The cached state may be outdated, so only a fresh read can refuse a chat.
         if (known) continue;
         return result;
       }
@@ -131,7 +133,7 @@ export function createUsageTable(tableName: string): UsageTable {
     throw new ApiError("overloaded", undefined, { cause: "too many concurrent changes of one account's usage" });
   }
 
-  /** Runs the changes of one container one after the other, so that conflicts occur only between containers. */
+  /** Runs the changes of one container sequentially, so that conflicts occur only between containers. */
   function changeInTurn<Result>(account: string, decide: Decide<Result>): Promise<Result> {
     const changed = (turns.get(account) ?? Promise.resolve()).then(() => change(account, decide));
     const turn = changed.then(

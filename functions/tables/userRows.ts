@@ -35,9 +35,9 @@ const stripeAttributes = [
 /** All writes to the `users` table. Each method throws ApiError `unavailable` when the table does not answer. */
 export interface UserRows extends SyncRows {
   /**
-   * Links a Stripe customer to a row. Returns the Stripe customer that is linked afterwards. When a concurrent request
-   * linked another customer first, this is the other customer. Undefined when another user already has this Stripe
-   * customer: one payment must not give two users a plan.
+   * Links a Stripe customer to a row. Returns the Stripe customer of the row afterwards. If a concurrent request linked
+   * another customer first, this is that other customer. Undefined when another user already has this Stripe customer:
+   * one payment must not give two users a plan.
    *
    * @param replacing a Stripe customer that is deleted or unknown; a row linked to it is linked to the new customer
    */
@@ -48,11 +48,11 @@ export interface UserRows extends SyncRows {
    */
   unlink(userId: string, now: Date): Promise<void>;
   /**
-   * Returns the id of the current attempt to create the user's Stripe customer. All requests share it, so that Stripe
-   * creates one customer.
+   * Returns the id of the current attempt to create the user's Stripe customer. All requests share the attempt, so that
+   * Stripe creates one customer.
    *
-   * @param failed an attempt that Stripe answered with an error; a new attempt replaces it if it is still the current
-   * one
+   * @param failed an attempt that Stripe answered with an error. A new attempt replaces it unless this has already
+   *   happened
    */
   creationAttempt(userId: string, now: Date, failed?: string): Promise<string>;
   /** Sets or removes (`plan` null) an operator's grant. The next sync updates the cached plan. */
@@ -61,7 +61,7 @@ export interface UserRows extends SyncRows {
   findByStripeCustomer(stripeCustomerId: string): Promise<string | undefined>;
   /** Users to review now, the longest overdue first. */
   due(now: Date): AsyncIterable<string>;
-  /** The parsed customer and the raw row, for operators. */
+  /** The parsed customer and the raw row. For operators. */
   inspect(userId: string): Promise<{ customer: Customer | undefined; row: Record<string, unknown> | null }>;
   /** Every user with a Stripe customer. */
   withStripeCustomer(): AsyncIterable<string>;

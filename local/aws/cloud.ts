@@ -39,13 +39,13 @@ export interface AwsOptions {
   region: string;
   events: Events;
   /**
-   * Port of the first HTTP API; the next APIs use the following ports. "free" uses any free ports. After a restart an
+   * Port of the first HTTP API. Further APIs use the next free ports. "free" uses any free ports. After a restart, an
    * API has the same port.
    */
   apiPorts: number | "free";
   /**
-   * Port of the first function URL; the next function URLs use the following ports. "free" uses any free ports. After a
-   * restart a function URL has the same port.
+   * Port of the first function URL. Further function URLs use the next free ports. "free" uses any free ports. After a
+   * restart, a function URL has the same port.
    */
   urlPorts: number | "free";
   /** Limits of a streamed response. Default: those of AWS. */
@@ -61,8 +61,8 @@ export interface AwsOptions {
   /** Base folder of relative asset and build paths. */
   programDir: string;
   /**
-   * Environment variables for every Lambda, in addition to AWS's own: for example the endpoints of other doubles. Read
-   * at each invocation.
+   * Environment variables for every Lambda, in addition to the variables of AWS, such as the endpoints of other
+   * doubles. Read at each invocation.
    */
   extraEnv: () => Record<string, string>;
   /** Timers of schedules and retries. Default: real time. */
@@ -91,19 +91,19 @@ export interface AwsCloud {
   deliveries: readonly Delivery[];
   /** Messages of an SQS queue, by its ARN. */
   messages(queueArn: string): readonly unknown[];
-  /** Runs a Lambda as an asynchronous event: it is retried. Resolves when the event is processed or dropped. */
+  /** Runs a Lambda as an asynchronous event, with retries. Resolves when the event is processed or dropped. */
   accept(functionNameOrArn: string, event: unknown): Promise<void>;
-  /** Whether no Lambda runs. */
+  /** Whether no Lambda is running. */
   readonly isIdle: boolean;
   /** Stops all services and their processes. */
   close(): Promise<void>;
 }
 
 /**
- * Starts the local AWS: the account, its services, and the Pulumi provider that creates resources in it.
+ * Starts the local AWS: the account, its services, and the Pulumi provider that creates resources in the account.
  *
  * @throws PortInUseError when `lambdaPort` is in use, or the earlier port of a restored API or function URL. With
- * "free", an API or a function URL moves to another port instead
+ *   "free", the API or function URL moves to another port
  */
 export async function startAws(options: AwsOptions): Promise<AwsCloud> {
   const { dir, region, events, programDir, timers = realTimers } = options;

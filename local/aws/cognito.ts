@@ -7,7 +7,7 @@ import { text } from "./support/values";
 
 const ALPHANUMERIC = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
 
-/** URL of a page that Cognito may redirect a browser to. */
+/** URL of a page to which Cognito may redirect a browser. */
 const pageUrl = z.string().refine(isPageUrl, {
   error: "must be an absolute URL without a fragment; http is allowed only for localhost, 127.0.0.1 and [::1]",
 });
@@ -87,8 +87,9 @@ export const userPool: ResourceType = {
 };
 
 /**
- * Rejects a second domain of the same kind, as Cognito does: a pool has one prefix domain and one custom domain. Cognito
- * also requires an A record of the name above a custom domain. The local cloud cannot see records outside of the stack.
+ * Rejects a second domain of the same kind, as Cognito does: a pool has one prefix domain and one custom domain.
+ * Cognito also requires an A record for the parent of a custom domain. The local cloud cannot check this, because it
+ * cannot see records outside of the stack.
  */
 export function userPoolDomainEffects(account: AwsAccount): Effects {
   const isCustom = ({ outputs }: Pick<AwsResource, "outputs">) => outputs.certificateArn !== undefined;

@@ -17,16 +17,14 @@ export class JsonProtocolError extends Error {
   }
 }
 
-/** An AWS service with the JSON 1.1 protocol. */
 interface JsonService {
   /** Display name for errors. */
   name: string;
-  /** Source of the emitted events. */
   source: CloudEvent["source"];
   /** Prefix of the operation in the header `x-amz-target`, without the dot. */
   target: string;
   operations: Record<string, (body: unknown, authorization: string) => unknown>;
-  /** Returns the text after the operation in the emitted event of a request. The text must not contain secrets. */
+  /** Returns additional text for the event that a request emits. The text must not contain secrets. */
   summary?: (body: unknown) => string;
   /** Account whose roles may call the service. */
   account: AwsAccount;

@@ -98,7 +98,6 @@ export interface SchedulerOptions {
   timers: Timers;
   /** Invokes a Lambda asynchronously. Resolves when the event has been processed or dropped. */
   accept: (functionArn: string, event: unknown) => Promise<void>;
-  /** Sends a message to an SQS queue. */
   send: (queueArn: string, message: unknown) => void;
 }
 
@@ -109,7 +108,7 @@ export interface SchedulerOptions {
  *   (https://docs.aws.amazon.com/scheduler/latest/UserGuide/schedule-types.html).
  * - As in AWS, Lambda runs the event asynchronously. The retry policy applies only to events that Lambda does not
  *   accept.
- * - Unlike AWS, the scheduler skips an invocation while the previous invocation still runs.
+ * - Unlike AWS, the scheduler skips an invocation while the previous invocation is still running.
  */
 export class Scheduler {
   readonly effects: Effects = {
@@ -136,8 +135,7 @@ export class Scheduler {
   }
 
   /**
-   * Restarts the timers of the account's schedules. Each schedule invokes its target after one full interval, not at
-   * once.
+   * Restarts the timers of the account's schedules. The first invocation comes after one full interval, not at once.
    */
   restore(): void {
     for (const resource of this.options.account.list(TYPE)) this.start(resource, intervalMs(resource));
@@ -149,7 +147,7 @@ export class Scheduler {
     this.pauses.end();
   }
 
-  /** Runs those checks of CreateSchedule and UpdateSchedule that need other resources. */
+  /** Runs the checks of CreateSchedule and UpdateSchedule that need other resources. */
   private validate({ outputs }: AwsResource): void {
     const { account } = this.options;
     if (outputs.groupName !== "default")
@@ -188,7 +186,8 @@ export class Scheduler {
   }
 
   private async run(id: string): Promise<void> {
-    if (this.running.has(id)) return this.log(`${id}: invocation skipped because the previous invocation still runs`);
+    if (this.running.has(id))
+      return this.log(`${id}: invocation skipped because the previous invocation is still running`);
     this.running.add(id);
     try {
       await this.deliver(id);
@@ -219,17 +218,20 @@ export class Scheduler {
     }
   }
 
-  /** Sends the event to the dead-letter queue. Drops it, as AWS does, when the role may not write to the queue. */
+  /**
+   * Sends the event to the dead-letter queue. As at AWS, drops the event when the role is not allowed to write to the
+   * queue.
+   */
   private deadLetter(queueArn: string, roleArn: string, event: unknown): void {
     const access = { action: "sqs:SendMessage", resource: queueArn };
     if (refusal(this.options.account, roleArn, [access]) === undefined) this.options.send(queueArn, event);
   }
 
-  /** The error with which Lambda would reject the event; undefined when Lambda would accept it. */
+  /** Returns the error with which Lambda would reject the event. Undefined when Lambda would accept it. */
   private rejection(arn: string, roleArn: string): string | undefined {
     const { account } = this.options;
     if (refusal(account, roleArn, [{ action: "lambda:InvokeFunction", resource: arn }]) !== undefined)
-      return `AccessDeniedException: the role may not invoke ${functionName(arn)}`;
+      return `AccessDeniedException: the role is not allowed to invoke ${functionName(arn)}`;
     if (account.get(lambdaFunction.type, functionName(arn)) === undefined)
       return `ResourceNotFoundException: Function not found: ${functionName(arn)}`;
     return undefined;

@@ -82,7 +82,7 @@ export class Image extends ComponentResource {
   constructor(name: string, args: Inputs, options: ComponentResourceOptions) {
     super("awsx:ecr:Image", name, {}, options);
     // As in awsx, the name of the child resource is the tag. The tag depends on the inputs, so the child is registered
-    // when all inputs are known.
+    // after all inputs are known.
     this.imageUri = output(args as Unwrap<ImageArgs>).apply((known) => this.build(known));
     this.registerOutputs({ imageUri: this.imageUri });
   }

@@ -14,10 +14,10 @@ const DEFAULT_RULES: LifecycleRule[] = [
 ];
 
 /**
- * Converts awsx's rules to an ECR policy document. Puts the `any` rule last, because ECR requires that.
+ * Converts awsx's rules to an ECR policy document. Puts the `any` rule at the end, as ECR requires.
  *
  * @throws Error when a rule has no limit, a `tagged` rule has no prefixes, or more than one rule has the tag status
- * `any`
+ *   `any`
  */
 export function lifecyclePolicyDocument(rules: LifecycleRule[] = DEFAULT_RULES): string {
   const any = rules.filter(({ tagStatus }) => tagStatus === "any");

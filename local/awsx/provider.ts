@@ -1,7 +1,7 @@
 /**
- * Entry point of the awsx provider, with the components that the program uses. It runs in a separate process, because
- * the component server of Pulumi's SDK takes over the whole process. It prints its gRPC port on the first line, and
- * ends when its parent closes standard input.
+ * Entry point of the awsx provider, with the components that the program uses. The provider is a separate process,
+ * because the component server of Pulumi's SDK takes over the whole process. It prints its gRPC port on the first line.
+ * It ends when its parent closes standard input.
  */
 import { version } from "@pulumi/awsx/package.json";
 import type { ComponentResource, ComponentResourceOptions, Inputs } from "@pulumi/pulumi";

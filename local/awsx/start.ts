@@ -24,7 +24,7 @@ export interface Awsx {
  * Starts the awsx provider as a child process.
  *
  * @param fixedPort default: a free port
- * @throws Error with the last lines on stderr, when the process ends early or prints no port within two minutes
+ * @throws Error with the newest lines of stderr, when the process exits early or prints no port within two minutes
  */
 export async function startAwsx(fixedPort?: number): Promise<Awsx> {
   const child = spawn(process.execPath, [exitOnTerminate, bundle()], {

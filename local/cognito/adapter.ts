@@ -54,15 +54,14 @@ export class OidcStore {
   }
 
   /**
-   * Ends a rotated refresh token after the grace period, without the mark `consumed`: at a marked token, oidc-provider
-   * revokes the whole sign-in.
+   * Ends a rotated refresh token after the grace period. Does not mark it as `consumed`, because oidc-provider revokes
+   * the whole sign-in when a client uses a marked token.
    */
   private rotateOut(entry: Entry): void {
     const graceEndsAt = Date.now() + this.graceSeconds(String(entry.payload.clientId)) * 1000;
     entry.expiresAt = Math.min(entry.expiresAt ?? graceEndsAt, graceEndsAt);
   }
 
-  /** Closes the file. */
   close(): void {
     this.store.close();
   }

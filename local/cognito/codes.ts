@@ -22,7 +22,7 @@ const HOUR_MS = 3_600_000;
  */
 export const CODE_HOURS: Record<CodePurpose, number> = { confirmSignUp: 24, resetPassword: 1 };
 
-/** Wrong attempts after which Cognito refuses the code: between 5 and 20. The double takes the smaller number. */
+/** Number of wrong attempts after which the double refuses the code. Cognito allows between 5 and 20. */
 const MAX_FAILURES = 5;
 
 /** Creates a code of six digits. */
@@ -34,7 +34,7 @@ export function newCode(purpose: CodePurpose): SentCode {
 /**
  * Checks a code and counts a wrong attempt in `sent`.
  *
- * @param sent the last code of the user
+ * @param sent the newest code of the user
  * @throws JsonProtocolError CodeMismatchException, ExpiredCodeException or LimitExceededException
  */
 export function checkCode(sent: SentCode | undefined, purpose: CodePurpose, code: string): void {

@@ -10,7 +10,7 @@ import { uuidOf } from "./uuid";
 export interface Customer {
   email: string;
   password: string;
-  /** UUID, the same in every pool. Default: derived from the e-mail address, so that it survives a reset. */
+  /** UUID, the same in every pool. Default: derived from the e-mail address, so that the UUID survives a reset. */
   sub?: string;
   /** Name on the sign-in page and in events. */
   label: string;
@@ -25,7 +25,7 @@ export interface KnownCustomer {
   /** Milliseconds since the epoch. */
   createdAt: number;
   passwordHash: string;
-  /** The last code that was sent. */
+  /** The newest code. */
   sent?: SentCode;
 }
 
@@ -36,7 +36,7 @@ export interface Email {
   code: string;
 }
 
-/** Where Cognito sent a code, in the form of its API. */
+/** Masked address to which Cognito has sent a code, in the form of its API. */
 export interface CodeDelivery {
   CodeDeliveryDetails: { Destination: string; DeliveryMedium: "EMAIL"; AttributeName: "email" };
 }
@@ -52,8 +52,8 @@ const SEEDED_AT = 1_700_000_000_000;
 const EMAIL = /^[^\s@]+@[^\s@.]+(\.[^\s@.]+)+$/;
 
 /**
- * Users of all local pools. Their number grows by sign-up, and they survive a restart. All pools share them, so that the
- * same customers can use every stack. The methods for sign-up and password reset throw Cognito's errors as
+ * Users of all local pools. All pools share them, so that the same customers can use every stack. A sign-up adds a
+ * user. Users survive a restart. The methods for sign-up and password reset throw Cognito's errors as
  * JsonProtocolError.
  */
 export class Customers {
@@ -69,7 +69,7 @@ export class Customers {
     path: string,
     private readonly deliver: (email: Email) => void,
   ) {
-    // The file's users replace those with the same `sub`, such as a seeded customer with a new password.
+    // A user in the file replaces the seeded user with the same `sub`, because the file may contain a new password.
     const users = Object.fromEntries(seeded.map(seededUser));
     this.seededSubs = Object.keys(users);
     this.store = new StateStore(path, { users });
@@ -192,7 +192,7 @@ function seededUser({ email, password, label, sub = uuidOf(email.toLowerCase()) 
   return [sub, { sub, email, label, status: "CONFIRMED", createdAt: SEEDED_AT, passwordHash }];
 }
 
-/** Answer for an unknown user: the client decides whether it shows that the user does not exist. */
+/** Answer for an unknown user. The client's settings decide whether the answer shows that the user does not exist. */
 function simulatedDelivery({ hidesUsers }: AppClient, email: string): CodeDelivery {
   if (!hidesUsers) throw userNotFound();
   return deliveryTo(email);

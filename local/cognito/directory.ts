@@ -8,7 +8,7 @@ const list = z.pipe(
 );
 const Unit = z.nullish(z.enum(["seconds", "minutes", "hours", "days"]));
 
-/** The properties of aws.cognito.UserPoolClient that a sign-in depends on. */
+/** The properties of aws.cognito.UserPoolClient that affect a sign-in. */
 const UserPoolClient = z.object({
   userPoolId: z.string(),
   clientSecret: z.nullish(z.string()),
@@ -28,7 +28,7 @@ const UserPoolClient = z.object({
 
 const flag = z.nullish(z.boolean());
 
-/** The properties of aws.cognito.UserPool that the users depend on. */
+/** The properties of aws.cognito.UserPool that affect its users. */
 const UserPool = z.object({
   usernameConfiguration: z.nullish(z.object({ caseSensitive: flag })),
   adminCreateUserConfig: z.nullish(z.object({ allowAdminCreateUserOnly: flag })),
@@ -45,15 +45,15 @@ const UserPool = z.object({
 const UserPoolDomain = z.object({ userPoolId: z.string(), managedLoginVersion: z.nullish(z.number()) });
 const ManagedLoginBranding = z.object({ userPoolId: z.string(), clientId: z.string() });
 
-/** The properties of a user pool that its users depend on. */
+/** The properties of a user pool that affect its users. */
 export interface PoolRules {
-  /** Whether the case of a user name counts. Cognito's API turns that on unless the pool says otherwise. */
+  /** Whether user names are case-sensitive. True in Cognito's API unless the pool sets another value. */
   caseSensitive: boolean;
   allowsSignUp: boolean;
   passwordPolicy: PasswordPolicy;
 }
 
-/** The properties of an app client that matter for sign-in. */
+/** The properties of an app client that affect a sign-in. */
 export interface AppClient {
   id: string;
   poolId: string;
@@ -136,7 +136,7 @@ export class Directory {
     };
   }
 
-  /** Whether the pool has a domain. Without one, its hosted pages and endpoints do not exist. */
+  /** Whether the pool has a domain. Without a domain, its hosted pages and endpoints do not exist. */
   hasDomain(poolId: string): boolean {
     return this.domain(poolId) !== undefined;
   }

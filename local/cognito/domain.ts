@@ -34,7 +34,7 @@ export function domainListener(
       case "POST /oauth2/userInfo":
         return { request, poolId: poolOfToken(request.headers.authorization) };
     }
-    // A pending sign-in continues here. The path contains no client, but the cookie names the pool.
+    // A pending sign-in continues here. The path contains no client, so the cookie names the pool.
     if (url.pathname.startsWith("/oauth2/authorize/"))
       return { request, poolId: poolOfResumeCookie(request.headers.cookie) };
     return { request, poolId: /^\/session\/([^/]+)\/confirm$/.exec(url.pathname)?.[1] };
@@ -67,7 +67,7 @@ interface Addressed {
   poolId: string | undefined;
 }
 
-/** `client_id` from Basic credentials, else from the form. */
+/** `client_id` from the Basic credentials. Without Basic credentials, from the form. */
 function clientIdOf(request: IncomingMessage, body: string): string | undefined {
   const basic = /^Basic\s+(\S+)$/i.exec(request.headers.authorization ?? "")?.[1];
   if (basic === undefined) return new URLSearchParams(body).get("client_id") ?? undefined;

@@ -31,8 +31,8 @@ export async function latestInteraction(c: Request, pool: Pool, client: AppClien
 }
 
 /**
- * Returns the pending sign-in whose page contained the form, which need not be the browser's newest one. A form of
- * another browser leads nowhere: to continue, a browser needs the sign-in's `resume` cookie.
+ * Returns the pending sign-in whose page contained the form. This may be an older sign-in of the browser. The form
+ * alone is not enough to continue a sign-in: the browser also needs the `resume` cookie of the sign-in.
  */
 export async function interactionOfForm(csrf: string, pool: Pool, client: AppClient): Promise<Interaction | undefined> {
   const [uid = "", cid] = csrf.split(".");
@@ -41,12 +41,12 @@ export async function interactionOfForm(csrf: string, pool: Pool, client: AppCli
   return interaction.params.client_id === client.id ? interaction : undefined;
 }
 
-/** Text that a page's form sends back, for `interactionOfForm`. */
+/** Value of a form's hidden field, from which `interactionOfForm` finds the sign-in. */
 export function csrfOf({ uid, cid }: Interaction): string {
   return `${uid}.${cid}`;
 }
 
-/** Stores who has signed in. Returns the URL at which the OIDC server continues. */
+/** Stores which customer has signed in. Returns the URL at which the OIDC server continues. */
 export async function signIn(interaction: Interaction, sub: string): Promise<string> {
   interaction.result = { login: { accountId: sub } };
   await interaction.save(interaction.exp - Math.floor(Date.now() / 1000));

@@ -18,7 +18,7 @@ export class PoolKeys {
     this.file.save();
   }
 
-  /** The signing key: the first one. The second one exists so that a verifier that ignores `kid` fails. */
+  /** The signing key is the first key. The second key exists so that a verifier that ignores `kid` fails. */
   get signing(): { kid: string; key: KeyObject } {
     const [jwk] = this.file.data;
     if (!jwk) throw new Error("The pool has no signing key.");
@@ -36,10 +36,10 @@ export class PoolKeys {
   }
 }
 
-/** Keys generated in the background in advance. Generating two takes longer than the rest of a sign-in. */
+/** Keys that were generated in the background. To generate two keys takes longer than all other steps of a sign-in. */
 const stock: KeyObject[] = [];
 
-/** Starts generating keys for the next new pool. */
+/** Starts to generate the keys of the next new pool. */
 export function stockKeys(): void {
   for (let missing = 2 - stock.length; missing > 0; missing--) {
     generateKeyPair("rsa", { modulusLength: 2048 }, (error, _publicKey, privateKey) => {

@@ -31,18 +31,17 @@ const INTERACTION_SECONDS = 3600;
 const CODE_SECONDS = 300;
 
 /**
- * Parameter of this double: the page at which a sign-in starts, such as `signup`. Cognito opens every page without the
- * authorize endpoint.
+ * Parameter of this double for the page at which a sign-in starts, such as `signup`. In Cognito, a browser can open
+ * every page without the authorize endpoint.
  */
 export const PAGE_PARAM = "local_page";
 
-/** Pages of the hosted domain. Each is served at `/<name>`. A sign-in starts at the first one by default. */
+/** Pages of the hosted domain. Each page is served at `/<name>`. A sign-in starts at the first page by default. */
 const pageNames = ["login", "signup", "confirmUser", "forgotPassword", "confirmForgotPassword"] as const;
 
 /** Name of a page of the hosted domain. */
 export type PageName = (typeof pageNames)[number];
 
-/** Cognito's built-in scopes. */
 const cognitoScopes = ["openid", "email", "phone", "profile", "aws.cognito.signin.user.admin"];
 
 /** Creates the OIDC server of one pool, configured with Cognito's rules. */
@@ -73,7 +72,7 @@ export function createProvider(
         interaction: cookieNames.interaction(poolId),
         resume: cookieNames.resume(poolId),
       },
-      // All pages of a pending sign-in need its cookie, not only the first one.
+      // All pages of a pending sign-in need its cookie, not only the first page.
       short: { path: "/" },
     },
     routes: {
@@ -81,7 +80,7 @@ export function createProvider(
       token: "/oauth2/token",
       userinfo: "/oauth2/userInfo",
       revocation: "/oauth2/revoke",
-      // When another customer signs in while a session is open, the OIDC server makes the browser post to this path
+      // When a second customer signs in while a session is open, the OIDC server makes the browser post to this path
       // plus `/confirm`.
       end_session: `/session/${poolId}`,
     },
@@ -104,8 +103,8 @@ export function createProvider(
     responseTypes: ["code"],
     scopes: cognitoScopes,
     claims: {
-      // Every claim is listed under `openid`. The function `attributes` then selects the claims of a sign-in, because a
-      // scope listed here can only add claims and not remove any.
+      // Every claim is listed under `openid`, because other scopes in this list can only add claims. The function
+      // `attributes` then selects the claims of a sign-in.
       openid: ["sub", "cognito:username", "username", "email", "email_verified"],
       email: [],
       phone: [],
@@ -135,13 +134,13 @@ export function createProvider(
     interactions: {
       policy,
       url: (_ctx, { params: { [PAGE_PARAM]: page, ...params } }) => {
-        // Any other value could name another site, such as `/evil.example`.
+        // A value that is not a known page could lead to another site, such as `/evil.example`.
         const name = pageNames.find((known) => known === page) ?? pageNames[0];
         return `/${name}?${new URLSearchParams(params as Record<string, string>)}`;
       },
     },
-    // Each sign-in gets its own grant for all requested scopes, because Cognito has no consent page. With separate
-    // grants, revoking the refresh token of one sign-in does not affect other sign-ins.
+    // Each sign-in gets a separate grant for all requested scopes, because Cognito has no consent page. So the
+    // revocation of one sign-in's refresh token does not affect other sign-ins.
     loadExistingGrant: async (ctx) => {
       const { client, account, params } = ctx.oidc;
       if (!client || !account) return undefined;

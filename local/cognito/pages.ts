@@ -61,7 +61,7 @@ export interface PageView {
   rules: PoolRules;
   /** The e-mail address to fill in. */
   email: string;
-  /** Reason the last attempt failed. */
+  /** Reason of the failed attempt before this page. */
   alert?: string;
   /** Whether the customer has just set a new password. */
   hasNewPassword: boolean;

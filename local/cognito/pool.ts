@@ -8,7 +8,7 @@ import { createProvider, type PoolOptions } from "./oidc";
 
 /**
  * One user pool. A certified OIDC server implements the protocol (codes, PKCE, sessions, refresh, revocation). This
- * class converts the server's answers to Cognito's.
+ * class converts the server's answers to the form of Cognito.
  */
 export class Pool {
   readonly provider: Provider;
@@ -36,7 +36,7 @@ export class Pool {
     await this.answer(request, response);
   }
 
-  /** Ends the browser's session. The cookie is removed; refresh tokens stay valid, as with Cognito's `/logout`. */
+  /** Ends the browser's session and removes its cookie. As with Cognito's `/logout`, refresh tokens stay valid. */
   async endSession(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const session = await this.provider.Session.get(this.provider.createContext(request, response));
     await session.destroy();

@@ -10,8 +10,8 @@ type Middleware = Parameters<Provider["use"]>[0];
 type Next = Parameters<Middleware>[1];
 
 /**
- * Middleware around a pool's OIDC server: accepts Cognito's access tokens and converts the server's answers to
- * Cognito's.
+ * Middleware around a pool's OIDC server: accepts Cognito's access tokens and converts the server's answers to the form
+ * of Cognito.
  */
 export function cognitoResponses(options: {
   issuer: string;
@@ -52,7 +52,7 @@ export function cognitoResponses(options: {
 }
 
 /**
- * Drops the prompts that have no effect on local users: `select_account` and `consent` are only passed on to external
+ * Drops prompts that have no effect on local users. Cognito only passes `select_account` and `consent` on to external
  * identity providers. https://docs.aws.amazon.com/cognito/latest/developerguide/authorization-endpoint.html
  */
 function dropPrompts(ctx: KoaContextWithOIDC): void {
@@ -62,7 +62,10 @@ function dropPrompts(ctx: KoaContextWithOIDC): void {
   ctx.query = effective.length === 0 ? query : { ...query, prompt: effective.join(" ") };
 }
 
-/** Converts a revocation's answer to Cognito's: the type of an empty body is JSON, because some clients check it. */
+/**
+ * Converts a revocation's answer to Cognito's form. Its body is empty, but its type is JSON, because some clients check
+ * the type.
+ */
 function toCognitoRevocation(ctx: KoaContextWithOIDC): void {
   toCognitoError(ctx);
   ctx.type = "application/json; charset=utf-8";

@@ -21,8 +21,8 @@ interface OidcTokenResponse {
 }
 
 /**
- * Converts the OIDC server's token answer to Cognito's. The opaque access token becomes a JWT **without `aud`**. A
- * standard server must not issue such a JWT. The ID token gets Cognito's claims.
+ * Converts the OIDC server's token answer to Cognito's form. The opaque access token becomes a JWT **without `aud`**,
+ * which a standard server must not issue. The ID token gets Cognito's claims.
  *
  * Claims:
  * https://docs.aws.amazon.com/cognito/latest/developerguide/amazon-cognito-user-pools-using-the-access-token.html and

@@ -87,7 +87,7 @@ export function alertOf(alert: Alert, language: Language): string {
   return japanese[alert.message] ?? alert.message;
 }
 
-/** The rules of a password, a line each. */
+/** The rules of a password, one per line. */
 export function policyLines(policy: PasswordPolicy, language: Language): string[] {
   const isJapanese = language === "ja";
   const lines = [
@@ -100,7 +100,9 @@ export function policyLines(policy: PasswordPolicy, language: Language): string[
   return lines.filter((line) => line !== false);
 }
 
-/** The language of a page: the `lang` parameter as in Cognito, else the browser's preference, else English. */
+/**
+ * The language of a page. The `lang` parameter comes first, as in Cognito, then the browser's preference, then English.
+ */
 export function languageOf(lang: string | undefined, acceptLanguage: string | undefined): Language {
   const wanted = lang || acceptLanguage || "";
   const japaneseAt = wanted.search(/\bja\b/i);

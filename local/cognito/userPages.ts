@@ -26,7 +26,7 @@ import {
 import type { Pools } from "./pools";
 import { type Alert, alertOf, languageOf } from "./translations";
 
-/** A request for a page of a pending sign-in, or with that page's form. */
+/** A GET request for a page of a pending sign-in, or a POST request with the page's form. */
 interface Visit extends Caller {
   c: Request;
   interaction: Interaction;
@@ -40,13 +40,13 @@ type WithClient = (
   answer: (client: AppClient) => Response | Promise<Response>,
 ) => Response | Promise<Response>;
 
-/** Query parameters of single pages. Links to other pages do not contain them. */
+/** Query parameters that belong to one page. Links to other pages omit them. */
 const OWN_PARAMS = ["username", "notice"];
 
 /**
  * Serves the pages of managed login: `/login`, `/signup`, `/confirmUser`, `/forgotPassword` and
- * `/confirmForgotPassword`. Each works on a pending sign-in and starts one when the browser has none.
- * https://docs.aws.amazon.com/cognito/latest/developerguide/managed-login-endpoints.html
+ * `/confirmForgotPassword`. Every page belongs to a pending sign-in. When the browser has no pending sign-in, the page
+ * starts one. https://docs.aws.amazon.com/cognito/latest/developerguide/managed-login-endpoints.html
  */
 export function userPages(
   directory: Directory,
@@ -61,7 +61,7 @@ export function userPages(
    * Adds a page.
    *
    * @param show renders the page
-   * @param submit handles the page's form. The page shows a JsonProtocolError that it throws
+   * @param submit handles the page's form. If it throws a JsonProtocolError, the page shows the error
    */
   const page = (
     path: `/${PageName}`,

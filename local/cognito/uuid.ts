@@ -16,7 +16,7 @@ export const UUID_ID_BITS = 126;
  * back.
  */
 export function idToUuid(id: string): string {
-  // One more symbol of zero bits completes the bytes.
+  // An additional symbol of zero bits completes the bytes.
   return format(Buffer.from(`${id}A`, "base64url"));
 }
 

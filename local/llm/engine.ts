@@ -19,8 +19,9 @@ export interface RunningEngine {
 /**
  * Starts or finds an LLM engine.
  *
- * @param choice undefined: Ollama if it runs with every model of this product, else the scripted engine
- * @param progress called with a line as each step begins
+ * @param choice if undefined, the engine is Ollama when Ollama runs with every model of this product. Otherwise it is
+ *   the scripted engine
+ * @param progress called with a line at the start of each step
  * @throws Error with the reason and the next step when the engine is not available
  */
 export async function startEngine(

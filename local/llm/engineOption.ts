@@ -9,6 +9,7 @@ export type EngineChoice = EngineName | { gguf: string };
 
 /** The option `--engine` of commands that start the local cloud. */
 export const engineOption = (): Option =>
-  new Option("--engine <name>", "LLM engine of the workers (default: ollama if it runs, else scripted)").choices(
-    engineNames,
-  );
+  new Option(
+    "--engine <name>",
+    "LLM engine of the workers (default: ollama if it is running, otherwise scripted)",
+  ).choices(engineNames);

@@ -6,7 +6,10 @@ import { type Listening, listen } from "../support/http";
 export interface EngineAddress {
   /** Loopback port. */
   port: number;
-  /** Key without which the engine refuses chats. An engine answers any `Host`, so any web page could call it. */
+  /**
+   * Key without which the engine refuses chats. The key is needed because an engine accepts any `Host`, so any web page
+   * could call it.
+   */
   apiKey: string;
 }
 

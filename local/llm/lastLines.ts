@@ -3,7 +3,7 @@ import type { Readable } from "node:stream";
 
 const MAX_LINES = 250;
 
-/** Last lines that a process has written. Reads all output, because a process blocks when its pipe is full. */
+/** Newest lines of a process's output. Reads all output, because a process blocks when its pipe is full. */
 export class LastLines {
   private readonly lines: string[] = [];
 
@@ -15,7 +15,7 @@ export class LastLines {
     });
   }
 
-  /** The last lines below a heading, for an error message. At most 250 lines are kept. */
+  /** The newest lines below a heading, for an error message. At most 250 lines are kept. */
   toString(most = 12): string {
     const last = this.lines.slice(-most);
     return last.length > 0 ? `Its last lines:\n${last.join("\n")}` : "It has written nothing.";

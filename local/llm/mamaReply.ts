@@ -1,4 +1,3 @@
-/** Replies by the topic of a message. */
 const script: { topic: RegExp; replies: readonly string[] }[] = [
   {
     topic: /こんばんは|こんにちは|おはよう|はじめまして|ただいま|hello|good evening|\bhi\b/i,
@@ -37,7 +36,7 @@ const repliesToOtherTopics: readonly string[] = [
   "うんうん、わかるわ。今夜はゆっくりしていってね。次は何を飲む？",
 ];
 
-/** Scripted reply of 美砂樹ママ to a customer's last message. The same message always gets the same reply. */
+/** Scripted reply of 美砂樹ママ to a customer's newest message. The same message always gets the same reply. */
 export function mamaReply(message: string): string {
   const replies = script.find(({ topic }) => topic.test(message))?.replies ?? repliesToOtherTopics;
   return replies[hash(message) % replies.length] ?? "";

@@ -7,7 +7,7 @@ const Tags = z.object({ models: z.array(z.object({ name: z.string() })) });
  * Looks for an Ollama on its default port that has every model of this product (`ollama pull <model>`).
  *
  * @param origin origin of Ollama's HTTP API
- * @returns Ollama's OpenAI-compatible base URL; undefined when Ollama does not answer within 300 ms or lacks a model
+ * @returns Ollama's OpenAI-compatible base URL. Undefined when Ollama does not answer within 300 ms or lacks a model
  */
 export async function findOllama(origin = "http://127.0.0.1:11434"): Promise<string | undefined> {
   try {

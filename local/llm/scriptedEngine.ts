@@ -85,7 +85,7 @@ export function startScriptedEngine({ port, events }: { port: number; events: Ev
   return serve("scripted engine", port, app.fetch);
 }
 
-/** Returns the scripted reply, cut at the request's token limit, and its usage. */
+/** Returns the scripted reply and its usage. Shortens the reply to the request's token limit. */
 function replyTo(request: z.infer<typeof ChatRequest>) {
   const message = request.messages.findLast(({ role }) => role === "user")?.content ?? "";
   const whole = Array.from(mamaReply(message));

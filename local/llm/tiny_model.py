@@ -1,6 +1,6 @@
 """
-Writes a tiny model with random weights: the architecture and the tokenizer of a real model. Run with the Python of
-vLLM's environment.
+Writes a tiny model with random weights, with the architecture and the tokenizer of a real model. Run with the Python
+of vLLM's environment.
 
 Arguments: the folder to write to, which contains the model's `tokenizer.json`, and the architecture: `phi3` or
 `mistral`.
@@ -58,8 +58,8 @@ def main() -> None:
     model = {"phi3": phi3, "mistral": mistral}[architecture](max(ids) + 1)
     # Writes several files with an index, like the real weights.
     model.to(torch.bfloat16).save_pretrained(folder, max_shard_size="5MB")
-    # Like a repository of Mistral: it also contains the weights in another format, which vLLM must not read. The index
-    # names the files to read.
+    # Like a repository of Mistral, the folder also contains the weights in a second format. vLLM must not read them: it
+    # must read the files that the index names.
     if architecture == "mistral":
         (folder / "consolidated.safetensors").write_bytes(b"not the weights")
         (folder / "params.json").write_text("{}")

@@ -35,11 +35,11 @@ export interface Vllm {
 
 /**
  * Starts a real vLLM on the CPU for every model, with the command line of the worker's image and a tiny model with
- * random weights. Only the quantization is omitted, because vLLM has no FP8 for the CPU.
+ * random weights. The command line omits only the quantization, because vLLM has no FP8 for the CPU.
  *
- * @param progress called with a line as each step begins
+ * @param progress called with a line at the start of each step
  * @throws VllmUnavailable when this machine cannot install vLLM
- * @throws Error with vLLM's last lines when vLLM does not start
+ * @throws Error with vLLM's newest lines when vLLM does not start
  */
 export async function startVllm(progress: (line: string) => void): Promise<Vllm> {
   const { detail } = await setupPython(progress);
@@ -98,7 +98,7 @@ class Engine {
         VLLM_NO_USAGE_STATS: "1",
         VLLM_API_KEY: apiKey,
         VLLM_CACHE_ROOT: join(root, ".build", "vllm-cache"),
-        // Gigabytes for the keys and values of the tokens.
+        // Gigabytes of memory for the KV cache.
         VLLM_CPU_KVCACHE_SPACE: "1",
       },
       stdio: ["pipe", "pipe", "pipe"],
@@ -119,7 +119,7 @@ class Engine {
       await sleep(500);
     }
     const problem = this.hasExited() ? "ended" : `was not ready within ${START_TIMEOUT_MS / 1000} s`;
-    // Show many lines, because the reason comes before long tracebacks of several processes.
+    // Shows many lines, because the reason comes before the long tracebacks of several processes.
     throw new Error(`vLLM with ${this.model} ${problem}. ${this.lastLines.toString(250)}`);
   }
 
@@ -157,7 +157,7 @@ async function workersCommand(
     MODEL_VERSION_FILE: join(modelCache, "version.json"),
     ENGINE_PORT: String(port),
     CHAT_TEMPLATE_FILE: join(root, "images", model, "chat_template.jinja"),
-    // The worker's settings require a key. The command line does not contain it.
+    // The worker's settings require these variables. The command line does not contain them.
     TICKET_ISSUER: "vllm-cpu",
     TICKET_JWKS: JSON.stringify({ keys: [{ ...(await exportJWK(publicKey)), kid: "vllm-cpu" }] }),
   };

@@ -14,9 +14,9 @@ export interface VllmChecks {
   tokenize: string;
   /** Tokens of the longest conversation that the worker sends, with its reply, and vLLM's limit: `4000 of 4096`. */
   fullContext: string;
-  /** Milliseconds until vLLM has aborted the reply of a cancelled job. */
+  /** Milliseconds until vLLM aborts the reply of a cancelled job. */
   abortMs: number;
-  /** Tokens until vLLM stopped at the chat template's end token. The weights do not name this token. */
+  /** Number of tokens until vLLM stops at the chat template's end token. The weights do not name this token. */
   stopTokens: number;
   /** Prompt tokens that vLLM found in its prefix cache. */
   cachedTokens: number;

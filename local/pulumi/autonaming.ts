@@ -13,7 +13,7 @@ interface Named {
  * Fills the pattern of `pulumi:autonaming`, as the Pulumi engine does for each resource without a name.
  *
  * @param pattern text with `${project}`, `${stack}`, `${name}` and `${hex(<digits>)}`
- * @throws EngineError for another expression, which the real engine may support
+ * @throws EngineError for any other expression. The real engine may support that expression
  */
 export function proposeName(pattern: string, { project, stack, name }: Named): string {
   const values = new Map(Object.entries({ project, stack, name }));

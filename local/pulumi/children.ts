@@ -3,18 +3,18 @@ import { once } from "node:events";
 import { exitOnTerminate } from "../support/childProcess";
 
 const nodeFlags = [
-  // For every promise the SDK records a stack trace and maps each frame to the source. With all frames, this takes a
-  // tenth of the program's time.
+  // For every promise the SDK records a stack trace and maps each frame to the source. All frames would take a tenth of
+  // the program's time.
   "--stack-trace-limit=1",
-  // A larger young generation: a process that lives for seconds then needs less garbage collection.
+  // A larger young generation reduces the garbage collection of a process that lives for seconds.
   "--max-semi-space-size=64",
   exitOnTerminate,
 ];
 const graceMs = 1_000;
 
 /**
- * Child processes of one run. They end with the run. They also end when this process exits, when it is interrupted, or
- * when the signal is aborted.
+ * Child processes of one run. They end when the run ends, when this process exits or is interrupted, and when the
+ * signal is aborted.
  */
 export class Children {
   private readonly running = new Set<ChildProcess>();
@@ -23,8 +23,8 @@ export class Children {
   };
   private readonly interrupt = (signal: NodeJS.Signals) => {
     this.killAll();
-    // By default a signal ends this process, but a listener disables the default. So end the process here, unless other
-    // listeners exist: they decide then.
+    // By default a signal ends this process, but a listener disables the default. So this listener ends the process,
+    // unless another listener exists, which then decides.
     if (process.listenerCount(signal) === 0) process.kill(process.pid, signal);
   };
 

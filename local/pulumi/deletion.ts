@@ -1,8 +1,8 @@
 import type { ResourceState } from "./state";
 
 /**
- * Removes resources in parallel, each after the resources that depend on it. When a removal fails, the dependencies of
- * that resource are kept, and all other removals continue.
+ * Removes resources in parallel. A resource is removed after all resources that depend on it. When a removal fails, the
+ * dependencies of that resource are kept, and all other removals continue.
  *
  * @throws the first failure, after all removals have ended
  */

@@ -39,7 +39,9 @@ export class Deployment {
   private failure: unknown;
   private readonly running = new Set<Promise<unknown>>();
   private readonly registered = new Set<string>();
-  /** URNs of resources that were deleted before their replacements exist: the replaced resource and its dependents. */
+  /**
+   * URNs of resources that are deleted before their replacements are created: a replaced resource and its dependents.
+   */
   private readonly deletedEarly = new Set<string>();
   private rejectFailed: (error: unknown) => void = () => {};
 
@@ -83,8 +85,8 @@ export class Deployment {
   }
 
   /**
-   * Deletes replaced resources and resources that the program did not register. Deletes nothing when a resource to
-   * delete is protected, because Pulumi's preview before `up` and `destroy` would fail too.
+   * Deletes replaced resources and resources that the program did not register. If one of them is protected, deletes
+   * nothing, because Pulumi's preview before `up` and `destroy` would fail too.
    *
    * @throws EngineError that names the protected resources
    */
@@ -101,10 +103,10 @@ export class Deployment {
   }
 
   /**
-   * Reads every resource, removes missing ones from the state and stores changed ones.
+   * Reads every resource. Removes missing resources from the state and stores changed resources.
    *
-   * @throws EngineError of the first failed read, after all reads have ended. A read that ends later would overwrite the
-   * results of the next operation
+   * @throws EngineError of the first failed read, after all reads have ended. A read that continues after the error
+   *   would overwrite the results of the next operation
    */
   async refresh(): Promise<void> {
     const managed = this.context.state.all.filter(({ custom, external, replaced }) => custom && !external && !replaced);
@@ -154,9 +156,7 @@ export class Deployment {
     return resource;
   }
 
-  /**
-   * Finds the resource in the state: by its URN, by an alias, or by the URN that it had before its parent was renamed.
-   */
+  /** Finds the resource in the state by its URN, by an alias, or by its URN before a rename of its parent. */
   private oldOf(goal: Goal): ResourceState | undefined {
     const { state } = this.context;
     const isFree = (urn: string) => !this.registered.has(urn) && state.get(urn) !== undefined;
@@ -213,7 +213,8 @@ export class Deployment {
   }
 
   /**
-   * Deletes a resource before its replacement is created. First deletes the dependents that must be replaced with it.
+   * Deletes a resource before its replacement is created. Before that, deletes the dependents that must also be
+   * replaced.
    */
   private async deleteEarly(old: ResourceState): Promise<void> {
     const deleted = new Set([old]);

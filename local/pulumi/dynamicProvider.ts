@@ -8,19 +8,19 @@ import { childEnv } from "./program";
 export const dynamicPackage = "pulumi-nodejs";
 
 /**
- * Time limit of one start; there are two attempts. On a busy machine the first start is slow, because it also fills the
+ * Time limit of one of the two attempts to start. On a busy machine the first start is slow, because it also fills the
  * cache of compiled code.
  */
 const START_TIMEOUT_MS = 60_000;
 const ATTEMPTS = 2;
 
 /**
- * Starts the SDK's provider of dynamic resources in the folder of the program. Starts it once more if it does not
- * answer in time.
+ * Starts the SDK's provider of dynamic resources in the folder of the program. If it does not answer in time, starts it
+ * a second time.
  *
- * @param script script of the provider; default: the one of the SDK
+ * @param script script of the provider. Default: the SDK's script
  * @returns its port on 127.0.0.1
- * @throws EngineError when no start succeeds
+ * @throws EngineError when both starts fail
  */
 export async function startDynamicProvider(
   options: EngineOptions,

@@ -19,7 +19,7 @@ export type { StepEvent } from "./step";
  * Runs the program and creates, updates and deletes resources to match it, like `pulumi up`.
  *
  * @returns the outputs of the stack, with masked secrets, and the steps in the order of completion
- * @throws EngineError for the first failure; the state contains the resources that exist by then
+ * @throws EngineError for the first failure. The state then contains the resources that exist
  */
 export function up(options: EngineOptions): Promise<{ outputs: Record<string, unknown>; steps: StepEvent[] }> {
   return withDeployment(options, false, async (context, deployment, children) => {
@@ -31,10 +31,10 @@ export function up(options: EngineOptions): Promise<{ outputs: Record<string, un
 }
 
 /**
- * Runs the program and returns the steps that `up` would take, and the resources that would exist, with their inputs.
+ * Runs the program. Returns the steps that `up` would take, and the resources that would then exist, with their inputs.
  * Changes neither resources nor the state.
  *
- * @throws EngineError as `up` does
+ * @throws EngineError for the same reasons as `up`
  */
 export function preview(options: EngineOptions): Promise<{ steps: StepEvent[]; resources: readonly ResourceState[] }> {
   return withDeployment(options, true, async (context, deployment, children) => {
@@ -57,8 +57,8 @@ export function destroy(options: EngineOptions): Promise<{ steps: StepEvent[] }>
 }
 
 /**
- * Reads every resource from its provider, removes missing resources from the state and stores changed ones, so that the
- * next `up` or `preview` shows the drift.
+ * Reads every resource from its provider. Removes missing resources from the state and stores changed resources, so
+ * that the next `up` or `preview` shows the drift.
  *
  * @throws EngineError for the first resource that could not be read
  */

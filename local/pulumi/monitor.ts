@@ -25,7 +25,7 @@ import { packageOf } from "./urn";
 
 const { ResourceMonitorFeature: feature } = resource;
 
-/** Features of this engine. Older SDKs request a feature by its name, newer SDKs by its number. */
+/** Features of this engine. Older SDKs request a feature by name, newer SDKs by number. */
 const features = {
   secrets: feature.RESOURCE_MONITOR_FEATURE_SECRETS,
   resourceReferences: feature.RESOURCE_MONITOR_FEATURE_RESOURCE_REFERENCES,

@@ -18,18 +18,15 @@ export interface EngineOptions {
   /** File of the stack's state. */
   statePath: string;
   /**
-   * Port on 127.0.0.1 of each package's provider; a promise while the provider still starts. Dynamic resources need no
-   * entry.
+   * Port on 127.0.0.1 of each package's provider, or a promise of the port while the provider is starting. Dynamic
+   * resources need no entry.
    */
   providers: Record<string, number | Promise<number>>;
-  /** Environment variables for the program and its dynamic providers; they override those of this process. */
+  /** Environment variables for the program and its dynamic providers. They override the variables of this process. */
   env?: Record<string, string>;
-  /**
-   * Whether the provider of dynamic resources starts before the program registers a dynamic resource. Default true, to
-   * save time.
-   */
+  /** Whether the provider of dynamic resources starts before the program needs it, to save time. Default true. */
   startsDynamicEarly?: boolean;
-  /** Ends the program and its dynamic providers at once. Their running steps fail. */
+  /** Aborting the signal ends the program and its dynamic providers at once. Their running steps fail. */
   signal?: AbortSignal;
   /** Called after each step. */
   onStep?(step: StepEvent): void;

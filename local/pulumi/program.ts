@@ -5,7 +5,7 @@ import type { Children } from "./children";
 import { EngineError } from "./error";
 import type { EngineOptions } from "./options";
 
-/** Maximum number of resources that the program or a remote component works on at once. */
+/** Maximum number of resources that the program or a remote component processes at the same time. */
 export const parallel = 16;
 
 /**
@@ -27,7 +27,7 @@ export function childEnv({ programDir, env }: EngineOptions, variables: Record<s
  * Runs the program to its end through the entry point of the SDK, as Pulumi's language host does.
  *
  * @param address address of the monitor and the engine services
- * @param errors errors that the program reported; the engine service appends to this array
+ * @param errors errors that the program reported. The engine service appends to this array
  * @throws EngineError with the message of the program
  */
 export async function runProgram(

@@ -1,7 +1,7 @@
 import { isObject, type Properties, type Value } from "../support/protocol/value";
 
 /**
- * Returns the new inputs, with the old values at the paths of `ignoreChanges`.
+ * Returns the new inputs, but with the old values at the paths of `ignoreChanges`.
  *
  * @param paths such as `tags`, `tags.owner`, `tags["a.b"]`, `rules[0].name`, or `*` for all inputs
  */

@@ -18,7 +18,7 @@ const changeTimeoutMs = 30 * 60_000;
 export interface Diff {
   /** Undefined when the provider returns no answer. The engine then compares the inputs. */
   changes: boolean | undefined;
-  /** Paths of changed properties; may be empty even when `changes` is true. */
+  /** Paths of changed properties. The list may be empty even when `changes` is true. */
   changed: string[];
   /** Paths of changes that need a replacement. */
   replaces: string[];
@@ -29,7 +29,7 @@ export interface Diff {
 export interface Live {
   id: string;
   outputs: Properties;
-  /** Undefined when the provider does not return them. */
+  /** Undefined when the provider does not return inputs. */
   inputs?: Properties | undefined;
 }
 
@@ -191,7 +191,6 @@ export class Provider {
     };
   }
 
-  /** Deletes a resource. */
   async delete(old: Known): Promise<void> {
     const request = withIdentity(new messages.DeleteRequest(), old.urn);
     request.setId(old.id);

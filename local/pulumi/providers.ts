@@ -5,7 +5,7 @@ import { EngineError } from "./error";
 import type { EngineOptions } from "./options";
 import { Provider } from "./provider";
 
-/** Providers of one run. Connects and configures each at its first use. */
+/** Providers of one run. Connects to each provider and configures it at its first use. */
 export class Providers {
   private readonly connected = new Map<string, Promise<Provider>>();
 
@@ -16,10 +16,10 @@ export class Providers {
     private readonly children: Children,
   ) {}
 
-  /** Starts the provider of dynamic resources early, because it takes as long to start as the program. */
+  /** Starts the provider of dynamic resources early, because its start takes as long as the start of the program. */
   startDynamic(): Promise<number> {
     this.dynamicPort ??= startDynamicProvider(this.options, this.children);
-    // `get` reports a failed start. Without a call of `get`, the rejection must not count as unhandled.
+    // `get` reports a failed start. If nobody calls `get`, the rejection must not be unhandled.
     this.dynamicPort.catch(() => {});
     return this.dynamicPort;
   }

@@ -5,7 +5,7 @@ import { JsonFile } from "../support/store";
 export interface ResourceState {
   urn: string;
   type: string;
-  /** False for a component, which exists only as the parent of others. */
+  /** False for a component, which exists only as the parent of other resources. */
   custom: boolean;
   /** True for a resource that the program only reads. The engine never deletes such a resource. */
   external: boolean;
@@ -15,7 +15,7 @@ export interface ResourceState {
   inputs: Properties;
   outputs: Properties;
   parent?: string | undefined;
-  /** URNs of all resources that this one depends on. */
+  /** URNs of all resources that this resource depends on. */
   dependencies: string[];
   /** URNs of the dependencies of each property. */
   propertyDependencies: Record<string, string[]>;
@@ -73,7 +73,6 @@ export class StackState {
     this.save();
   }
 
-  /** Removes a resource from the state. */
   remove(resource: ResourceState): void {
     this.file.data.resources = this.all.filter((other) => other !== resource);
     this.save();

@@ -4,7 +4,6 @@ import type { Diff } from "./provider";
 import type { ResourceState } from "./state";
 import { isSame } from "./value";
 
-/** Operation on one resource. */
 type Operation = "same" | "create" | "update" | "replace" | "delete" | "read";
 
 /** A completed step of a run. */
@@ -53,7 +52,8 @@ export interface ReplaceOptions {
  * Decides the operation for an existing resource.
  *
  * @param news its new inputs, after the provider's check
- * @param diff result of the provider's diff. When `changes` is missing, as for a component, the inputs are compared.
+ * @param diff result of the provider's diff. If `changes` is missing, as for a component, the function compares the
+ *   inputs
  */
 export function decide(old: ResourceState, news: Properties, diff: Partial<Diff>, options: ReplaceOptions): Decision {
   const changed = changedProperties(old, news, diff);

@@ -13,9 +13,9 @@ import type { StackState } from "./state";
 type Transformed = Pick<Goal, "inputs" | "ignoreChanges">;
 
 /**
- * The transforms of a program. A transform is a function of the program that changes the properties of a resource and
- * of its descendants, including those that a remote component creates. Of the resource options, the local engine takes over
- * only `ignoreChanges`.
+ * The transforms of a program. A transform is a function of the program. It changes the properties of a resource and of
+ * its descendants, including the children of a remote component. Of the resource options, the local engine applies only
+ * changes of `ignoreChanges`.
  */
 export class Transforms {
   private readonly byUrn = new Map<string, Callback[]>();
@@ -23,12 +23,12 @@ export class Transforms {
 
   constructor(private readonly state: StackState) {}
 
-  /** Stores the transforms of a resource. A remote component may be constructed only after this call. */
+  /** Stores the transforms of a resource. Call this method before a remote component is constructed. */
   add(urn: string, transforms: Callback[]): void {
     if (transforms.length > 0) this.byUrn.set(urn, transforms);
   }
 
-  /** Applies the transforms of a resource and then those of its ancestors, the nearest first. */
+  /** Applies the transforms of a resource, then the transforms of its ancestors, from the nearest to the farthest. */
   async apply(goal: Goal): Promise<Transformed> {
     let changed: Transformed = { inputs: goal.inputs, ignoreChanges: goal.ignoreChanges };
     for (const transform of this.of(goal)) changed = await this.invoke(transform, { ...goal, ...changed });

@@ -32,7 +32,7 @@ export function packageOf(token: string): string {
   return token.split(":", 1)[0] ?? "";
 }
 
-/** Whether a type token is that of the root resource, which has the outputs of the stack. */
+/** Whether a type token is the type of the root resource, which has the outputs of the stack. */
 export function isStack(type: string): boolean {
   return type === rootType;
 }

@@ -29,11 +29,11 @@ export function isSame(one: Value | undefined, other: Value | undefined): boolea
 }
 
 /**
- * Sets `hash` of every asset and archive to the SHA-256 of its content, as Pulumi's engine does, so that a changed file
+ * Sets `hash` of every asset and archive to the SHA-256 of its content, as Pulumi's engine does. So a changed file
  * shows as a changed property.
  *
  * @param directory base folder of relative paths
- * @throws Error with the path of a file that cannot be read; Error for an asset that is not text, a path or an archive
+ * @throws Error with the path of a file that cannot be read, and for an asset that is not text, a path or an archive
  */
 export async function hashAssets(properties: Properties, directory: string): Promise<Properties> {
   const entries = Object.entries(properties).map(async ([name, value]) => [name, await withHashes(value, directory)]);

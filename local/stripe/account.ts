@@ -277,7 +277,7 @@ export class StripeAccount {
       .reverse();
     return open.every(({ id }) => {
       const subscription = subscriptionOf(this.ledger, this.ledger.get("invoice", id));
-      // At the portal the cardholder is present and authenticates. A card whose later payments fail also fails here.
+      // At the portal the cardholder is present and authenticates. A card that fails at renewals also fails here.
       const card = this.cardOf(customer);
       const present = card !== undefined && behaviourOf(card).later === "authenticate";
       return subscription?.status === "canceled" || collect(this.ledger, id, { present }).paid;
@@ -295,7 +295,7 @@ export class StripeAccount {
     decideKonbini(this.ledger, paymentIntent, outcome);
   }
 
-  /** Opens a dispute about the last payment. */
+  /** Opens a dispute about the customer's newest payment. */
   disputeLatestCharge(customer: string, reason = "fraudulent"): Stripe.Dispute {
     return openDispute(this.ledger, this.mustHavePaid(customer), reason);
   }

@@ -114,8 +114,8 @@ function failed(status: number): StripeProblem {
 }
 
 /**
- * Builds the answer to a failed request. Stripe keeps it under the Idempotency-Key after a declined card or a server
- * error. Stripe does not keep it for a request that was rejected before processing.
+ * Builds the answer to a failed request. Stripe stores the answer under the Idempotency-Key after a declined card or a
+ * server error. Stripe does not store it after a request that was rejected before processing.
  */
 function kept(error: StripeProblem, requestId: string) {
   const isBegun = error.status >= 500 || error.type === "card_error";

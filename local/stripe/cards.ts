@@ -40,7 +40,7 @@ const cards: Readonly<Record<string, CardBehaviour>> = {
   "4000000000000259": { brand: "visa", first: "ok", later: true, disputes: true },
 };
 
-/** Behaviour of a card number; undefined unless it is one of Stripe's test cards. */
+/** Behaviour of a card number. Undefined for a number that is not one of Stripe's test cards. */
 export function cardBehaviour(number: string): CardBehaviour | undefined {
   return cards[number.replaceAll(/\D/g, "")];
 }

@@ -9,7 +9,7 @@ import type { Switches } from "./switches";
  */
 const RETRY_AFTER_MS = [1_000, 5_000, 30_000, 120_000, 600_000];
 const TIMEOUT_MS = 20_000;
-/** Time to wait for other deliveries of the same burst before they are reordered. */
+/** Time to wait for other deliveries of the same burst. The deliveries are then reordered. */
 const BURST_MS = 30;
 
 /** Pending webhook deliveries. */

@@ -9,12 +9,12 @@ export class Idempotency {
   private readonly running = new Set<string>();
 
   /**
-   * Runs a request once per key.
+   * Runs a request only once per key.
    *
    * @param fingerprint identifies the request: path and parameters
-   * @param answer runs the request; its answer is stored when `keep` is true, and a thrown error is not stored
+   * @param answer runs the request. Its answer is stored when `keep` is true. A thrown error is not stored
    * @returns the answer, and whether it is a replay
-   * @throws StripeProblem when the key was used with other parameters, or when a request with the key still runs
+   * @throws StripeProblem when the key was used with other parameters, or when a request with the key is still running
    */
   async once(
     key: string,

@@ -82,7 +82,7 @@ export class Ledger {
     this.store.save(kind, id);
   }
 
-  /** Sets a value that the state stores for an object but not in the object; undefined removes the value. */
+  /** Sets a value that belongs to an object but is not a field of Stripe's object. Undefined removes the value. */
   set<K extends Exclude<keyof State, Kind>>(
     table: K,
     id: string & keyof State[K],

@@ -9,7 +9,9 @@ import { DAY, subscriptionOf } from "./subscriptions";
 
 /** Stripe finalizes a draft after about an hour. */
 export const DRAFT_SECONDS = 3600;
-/** Days after the first failure at which a renewal is retried. After the last retry the subscription ends. */
+/**
+ * Days of the retries of a renewal, counted from the first failed payment. The subscription ends after the last retry.
+ */
 const RETRY_DAYS = [3, 5, 7, 14];
 
 /** Creates a draft invoice for a subscription's current period. */
@@ -92,7 +94,6 @@ export function finalizeInvoice(ledger: Ledger, id: string): Stripe.Invoice {
   );
 }
 
-/** The card of a subscription. */
 function cardOf(ledger: Ledger, subscription: Stripe.Subscription): Stripe.PaymentMethod | undefined {
   const customer = ledger.find("customer", subscription.customer as string);
   const fallback = customer && !customer.deleted ? customer.invoice_settings.default_payment_method : null;
@@ -277,7 +278,7 @@ export function settleInvoice(ledger: Ledger, id: string): void {
   if (subscription) activate(ledger, subscription);
 }
 
-/** Sets a subscription to `active` when its last open invoice is paid. */
+/** Sets a subscription to `active` when no open invoice remains. */
 function activate(ledger: Ledger, { id, status }: Stripe.Subscription): void {
   ledger.set("dunning", id, undefined);
   const isOpen = ledger.all("invoice").some((one) => one.status === "open" && subscriptionOf(ledger, one)?.id === id);
@@ -299,7 +300,7 @@ function disputeIfCardDisputes(ledger: Ledger, invoiceId: string): void {
   if (charge && !charge.disputed && card && behaviourOf(card).disputes) openDispute(ledger, charge, "fraudulent");
 }
 
-/** A customer's last successful payment. */
+/** A customer's newest successful payment. */
 export function latestCharge(ledger: Ledger, customer: string): Stripe.Charge | undefined {
   return ledger.all("charge").findLast((charge) => charge.customer === customer && charge.status === "succeeded");
 }

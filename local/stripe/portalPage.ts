@@ -113,7 +113,7 @@ ${isOwing ? html`<form method="post" action="${url}/pay"><button class="main" ty
     return page(c, spoken, words.portal, body, problem ? 402 : 200);
   }
 
-  /** The only page of a portal session that was opened for one plan change. */
+  /** Page of a portal session that was opened for one plan change. Such a session has no other page. */
   function confirm(
     c: Context,
     session: Stripe.BillingPortal.Session,

@@ -12,7 +12,7 @@ interface Due {
 /**
  * Runs the scheduled actions of the selected customers in order of time, up to `until` in Unix seconds.
  *
- * @param isOn whether a customer uses the clock that advances
+ * @param isOn selects the customers who use the clock that advances
  */
 export function runTime(ledger: Ledger, until: number, isOn: (customer: string) => boolean): void {
   for (;;) {

@@ -33,7 +33,7 @@ export interface StripeDouble extends Listening, Pick<Deliveries, "settled" | "r
 
 /**
  * Starts the Stripe double on one port: the API below `/v1`, the pages of Checkout and portal, and webhook deliveries.
- * Stripe has no `/admin/switches`: with it, other processes read and change the double's switches.
+ * Other processes read and change the double's switches at `/admin/switches`, which Stripe does not have.
  *
  * Sources: https://docs.stripe.com/api, the SDK's types, https://docs.stripe.com/testing. Comments in the code mark
  * each deviation for local use: a clock that can be advanced, http endpoints on this machine, faster retries.

@@ -17,7 +17,7 @@ export function subscriptionOf(ledger: Ledger, invoice: Stripe.Invoice): Stripe.
   return typeof id === "string" ? ledger.find("subscription", id) : undefined;
 }
 
-/** End of a period. A month ends on the same day of the next month, or on that month's last day. */
+/** End of a period. A monthly period ends on the same day of the next month, or on the last day of a shorter month. */
 function periodEnd({ recurring }: Stripe.Price, start: number): number {
   const count = recurring?.interval_count ?? 1;
   switch (recurring?.interval) {
@@ -53,7 +53,7 @@ export function openSubscription(
     paymentMethod: string | null;
     trialEnd: number | null;
     status: Stripe.Subscription.Status;
-    /** Days between an invoice and its due date. When given, Stripe sends invoices instead of charging the card. */
+    /** Days between an invoice and its due date. When set, Stripe sends invoices and does not charge the card. */
     daysUntilDue?: number;
   },
 ): Stripe.Subscription {

@@ -25,7 +25,10 @@ export const Switches = z.strictObject({
   apiDelayMs: z.int().min(0),
   /** Number of API requests that fail from now on. */
   apiFailures: z.int().min(0),
-  /** HTTP status of the failures. With 0, the double executes the request and then cuts the connection. */
+  /**
+   * HTTP status of the failures. With 0, the double executes the request and then closes the connection without an
+   * answer.
+   */
   apiFailureStatus: z.union([z.literal(0), z.int().min(400).max(599)]),
 });
 export type Switches = z.output<typeof Switches>;

@@ -2,7 +2,7 @@ import { type BuildOptions, buildSync } from "esbuild";
 import buildWhenStale from "../../cli/buildWhenStale.cjs";
 
 /**
- * Bundles a script with esbuild, unless the last bundle is fresh.
+ * Bundles a script with esbuild, unless the existing bundle is up to date.
  *
  * @returns the path of the bundle: `outfile`
  */

@@ -3,7 +3,7 @@ import { constants, setPriority } from "node:os";
 
 /** Gives a child process a lower priority than the Pulumi program, because everything waits for the program. */
 export function runInBackground<T extends ChildProcess>(child: T): T {
-  // A child without a pid failed to start. It emits the error itself.
+  // A child without a pid failed to start. The child itself emits the error.
   if (child.pid !== undefined) setPriority(child.pid, constants.priority.PRIORITY_BELOW_NORMAL);
   return child;
 }

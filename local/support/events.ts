@@ -1,4 +1,6 @@
-/** An event of the local cloud, for the list on the page. Never contains a secret, a token or the text of a message. */
+/**
+ * An event of the local cloud, for the list on the page. It never contains a secret, a token or the text of a message.
+ */
 export interface CloudEvent {
   /** Milliseconds since the epoch. */
   at: number;
@@ -39,7 +41,7 @@ export class Events {
     for (const listener of this.listeners) listener(stamped);
   }
 
-  /** Calls `listener` with the last 200 events, then with every new event. Returns a function that unsubscribes. */
+  /** Calls `listener` with the newest 200 events, then with every new event. Returns a function that unsubscribes. */
   subscribe(listener: Listener): () => void {
     for (const event of this.recent) listener(event);
     this.listeners.add(listener);

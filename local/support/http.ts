@@ -5,7 +5,7 @@ import { RESPONSE_ALREADY_SENT } from "@hono/node-server/utils/response";
 import { PortInUseError } from "./portInUse";
 
 /**
- * A running server of the local cloud. Each server has its own port and therefore its own origin, like the real
+ * A running server of the local cloud. Each server has a separate port and therefore a separate origin, like the real
  * domains.
  */
 export interface Listening {
@@ -63,9 +63,9 @@ export async function listen(name: string, port: number, listener: RequestListen
 }
 
 /**
- * Refuses requests whose `Host` is not loopback, with status 403. Prevents DNS rebinding: a web page could otherwise
- * read every local service, because its host name can resolve to 127.0.0.1. The browser would then treat the service as
- * part of the page's origin.
+ * Refuses requests whose `Host` is not loopback, with status 403. Prevents DNS rebinding: the host name of a web page
+ * can resolve to 127.0.0.1. The browser would then treat a local service as part of the page's origin, and the page
+ * could read the service.
  */
 export function loopbackOnly(listener: RequestListener): RequestListener {
   return (request, response) => {
@@ -77,7 +77,9 @@ export function loopbackOnly(listener: RequestListener): RequestListener {
   };
 }
 
-/** Makes the server of a library answer only requests to a loopback name, and no upgrade to WebSocket. */
+/**
+ * Makes a library's server answer only requests to a loopback name. The server then refuses all upgrades to WebSocket.
+ */
 export function restrictToLoopback(server: Server): void {
   const listeners = server.listeners("request") as RequestListener[];
   server.removeAllListeners("request").removeAllListeners("upgrade");
@@ -85,8 +87,8 @@ export function restrictToLoopback(server: Server): void {
 }
 
 /**
- * Whether a `Host` header names this machine: `localhost`, a name below it, 127.0.0.0/8 or `[::1]`, with any port. Names
- * below `localhost` always lead to the own machine (RFC 6761, 6.3).
+ * Whether a `Host` header names this machine: `localhost`, a name below `localhost`, 127.0.0.0/8 or `[::1]`, with any
+ * port. Names below `localhost` always resolve to the own machine (RFC 6761, 6.3).
  */
 function isLoopback(host = ""): boolean {
   const url = `http://${host}`;
@@ -106,7 +108,7 @@ export async function readBody(request: Request, maxBytes: number): Promise<Buff
   return Buffer.concat(chunks);
 }
 
-/** Recreates a request whose body was read, so that a listener can read it again. */
+/** Creates a request from a request whose body was read, so that a listener can read the body again. */
 export function replay(request: IncomingMessage, body: string): IncomingMessage {
   const again = new IncomingMessage(request.socket);
   Object.assign(again, { method: request.method, url: request.url, headers: request.headers, complete: true });

@@ -12,12 +12,12 @@ const BUSY = 5;
 const held: DatabaseSync[] = [];
 
 /**
- * Locks a folder of local state until this process ends. The lock is an exclusive transaction of an SQLite file, that
- * is, a file lock of the operating system. The system releases it when the process ends, however it ends, so a stale
- * lock does not exist.
+ * Locks a folder of local state until this process ends. The lock is an exclusive transaction of an SQLite file, and so
+ * a file lock of the operating system. The system releases the lock even when the process crashes, so a lock is never
+ * stale.
  *
  * @param owner the command that locks the folder, for the error
- * @param alternative last part of the error: another solution than stopping the owner
+ * @param alternative end of the error message: another solution than to stop the owner
  * @throws Error with the folder, the owner of the lock, and the next step
  */
 export function lockFolder(dir: string, owner: string, alternative = ""): void {

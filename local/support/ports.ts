@@ -4,12 +4,10 @@ import { configKey, PROJECT, START_STACK } from "../../names";
 import { PortInUseError } from "./portInUse";
 import { readStackConfig, type StackConfig } from "./stackConfig";
 
-/** Ports of the servers whose URLs are in the stack's configuration. They are chosen before the servers start. */
+/** Ports of the servers whose URLs are in the stack's configuration. The ports are chosen before the servers start. */
 export type Ports = Record<"page" | "runpod" | "domain" | "stripe", number>;
 
-/**
- * Ports of the Pulumi providers. They stay the same, so that README's command for the real Pulumi works at each start.
- */
+/** Ports of the Pulumi providers. They are fixed, so that README's command for the real Pulumi always works. */
 export const PROVIDER_PORTS = { aws: 4120, awsx: 4121 };
 
 /** Port of the frontend that `npm start` serves with `--frontend <folder>`. */
@@ -67,7 +65,7 @@ function portOf(key: string, url: string | undefined): number {
 
 /**
  * Returns the configuration of the stack `start`. The URLs of the local cloud replace the URLs in `Pulumi.local.yaml`.
- * The values in `overrides` replace all others; its keys are paths, such as `phi3.imageTag`.
+ * The values in `overrides` replace all other values. Its keys are paths, such as `phi3.imageTag`.
  *
  * @throws Error when the file has an encrypted value
  */
@@ -84,7 +82,7 @@ export function cloudStackConfig(
     );
   }
   const frontend = JSON.parse(values[configKey("frontend")] ?? "{}") as Record<string, string[] | undefined>;
-  // Replaces the first entry of each list in the file with the page's URL.
+  // Replaces the first entry of each list in the file with a URL of the page.
   const withPage = (key: string, path: string) => [`${at(ports.page)}${path}`, ...(frontend[key]?.slice(1) ?? [])];
   return readStackConfig(programDir, "local", {
     "frontend.origins": withPage("origins", ""),
@@ -101,8 +99,8 @@ export function cloudStackConfig(
 }
 
 /**
- * Free ports come from below the range that systems use for outgoing connections and for port 0. Another process may
- * take a port of that range at any time.
+ * Range of the ports that `freePort` returns. It lies below the range that systems use for outgoing connections and for
+ * port 0. At any time, another process may take a port of that range.
  */
 const FREE_FROM = 20_000;
 const FREE_BELOW = 30_000;

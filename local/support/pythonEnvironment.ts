@@ -35,8 +35,8 @@ export function findVenvPython(venv = rootVenv): string | undefined {
 /**
  * Creates `.venv` with the worker and its tools. Does nothing when `.venv` is up to date.
  *
- * @param progress called with a line as each step begins
- * @param activity called about once a second with the package that pip processes and the seconds since pip began
+ * @param progress called with a line at the start of each step
+ * @param activity called about once a second with pip's current package and the seconds since the start of pip
  */
 export async function setupPython(
   progress: (line: string) => void,
@@ -66,7 +66,7 @@ export async function setupPython(
 /**
  * Runs `pip install`.
  *
- * @param activity called about once a second with the package that pip processes and the seconds since pip began
+ * @param activity called about once a second with pip's current package and the seconds since the start of pip
  * @returns the error in one line, or undefined after a success
  */
 export async function pipInstall(
@@ -77,7 +77,7 @@ export async function pipInstall(
   const options = ["--disable-pip-version-check", "--no-input", "--progress-bar", "off"];
   const child = spawn(python, ["-m", "pip", "install", ...options, ...args], {
     cwd: worker,
-    // pip starts a second pip to build packages, and only environment variables reach that process.
+    // pip starts a second pip to build packages. Only environment variables reach the second pip.
     env: { ...process.env, PIP_RETRIES: "2" },
     stdio: ["ignore", "pipe", "pipe"],
   });
@@ -101,7 +101,7 @@ export async function pipInstall(
   return isOffline ? `pip cannot reach the package index (${reason})` : `pip failed: ${reason}`;
 }
 
-/** Short text for a line of pip's output, undefined for a line that names no package. */
+/** Short text for a line of pip's output. Undefined for a line that names no package. */
 function pipActivity(line: string): string | undefined {
   const installing = /^Installing collected packages: (.+)$/.exec(line)?.[1];
   if (installing) return `installing ${installing.split(", ").length} packages`;
@@ -133,7 +133,10 @@ function stampOf(venv: string): string {
   return path.join(venv, "snack-worker.stamp");
 }
 
-/** Hash of the worker's dependencies and of the worker's path, because an environment refers to that path. */
+/**
+ * Hash of the worker's dependencies and of the worker's path. The path is included, because an environment refers to
+ * it.
+ */
 function dependencyHash(): string {
   const hash = createHash("sha256").update(worker);
   for (const file of ["pyproject.toml", "requirements.lock"]) hash.update(readFileSync(path.join(worker, file)));

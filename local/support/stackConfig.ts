@@ -15,8 +15,8 @@ export interface StackConfig {
 /**
  * Reads `Pulumi.<stack>.yaml` in `programDir` and applies the overrides.
  *
- * @param overrides values by path, as on the command line: `phi3.imageTag`, or `aws:region` with a namespace; undefined
- * removes the key
+ * @param overrides values by path, as on the command line: `phi3.imageTag`, or `aws:region` with a namespace. Undefined
+ *   removes the key
  * @throws Error that names the invalid file or override
  */
 export function readStackConfig(
@@ -69,7 +69,7 @@ function readYaml(file: string): unknown {
   try {
     return parse(readFileSync(file, "utf8"));
   } catch (error) {
-    // Only the first line: the lines after it quote the file, which may contain a secret.
+    // Only the first line: the next lines quote the file, which may contain a secret.
     const [reason = ""] = (error instanceof Error ? error.message : String(error)).split("\n");
     throw new Error(`${file} cannot be read: ${reason.replace(/:$/, "")}`);
   }

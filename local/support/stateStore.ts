@@ -2,13 +2,12 @@ import { closeSync, existsSync, mkdirSync, openSync } from "node:fs";
 import { dirname } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 
-/** Tables of records by id. */
 type Tables = Record<string, Record<string, unknown>>;
 
 /**
  * The state of a double: records in memory, and a copy of each record in an SQLite file. A change writes only the
  * changed record, so its cost does not depend on the size of the state. All changes of one turn of the event loop are
- * one transaction. A crash loses at most the changes of the current turn.
+ * one transaction. A crash loses only the changes of the current turn.
  */
 export class StateStore<S extends { [K in keyof S]: Record<string, unknown> }> {
   /** The records, in the order of their creation. Call `save` after a change. */
@@ -17,7 +16,7 @@ export class StateStore<S extends { [K in keyof S]: Record<string, unknown> }> {
   private readonly changed = new Map<string, [table: string, id: string]>();
 
   /**
-   * @param path the file; the first change creates it. Undefined keeps the state in memory only
+   * @param path the file, which the first change creates. Undefined keeps the state only in memory
    * @param empty all tables, with the records of a new state
    * @throws Error when the file is not an SQLite file
    */
@@ -71,7 +70,7 @@ class File {
     closeSync(openSync(path, "a", 0o600));
     this.database = new DatabaseSync(path);
     try {
-      // Writes do not wait for the disk, because the state of a double need not survive a power failure.
+      // Writes do not wait for the disk, because the state of a double does not have to survive a power failure.
       this.database.exec("PRAGMA journal_mode = WAL; PRAGMA synchronous = OFF");
       this.database.exec(
         "CREATE TABLE IF NOT EXISTS records (name TEXT, id TEXT, json TEXT NOT NULL, PRIMARY KEY (name, id))",

@@ -2,14 +2,16 @@ import { mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
 
 /**
- * A JSON document in a file, for documents that stay small. Each save writes a new file and renames it into place, so
- * that a crash leaves either the old or the new document.
+ * A JSON document in a file, for small documents. Each save writes a new file and then renames it, so that a crash
+ * leaves either the old or the new document.
  */
 export class JsonFile<T> {
   /** The document. Call `save` after a change. */
   data: T;
 
-  /** @param initial the document when the file does not exist */
+  /**
+   * @param initial the document that is used when the file does not exist
+   */
   constructor(
     private readonly path: string,
     initial: T,

@@ -10,8 +10,8 @@ export interface SwitchesAnswer {
 }
 
 /**
- * Answers a request of another process for a double's switches. `GET` reads them. `PATCH` changes the named ones. A web
- * page cannot send it, because the doubles of these services allow no `PATCH` in a preflight.
+ * Answers a request of another process for a double's switches. `GET` reads the switches. `PATCH` changes the named
+ * switches. A web page cannot send `PATCH`, because the doubles do not allow it in a preflight.
  *
  * @param body JSON text of the changes
  */

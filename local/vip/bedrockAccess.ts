@@ -17,7 +17,7 @@ const actions: Record<string, string> = {
 };
 
 /**
- * Makes a server of Bedrock refuse the requests of a role whose policies do not allow them.
+ * Makes the Bedrock server refuse a role's request unless the role's policies allow the request.
  *
  * @param account returns the account of the roles
  */
@@ -39,8 +39,9 @@ export function restrictToRoles(server: Server, account: () => AwsAccount): void
 }
 
 /**
- * Permissions for a request with an inference profile: the profile, and the foundation model in the Region of the request
- * and in each Region to which the profile may route it. AWS checks only the Region that it selects.
+ * Permissions for a request with an inference profile: the profile, and the foundation model in several Regions. These
+ * are the Region of the request and each Region to which the profile may route the request. AWS checks only the Region
+ * that it selects.
  */
 function accessesOf(account: AwsAccount, url: string, authorization = ""): Access[] {
   const [, encoded = "", operation = ""] = /^\/model\/([^/]+)\/([\w-]+)/.exec(url) ?? [];

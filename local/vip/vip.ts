@@ -7,10 +7,10 @@ import type { Events } from "../support/events";
 import { restrictToLoopback } from "../support/http";
 import { restrictToRoles } from "./bedrockAccess";
 
-/** Characters of one streamed piece, and the pause after it, so that a reader sees the text stream. */
+/** Characters of one streamed piece, and the pause after each piece. */
 const PIECE_CHARS = 3;
 const PIECE_PAUSE_MS = 5;
-/** Number of requests that aimock keeps. A limit, because its memory must not grow with the number of chats. */
+/** Number of requests that aimock keeps. The limit prevents a memory leak. */
 const REMEMBERED_REQUESTS = 20;
 
 /** Display name of each provider, at the end of its replies. */
@@ -21,7 +21,7 @@ const labels: Record<VipProvider, string> = {
   huggingface: "HuggingFace",
 };
 
-/** Environment variable for each provider's URL, and the path that follows the server's origin in that URL. */
+/** Environment variable with each provider's URL, and the path of that URL after the server's origin. */
 const urlVariables: Record<VipProvider, { variable: string; path: string }> = {
   anthropic: { variable: "ANTHROPIC_BASE_URL", path: "" },
   openai: { variable: "OPENAI_BASE_URL", path: "/v1" },
@@ -30,8 +30,8 @@ const urlVariables: Record<VipProvider, { variable: string; path: string }> = {
 };
 
 /**
- * Failure of a server. `overloaded`: it refuses every request. `cut`: it cuts the connection after a few words.
- * `cut late`: it cuts the connection after a long text. `silent`: it never answers.
+ * Failure of a server. `overloaded`: the server refuses every request. `cut`: it closes the connection after a few
+ * words. `cut late`: it closes the connection after a long text. `silent`: it never answers.
  */
 export type VipFault = "overloaded" | "cut" | "cut late" | "silent";
 
@@ -44,19 +44,19 @@ export interface VipServers {
   environment: Record<string, string>;
   /** Base URL of each server, as in the configuration's `vip.<provider>.baseUrl`. */
   urls: Record<VipProvider, string>;
-  /** Servers that fail. Change it at any time. */
+  /** Servers that fail. The map can be changed at any time. */
   faults: Map<VipProvider, VipFault>;
   close(): Promise<void>;
 }
 
 /**
  * Starts a local server for each external LLM, in the vendor's wire format: Anthropic Messages, OpenAI Chat Completions
- * (also for HuggingFace's router) and ConverseStream of Bedrock. Every server answers as 美砂樹ママ from a script and
- * names its provider at the end, such as `（OpenAI）`. It counts one character as one token, accepts every key and ignores
- * the limit of tokens, because its replies are short. Bedrock checks the policies of a role that calls it.
+ * (also for HuggingFace's router) and ConverseStream of Bedrock. Every server answers as 美砂樹ママ from a script and names
+ * its provider at the end, such as `（OpenAI）`. It counts one character as one token and accepts every key. It ignores
+ * the limit of tokens, because its replies are short. Bedrock also checks the policies of the calling role.
  *
  * @param account returns the AWS account with the callers of Bedrock
- * @param offered models that each server lists; it chats as every model
+ * @param offered models that each server lists; a chat with any other model also works
  */
 export async function startVipServers(
   events: Events,
@@ -96,7 +96,7 @@ async function startServer(name: VipProvider, events: Events, faults: VipServers
     { match: when("overloaded"), response: overloaded },
     { match: when("cut"), response: reply, truncateAfterChunks: 4 },
     { match: when("cut late"), response: { content: mamaReply("").repeat(20) }, truncateAfterChunks: 100 },
-    // aimock's option `latency` does not fit: it waits before every piece, even after the client has disconnected.
+    // aimock's option `latency` is not suitable: it waits before every piece, even after the client has disconnected.
     { match: when("silent"), response: () => new Promise<never>(() => {}) },
     { match: when(undefined), response: reply },
   ];

@@ -23,7 +23,7 @@ export async function signedIn(outputs: ProgramOutputs, pageUrl: string, who: Cr
   return client;
 }
 
-/** Creates an API client that is signed in as the seeded customer of a plan. */
+/** Creates an API client in which the seeded customer of a plan is signed in. */
 export async function customerApi(
   plan: Plan,
   cloud: Pick<LocalCloud, "pageUrl">,

@@ -4,7 +4,10 @@ export interface Credentials {
   password: string;
 }
 
-/** Limit of requests per sign-in. A sign-in with authorization code and PKCE needs only six, a sign-up needs nine. */
+/**
+ * Maximum number of requests per sign-in. A sign-in with authorization code and PKCE needs six requests, a sign-up
+ * needs nine.
+ */
 const MAX_HOPS = 20;
 
 /**
@@ -23,7 +26,7 @@ export async function signInByForm(authorizeUrl: string, redirectUri: string, wh
 }
 
 /**
- * Creates an account through Cognito's hosted pages, confirms it with the code of the e-mail, and signs in.
+ * Creates an account through Cognito's hosted pages, confirms the account with the e-mailed code, and signs in.
  *
  * @param signUpUrl the result of `startSignIn({ signUp: true })`
  * @param redirectUri the client's callback URL
@@ -43,7 +46,7 @@ export async function signUpByForm(
   return pages.callbackOf(await pages.submit(confirm, { username: who.email, code: await readCode() }));
 }
 
-/** A page, or without `html` the callback URL to which the pages have redirected. */
+/** A page of the sign-in. Without `html`, it is the callback URL to which the pages have redirected. */
 interface Page {
   url: string;
   html?: string;
@@ -62,7 +65,7 @@ class HostedPages {
   /** Opens a URL, or submits a form to it, and follows the redirects. */
   async open(url: string, form?: URLSearchParams): Promise<Page> {
     if (++this.hops > MAX_HOPS)
-      throw new Error(`${this.failure}: more than ${MAX_HOPS} redirects, the last one to ${new URL(url).pathname}`);
+      throw new Error(`${this.failure}: more than ${MAX_HOPS} redirects, most recently to ${new URL(url).pathname}`);
     const cookie = [...this.cookies].map(([name, value]) => `${name}=${value}`).join("; ");
     const response = await fetch(url, {
       ...(form && { method: "POST", body: form }),
@@ -80,7 +83,6 @@ class HostedPages {
     return next.startsWith(this.redirectUri) ? { url: next } : this.open(next);
   }
 
-  /** Submits the form of a page. */
   submit({ url, html = "" }: Page, fields: Record<string, string>): Promise<Page> {
     const [, csrf = ""] = /name="_csrf" value="([^"]+)"/.exec(html) ?? [];
     return this.open(url, new URLSearchParams({ _csrf: csrf, ...fields }));

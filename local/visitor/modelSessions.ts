@@ -8,7 +8,7 @@ import { validTicket, withTicket } from "./tickets";
 
 /**
  * Returns a function that opens direct sessions of a model. In a direct session, chats go to the model's RunPod
- * endpoint, even when the relay serves the model. The session belongs to a seeded customer whose plan has this model.
+ * endpoint, even when the relay serves the model. The session belongs to the seeded customer whose plan has this model.
  * If no plan has the model, the session contains a ticket signed with the stack's key.
  */
 export async function modelSessions(
@@ -25,8 +25,8 @@ export async function modelSessions(
 }
 
 /**
- * URL of a model's endpoint, and the Authorization header with the model's browser key. Without a browser key, the header
- * has the account's key.
+ * Returns the URL of a model's endpoint, and an Authorization header. The header contains the model's browser key. If
+ * the model has none, it contains the account's key.
  */
 export function inferenceOf(model: Model, cloud: LocalCloud, outputs: ProgramOutputs): Session["inference"] {
   const { values } = cloud.config();

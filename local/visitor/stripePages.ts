@@ -17,10 +17,11 @@ export async function payAtCheckout(checkoutUrl: string, cardNumber = WORKING_CA
 }
 
 /**
- * Presses the portal's button for an action, with the fields of its form. The customer has only one subscription on the
- * portal's page.
+ * Presses the portal's button for an action, with the fields of its form. The portal's page must show only one
+ * subscription.
  *
- * @returns false when the page has no such button. Only the page of one plan change names the new plan
+ * @returns false when the page has no such button. The button `change` works only on the page of one plan change,
+ *   because other pages do not name the new plan
  * @throws Error when the portal refuses the action
  */
 export async function pressInPortal(portalUrl: string, action: "cancel" | "resume" | "change"): Promise<boolean> {

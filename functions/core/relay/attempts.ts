@@ -21,7 +21,7 @@ const MAX_SAME_CALLS = 2;
 const MAX_RETRY_WAIT_MS = 2_000;
 /** Range of the random wait before a retry. */
 const JITTER_MS = { least: 100, most: 400 };
-/** A partial reply of this length is kept: another model's reply no longer replaces it. */
+/** A partial reply of at least this length is kept. No other model's reply replaces it. */
 const LONG_TEXT_CHARS = 200;
 
 /** Inputs of one chat. */
@@ -50,7 +50,7 @@ export interface Call {
   readonly provider: Provider;
   /** Tokens that the provider reports, or an estimate. Zero when the provider refused the request. */
   usage: TokenUsage;
-  /** Reason of the failure. Undefined for the call that answered, and for an aborted one. */
+  /** Reason of the failure. Undefined for the call that answered, and for an aborted call. */
   failure?: FailureCause;
 }
 
@@ -60,7 +60,7 @@ export interface AttemptResult {
   finishReason: ProviderEnd["finishReason"];
   /** Tokens of the call that answered. */
   usage: TokenUsage;
-  /** Model that the provider reports, or the configured one. */
+  /** Model name that the provider reports, or else the configured name. */
   version: string;
   /** Provider that answered. */
   provider: Provider["name"];
@@ -72,7 +72,7 @@ export interface AttemptResult {
   restarted: boolean;
   ttftMs: number;
   totalMs: number;
-  /** All calls, from which the costs are computed. */
+  /** All calls, for the computation of the costs. */
   calls: readonly Call[];
 }
 
@@ -80,7 +80,7 @@ export interface AttemptResult {
 interface Incomplete {
   /** Text that the reader has received. */
   text: string;
-  /** All calls, from which the costs are computed. */
+  /** All calls, for the computation of the costs. */
   calls: readonly Call[];
 }
 
@@ -103,13 +103,12 @@ export class ChatFailure extends Error implements Incomplete {
     this.retryAfterMs = options.retryAfterMs;
   }
 
-  /** Number of calls. */
   get attempts(): number {
     return this.calls.length;
   }
 }
 
-/** End of a chat by its signal. `cause` is the signal's reason. */
+/** Error of a chat that its signal aborted. `cause` is the signal's reason. */
 export class ChatAborted extends Error implements Incomplete {
   override readonly name = "ChatAborted";
   readonly text: string;
@@ -121,7 +120,6 @@ export class ChatAborted extends Error implements Incomplete {
     this.calls = calls;
   }
 
-  /** Number of calls. */
   get attempts(): number {
     return this.calls.length;
   }
@@ -134,8 +132,7 @@ export class ChatAborted extends Error implements Incomplete {
  *   asked.
  * - A conversation that does not fit a provider's context loses its oldest turns.
  * - When a provider fails after a short text, the next provider answers from the beginning. This happens only once. The
- *   `restart` event comes with the new provider's first text, so that the reader keeps the short text if that provider
- *   fails too.
+ *   `restart` event comes with the new text. If no new text comes, the reader keeps the short text.
  * - A filtered reply counts as a reply. If it has no text, its text is Mama's refusal. Any other reply without text is
  *   `broken`.
  *
@@ -160,7 +157,7 @@ export async function* runAttempts(options: AttemptOptions): AsyncGenerator<Atte
         return step.result;
       }
       const { reason, retryAfterMs } = step.failure;
-      // When the chat's own time limit has passed, the last provider is not at fault and gets no cooldown.
+      // The provider is not at fault, and gets no cooldown, when the time limit of the whole chat has passed.
       if (!run.isOver(provider)) marks.push(cooldowns.failed(provider, reason, retryAfterMs, new Date()));
       if (step.kind === "fail") break;
     }
@@ -192,7 +189,7 @@ async function* ask(run: Run, provider: Provider, signal: AbortSignal): AsyncGen
       }
       if ("end" in event) return { kind: "done", result: run.finish(attempt, event.end) };
     }
-    throw new ProviderFailure("broken", "The stream ended without its last event");
+    throw new ProviderFailure("broken", "The stream ended without the event `end`");
   } catch (error) {
     if (!signal.aborted) return run.react(attempt, asFailure(error));
     attempt.estimateTokens();
@@ -202,7 +199,6 @@ async function* ask(run: Run, provider: Provider, signal: AbortSignal): AsyncGen
 
 const NO_TOKENS: TokenUsage = { prompt_tokens: 0, completion_tokens: 0 };
 
-/** A running call. */
 class Attempt implements Call {
   usage = NO_TOKENS;
   failure?: FailureCause;
@@ -214,7 +210,7 @@ class Attempt implements Call {
     readonly chat: ProviderChat,
   ) {}
 
-  /** Text to show for an event: the provider's text. For a filtered reply without text, it is Mama's refusal. */
+  /** Text that the reader gets for an event. For a filtered reply without text, this is Mama's refusal. */
   deltaOf(event: ProviderEvent): string {
     if ("text" in event) return event.text;
     return event.end.finishReason === "filter" && this.text === "" ? refusalSentence : "";
@@ -250,7 +246,7 @@ class Run implements Incomplete {
     return attempt;
   }
 
-  /** Deadlines of the next call. The call ends at the chat's own deadline at the latest. */
+  /** Deadlines of the next call. No call may take longer than the whole chat. */
   deadlines(provider: Provider): Deadlines {
     const deadlines = this.options.deadlines(provider);
     return { ...deadlines, totalMs: deadlines.totalMs - this.elapsedMs() };
@@ -311,7 +307,7 @@ class Run implements Incomplete {
     return step;
   }
 
-  /** The chat's error. It has the code of the first provider's failure, because that provider is the preferred one. */
+  /** The chat's error, with the code of the preferred provider's failure. */
   failure(): ChatFailure {
     const { firstFailure, retryAfterMs } = this;
     const code = firstFailure ? failures[firstFailure.reason].code : "unavailable";
@@ -343,8 +339,8 @@ class Run implements Incomplete {
   }
 
   /**
-   * Drops the older half of the turns, once for each provider, because the next provider may have a larger context.
-   * False when the conversation cannot become shorter.
+   * Drops the older half of the turns, at most once per provider, because the next provider may have a larger context.
+   * Returns false when the conversation cannot become shorter.
    */
   private shortenFor(provider: Provider): boolean {
     const turns = (this.chat.messages.length - 1) / 2;
@@ -359,7 +355,10 @@ class Run implements Incomplete {
   }
 }
 
-/** Any other error is a bug in a provider's adapter. Its message may contain a prompt, so it becomes only the cause. */
+/**
+ * Any error but ProviderFailure is a bug in a provider's adapter. Its text becomes only the cause, because it may
+ * contain a prompt.
+ */
 function asFailure(error: unknown): ProviderFailure {
   if (error instanceof ProviderFailure) return error;
   const name = error instanceof Error ? error.name : typeof error;

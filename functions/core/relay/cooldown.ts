@@ -5,7 +5,9 @@ import type { Provider } from "./provider";
 const COOLDOWN_MS = 20_000;
 const MAX_COOLDOWN_MS = 60_000;
 
-/** Time in which only one chat may try a provider after its cooldown. */
+/**
+ * Time reserved for the chat that tries a provider after its cooldown. No other chat tries the provider in this time.
+ */
 const PROBE_MS = 20_000;
 
 /** Maximum age of the cached cooldowns. */
@@ -17,7 +19,7 @@ export interface CooldownStore {
   read(keys: readonly string[]): Promise<Map<string, number>>;
   /** Stores a cooldown. */
   write(key: string, endMs: number): Promise<void>;
-  /** Replaces the end `seenMs` by `endMs`. False when the stored end is not `seenMs`. */
+  /** Replaces the stored end `seenMs` with `endMs`. Returns false when the stored end is not `seenMs`. */
   replace(key: string, seenMs: number, endMs: number): Promise<boolean>;
   /** Deletes a cooldown. */
   remove(key: string): Promise<void>;
@@ -26,14 +28,12 @@ export interface CooldownStore {
 /**
  * Cooldowns of failing providers. A provider that failed is skipped for 20 s, or for its Retry-After up to 60 s. After
  * that, only one chat tries the provider. If this chat succeeds, the cooldown is deleted. If it fails, a new cooldown
- * starts.
- *
- * No method rejects. When the storage fails, a container knows only the failures that it saw itself.
+ * starts. No method rejects. When the storage fails, a container knows only the failures of its own chats.
  */
 export interface Cooldowns {
   /**
-   * Returns the providers to try for one chat, in order. When all providers are in cooldown, returns only the one whose
-   * cooldown ends first. Reads the storage at most every 5 s, and never for a single provider.
+   * Returns the providers to try for one chat, in order. When all providers are in cooldown, returns only the provider
+   * whose cooldown ends first. Reads the storage at most every 5 s, and never for a single provider.
    */
   order(providers: readonly Provider[], now: Date): Promise<Provider[]>;
   /** Starts a cooldown, unless the request itself caused the failure. */
@@ -48,8 +48,8 @@ export function createCooldowns(store: CooldownStore): Cooldowns {
   let readAtMs = Number.NEGATIVE_INFINITY;
   let reading: Promise<void> | undefined;
   /**
-   * Number of changes that this container made. A read that overlaps with a change is ignored, because its result may
-   * not contain the change.
+   * Number of changes that this container made. A read that overlaps with a change is ignored, because the read may
+   * miss the change.
    */
   let changes = 0;
 
@@ -68,7 +68,7 @@ export function createCooldowns(store: CooldownStore): Cooldowns {
     await reading;
   }
 
-  /** Claims the retry of a provider after its cooldown. True for only one chat of all containers. */
+  /** Claims the first try of a provider after its cooldown. Returns true for only one chat of all containers. */
   async function claimProbe(key: string, seenMs: number, now: Date): Promise<boolean> {
     const endMs = now.getTime() + PROBE_MS;
     changes++;
@@ -85,7 +85,8 @@ export function createCooldowns(store: CooldownStore): Cooldowns {
       for (const provider of providers) {
         const endMs = endOf(provider);
         if (endMs > now.getTime()) continue;
-        // A provider behind a ready one is only a fallback, so any chat may try it.
+        // A provider is only a fallback when a ready provider comes before it in the order. Any chat may try a
+        // fallback.
         const isProbe = endMs > 0 && ready.length === 0;
         if (!isProbe || (await claimProbe(keyOf(provider), endMs, now))) ready.push(provider);
       }
@@ -110,8 +111,8 @@ export function createCooldowns(store: CooldownStore): Cooldowns {
 }
 
 /**
- * Key of a provider's cooldown. Each model of a vendor has its own cooldown, because one model alone may be retired or
- * overloaded. A candidate that fails must not stop the released model.
+ * Key of a provider's cooldown. Each model of a vendor has a separate cooldown, because a single model may be retired
+ * or overloaded. A candidate has one too, because its failures must not stop the released model.
  */
 function keyOf({ name, model, isCandidate }: Provider): string {
   return `${name}#${model}${isCandidate ? "#candidate" : ""}`;

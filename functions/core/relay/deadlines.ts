@@ -33,11 +33,11 @@ export function deadlinesOf(provider: Pick<Provider, "name">): Deadlines {
 
 /**
  * Streams a provider's reply under deadlines. The first text, the gaps and the speed are measured only while this
- * function waits for the provider, because a slow reader is not the provider's fault. Empty texts are dropped.
+ * function waits for the provider: a slow reader is not the provider's fault. Empty texts are dropped.
  *
- * @param open starts the request; its signal aborts when a deadline passes, `signal` aborts, or the reader leaves
- * @throws ProviderFailure `timeout` after a deadline, the provider's own error, and the reason of an aborted `signal`.
- * A deadline and an abort take effect even if the provider does not react
+ * @param open starts the request. Its signal aborts when a deadline passes, `signal` aborts, or the reader leaves
+ * @throws ProviderFailure `timeout` after a deadline, the provider's error, or the reason of an aborted `signal`.
+ *   Deadlines and aborts take effect even if the provider does not react
  */
 export async function* withDeadlines(
   open: (signal: AbortSignal) => AsyncIterable<ProviderEvent>,
@@ -91,8 +91,8 @@ function close(events: AsyncIterator<ProviderEvent>): void {
 }
 
 /**
- * Measures the waiting time of one request. It uses one timer. New text moves the deadline but does not reset the
- * timer. If the timer fires before the moved deadline, it is set again.
+ * Measures the waiting time of one request with one timer. New text moves the deadline but does not restart the timer.
+ * If the timer fires too early, it is started again.
  */
 class Watch {
   private readonly startedAt = performance.now();
@@ -151,7 +151,7 @@ class Watch {
     else this.setTimer(now);
   }
 
-  /** Describes the deadline that has passed, if any. Starts the next speed window. */
+  /** Returns a description of the deadline that has passed, or undefined. Starts the next speed window. */
   private passed(now: number): string | undefined {
     const { firstTextMs, gapMs, totalMs, minCharsPerSecond, speedWindowMs } = this.deadlines;
     if (now - this.startedAt >= totalMs) return `The reply did not end within ${totalMs} ms`;

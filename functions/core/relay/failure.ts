@@ -3,8 +3,7 @@
  *
  * - `retry`: `once` repeats the request at the same provider once, before any text, if the wait is at most 2 s.
  * - `fallBack`: whether the next provider may answer.
- * - `cooldown`: with `provider`, the provider is skipped for some time. With `none`, it is not, because the request is
- *   at fault.
+ * - `cooldown`: `provider` skips the provider for some time. `none` does not, because the request is at fault.
  * - `alarm`: whether an operator must act.
  *
  * `functions/relay/providers/` maps the vendors' errors to these reasons.
@@ -18,7 +17,7 @@ export const failures = {
   upstream_error: { retry: "once", fallBack: true, cooldown: "provider", alarm: false, code: "unavailable" },
   /** No first text, a gap, or too few characters per second. */
   timeout: { retry: "never", fallBack: true, cooldown: "provider", alarm: false, code: "timeout" },
-  /** The stream ended without the provider's own last event. */
+  /** The stream ended without the provider's final event. */
   broken: { retry: "once", fallBack: true, cooldown: "provider", alarm: false, code: "unavailable" },
   /**
    * The conversation does not fit the model's context. The relay shortens it and asks again. If this fails too, the

@@ -30,7 +30,7 @@ export const destinationRegions: Record<InferenceProfile["geography"], readonly 
   ],
   jp: ["ap-northeast-1", "ap-northeast-3"],
   au: ["ap-southeast-2", "ap-southeast-4"],
-  // The empty Region stands for every Region.
+  // In the ARN of a model, an empty Region means every Region.
   global: [""],
 };
 
@@ -44,8 +44,7 @@ const pattern = new RegExp(
 );
 
 /**
- * Reads the id or ARN of an inference profile. Newer models of Bedrock refuse requests that name the model itself
- * instead of a profile.
+ * Reads the id or ARN of an inference profile. Newer models of Bedrock accept requests only through a profile.
  *
  * @returns undefined when the text is not an inference profile, such as the bare id `anthropic.claude-sonnet-5-5`
  */

@@ -6,13 +6,15 @@ export type Message = NonNullable<WorkerInput["messages"]>[number];
 
 /** A conversation for a model. */
 export interface ProviderChat {
-  /** Messages with alternating roles. The first and the last one are the user's. */
+  /** Messages with alternating roles. The first and the last message are from the user. */
   messages: Message[];
-  /** Maximum number of tokens of the reply. */
   maxTokens: number;
-  /** Sampling parameters of the request. A provider drops those that its model does not accept. */
+  /** Sampling parameters of the request. A provider drops the parameters that its model does not accept. */
   sampling: Pick<NonNullable<WorkerInput["params"]>, "temperature" | "top_p" | "seed">;
-  /** System prompt of external LLMs. GPU workers add the persona themselves. `greeting` changes with the time. */
+  /**
+   * System prompt of external LLMs. GPU workers add the persona themselves. `greeting` changes with the time of day and
+   * the season.
+   */
   system: { persona: string; greeting: string };
   /** Hash of the user's id, for a provider's abuse detection and cache routing. */
   userHash: string;
@@ -21,7 +23,7 @@ export interface ProviderChat {
 /** Tokens of one reply. `prompt_tokens` includes `cached_tokens`. */
 export type TokenUsage = WorkerOutput["usage"];
 
-/** End of a reply. Missing `usage` means that the provider reported none. */
+/** End of a reply. `usage` is missing when the provider reported none. */
 export interface ProviderEnd {
   finishReason: WorkerOutput["finish_reason"];
   usage?: TokenUsage;
@@ -42,9 +44,9 @@ export interface Provider {
   /** Tokens that the model may use for thinking, in addition to the reply. Default 0. */
   readonly thinkingTokens?: number;
   /**
-   * Requests one reply, without retries. Aborting the signal ends the request at the provider.
+   * Requests one reply, without retries. When the signal aborts, the request ends at the provider.
    *
-   * @throws ProviderFailure. A stream that ends without the provider's own last event fails with `broken`.
+   * @throws ProviderFailure. A stream that ends without the provider's final event fails with `broken`
    */
   stream(chat: ProviderChat, signal: AbortSignal): AsyncIterable<ProviderEvent>;
 }
@@ -53,7 +55,7 @@ export interface Provider {
 export class ProviderFailure extends Error {
   override readonly name = "ProviderFailure";
 
-  /** Recognizes a failure by its name, because the bundle of each provider has its own copy of this class. */
+  /** Recognizes a failure by its name, because the bundle of each provider has a separate copy of this class. */
   static override [Symbol.hasInstance](value: unknown): value is ProviderFailure {
     return value instanceof Error && value.name === "ProviderFailure";
   }

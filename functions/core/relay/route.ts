@@ -9,8 +9,8 @@ export interface WorkerRoute {
 }
 
 /**
- * The models that answer a chat, in order of preference: first the external LLMs, then the GPU workers. At least one of
- * them is present.
+ * The models that answer a chat, in order of preference: first the external LLMs, then the GPU workers. At least one
+ * model is present.
  */
 export interface Route {
   external: VipProvider[];
@@ -21,7 +21,7 @@ export interface Route {
  * Reads the environment variable `VIP_PROVIDERS`: names of providers, separated by commas, in order of preference.
  *
  * @returns the known names without duplicates, and the unknown names, for an alarm. An operator may change the variable
- * of a running function, so a wrong name must not disable the known ones
+ *   of a running function, so a wrong name must not disable the known names
  */
 export function parseVipProviders(value = ""): { providers: VipProvider[]; unknown: string[] } {
   const names = new Set(value.split(",").map((name) => name.trim().toLowerCase()));
@@ -38,7 +38,8 @@ export function parseVipProviders(value = ""): { providers: VipProvider[]; unkno
  *
  * @param external providers that may answer the vip plan. When all of them fail, the plan's own model answers
  * @param endpoints URLs of the models that the relay serves
- * @throws ApiError `ticket_wrong_model` when the ticket's model is not the plan's model, or the relay does not serve it
+ * @throws ApiError `ticket_wrong_model` when the ticket's model is not the plan's model, or when the relay does not
+ *   serve that model
  */
 export function chooseRoute(
   ticket: { plan: Plan; aud: Model },

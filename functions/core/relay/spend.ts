@@ -21,12 +21,12 @@ export function microUsd(usd: number): number {
   return Math.round(usd * 1_000_000);
 }
 
-/** Length of the slots in which reservations expire together. It is longer than the longest chat. */
+/** Reservations of the same time slot expire together. A slot is longer than the longest chat. */
 const SLOT_SECONDS = 600;
 
 /**
- * Time in Unix seconds after which a reservation no longer counts: the end of the slot after its own. A chat whose
- * relay crashed therefore keeps its reservation for at least 10 and at most 20 minutes.
+ * Returns the time at which a reservation expires, in Unix seconds: the end of the next slot. If the relay crashes, a
+ * chat's reservation therefore counts for 10 to 20 more minutes.
  */
 export function reservationEnd(reservedAt: Date): number {
   return (Math.floor(reservedAt.getTime() / 1000 / SLOT_SECONDS) + 2) * SLOT_SECONDS;

@@ -10,11 +10,9 @@ const TOKENS_PER_CHARACTER = 1.2;
 /** Tokens for the role and the separators of one message. */
 const TOKENS_PER_MESSAGE = 8;
 
-/** Time after which a reservation no longer counts: longer than the longest chat. */
+/** Lifetime of a reservation. It is longer than the longest chat. */
 const RESERVATION_SECONDS = 600;
-/**
- * Time for which a cancellation is kept when it arrives before its chat, and the maximum number of such cancellations.
- */
+/** A cancellation may arrive before its chat. Lifetime of such a cancellation, and maximum number per account. */
 const EARLY_CANCEL_SECONDS = 60;
 const MAX_EARLY_CANCELS = 20;
 /**
@@ -48,8 +46,8 @@ const Reservation = z.object({
 });
 
 /**
- * Use of one account. Each running chat has a reservation. The chats are lists and not objects, because a client may
- * choose `__proto__` as an id.
+ * Usage of one account. Each running chat has a reservation. The reservations are lists, not objects, because a client
+ * may choose `__proto__` as a chat id.
  */
 export const UsageState = z.object({
   /** Minutes since 1970, and the chats started in this minute. */
@@ -67,7 +65,9 @@ export type UsageState = z.infer<typeof UsageState>;
 /** Request to start a chat. */
 export interface ReserveRequest {
   chatId: string;
-  /** Unique id of this request. A retried write of this request has the same id; a write of another chat with the same `chatId` has another. */
+  /**
+   * Unique id of this request. A retried write has the same id. Another chat with the same `chatId` has a different id.
+   */
   request: string;
   owner: string;
   /** Maximum number of tokens that the chat can use. */
@@ -104,7 +104,7 @@ export function totalTokens({ prompt_tokens, completion_tokens }: TokenUsage): n
 
 /**
  * Decides whether a chat may start. Returns the next state with the chat's reservation, or the reason of the refusal.
- * Returns neither when this request has already reserved.
+ * Returns neither when this request already has a reservation.
  */
 export function reserve(
   state: UsageState | undefined,
@@ -136,8 +136,8 @@ export function reserve(
 }
 
 /**
- * Replaces a reservation by the used tokens. The tokens count on the day on which the chat ends. Returns undefined when
- * there is no reservation, so that a repeated call counts nothing.
+ * Replaces a reservation with the used tokens. The tokens count on the day on which the chat ends. Returns undefined
+ * when there is no reservation, so that a repeated call counts nothing.
  */
 export function settle(
   state: UsageState | undefined,
@@ -151,8 +151,8 @@ export function settle(
 }
 
 /**
- * Marks a running chat as cancelled. A chat that is not running is remembered for a minute, because a cancellation may
- * arrive before its chat. `next` is undefined when nothing changes.
+ * Marks a running chat as cancelled. A cancellation may arrive before its chat, so the cancellation of an unknown chat
+ * is kept for a minute. `next` is undefined when nothing changes.
  */
 export function cancel(
   state: UsageState | undefined,
@@ -175,7 +175,7 @@ export function isCancelled(state: UsageState | undefined, chatId: string): bool
   return state?.reservations.find(hasId(chatId))?.cancelled ?? false;
 }
 
-/** Use of an account as the customer sees it. Running chats count with their reserved tokens, as for the limit. */
+/** Usage of an account, as shown to the customer. As in the limit, running chats count with their reserved tokens. */
 export function readUsage(state: UsageState | undefined, limits: UsageLimits, now: Date): Usage {
   const current = currentState(state, now);
   return {
@@ -192,7 +192,7 @@ export function readUsage(state: UsageState | undefined, limits: UsageLimits, no
   };
 }
 
-/** Time in Unix seconds after which a state no longer matters. */
+/** Time in Unix seconds after which a state has no effect. */
 export function usageEnd({ day }: UsageState): number {
   return ((day + 1) * DAY_MS) / 1000 + RESERVATION_SECONDS;
 }
@@ -219,7 +219,7 @@ function hasId(chatId: string): (entry: { chat_id: string }) => boolean {
   return ({ chat_id }) => chat_id === chatId;
 }
 
-/** Seconds until the limits may allow the chat; 0 when they allow it now. */
+/** Seconds until the limits may allow the chat. 0 when they allow the chat now. */
 function secondsUntilAllowed(state: UsageState, tokens: number, limits: UsageLimits, now: Date): number {
   const until = (ms: number) => Math.ceil((ms - now.getTime()) / 1000);
   if (state.tokens + tokens > limits.tokensPerDay) return until((state.day + 1) * DAY_MS);

@@ -45,7 +45,7 @@ function requestOf(model: string, effort: string | undefined, chat: ProviderChat
   };
 }
 
-/** The greeting changes with the time, so the cached part of the prompt ends before it. */
+/** The greeting changes with the time, so the cached part of the prompt ends before the greeting. */
 function systemOf({ system: { persona, greeting } }: ProviderChat): Anthropic.TextBlockParam[] {
   const blocks: Anthropic.TextBlockParam[] = [
     { type: "text", text: persona, cache_control: { type: "ephemeral" } },
@@ -75,7 +75,10 @@ function finishReasonOf(reason: Anthropic.StopReason | null): ReplyPart["finishR
   return reason === "max_tokens" ? "length" : "stop";
 }
 
-/** Converts counts. `input_tokens` includes no cached tokens. The last event may have only the tokens of the reply. */
+/**
+ * Converts token counts. `input_tokens` includes no cached tokens. The stream's final event may contain only the tokens
+ * of the reply.
+ */
 function usageOf(usage: Anthropic.MessageDeltaUsage | Anthropic.Usage | undefined): Partial<TokenUsage> {
   if (!usage) return {};
   const { input_tokens: input, cache_read_input_tokens: cached, cache_creation_input_tokens: created } = usage;

@@ -82,7 +82,7 @@ function requestOf(model: string, effort: string | undefined, chat: ProviderChat
   };
 }
 
-/** The greeting changes with the time, so the cached part of the prompt ends before it. */
+/** The greeting changes with the time, so the cached part of the prompt ends before the greeting. */
 function systemOf(model: string, { system: { persona, greeting } }: ProviderChat): SystemContentBlock[] {
   return [
     ...(persona ? [{ text: persona }] : []),
@@ -116,7 +116,7 @@ function finishReasonOf(reason: StopReason | undefined): ReplyPart["finishReason
   }
 }
 
-/** Converts counts. `inputTokens` includes no cached tokens. */
+/** Converts token counts. `inputTokens` includes no cached tokens. */
 function usageOf(usage: BedrockUsage | undefined): Partial<TokenUsage> | undefined {
   if (!usage) return undefined;
   const { inputTokens = 0, outputTokens = 0, cacheReadInputTokens: cached, cacheWriteInputTokens: written } = usage;

@@ -9,12 +9,12 @@ import {
 import { isContentFilter, toProviderFailure } from "./errors";
 import { thinkingTokens } from "./modelTraits";
 
-/** The part of a reply that is in one event of a vendor's stream. */
+/** The part of a reply that one event of a vendor's stream contains. */
 export interface ReplyPart {
   text?: string | null | undefined;
   /** `context_window`: the model's context was full before the reply ended. */
   finishReason?: ProviderEnd["finishReason"] | "context_window" | undefined;
-  /** Counts so far. They replace the same counts of earlier events. */
+  /** Token counts so far. They replace the same counts of earlier events. */
   usage?: Partial<TokenUsage> | undefined;
   /** Model that the vendor reports. */
   version?: string | undefined;
@@ -26,7 +26,6 @@ export interface Vendor<Event> extends Pick<Provider, "name" | "model"> {
   effort: string | undefined;
   /** Sends the request, without retries, and returns the events of the response. */
   open(chat: ProviderChat, signal: AbortSignal): Promise<AsyncIterable<Event>>;
-  /** Reads one event. */
   read(event: Event): ReplyPart;
 }
 

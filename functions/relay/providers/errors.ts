@@ -49,7 +49,9 @@ const reasonByCode = new Map(
   ),
 );
 
-/** Reasons that some vendors report only in the error text. The code is then a general one, and the status is 400. */
+/**
+ * Reasons that some vendors report only in the error text. Their code is then a general one, and their status is 400.
+ */
 const reasonByWords: readonly (readonly [RegExp, FailureCause])[] = [
   [
     /prompt is too long|input is too long|context (?:length|window)|maximum context|max_new_tokens/i,
@@ -74,7 +76,7 @@ const reasonByStatus: Record<number, FailureCause> = {
   529: "overloaded",
 };
 
-/** Error codes that mean: the vendor refuses the content of the request. */
+/** Error codes of a vendor that refuses the content of the request. */
 const contentFilterCodes = ["content_filter", "content_policy_violation"];
 
 /**

@@ -3,7 +3,10 @@ import type { ProviderSource } from ".";
 import { thinkingTokens } from "./modelTraits";
 import { createCompatible } from "./openaiCompatible";
 
-/** OpenAI's own models. `OPENAI_BASE_URL` can be another server, whose models accept only the common parameters. */
+/**
+ * OpenAI's own models. With another `OPENAI_BASE_URL`, the models may be from other vendors. They get only the common
+ * parameters.
+ */
 const ownModel = /^(?:ft:)?(?:gpt-(?!oss)|chatgpt-|o\d)/;
 
 /**

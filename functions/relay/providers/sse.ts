@@ -5,8 +5,8 @@ import { sendRequest } from "./httpClient";
 
 /**
  * A `fetch` for the SDKs. It removes every server-sent event whose data is not JSON. The SDKs throw on such an event,
- * although the rest of the reply is intact. It also removes the end mark `[DONE]`. Without this mark, an SDK reads to
- * the end of the response, so that the connection can serve the next request.
+ * although the rest of the reply is intact. It also removes the end mark `[DONE]`, because the SDKs would stop reading
+ * there. Only a connection whose response was read to the end can serve the next request.
  */
 export async function fetchValidEvents(input: string | URL | Request, init?: RequestInit): Promise<Response> {
   const response = await sendRequest(input, init);

@@ -1,6 +1,6 @@
 import type { AlarmState } from "./alarmState";
 
-/** Whether a rule holds for the states of the alarms. An alarm that does not exist is `INSUFFICIENT_DATA`. */
+/** Whether a rule is true for the states of the alarms. An alarm that does not exist is `INSUFFICIENT_DATA`. */
 export type Rule = (stateOf: (alarm: string) => AlarmState) => boolean;
 
 const TOKEN =
@@ -12,7 +12,7 @@ type Token = { word: string } | { state: AlarmState; alarm: string };
  * Parses the rule of a composite alarm: `ALARM("a") AND (OK("b") OR NOT ALARM("c"))`. AND binds closer than OR
  * (https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutCompositeAlarm.html).
  *
- * @throws Error that quotes a rule that is not valid
+ * @throws Error that quotes an invalid rule
  */
 export function parseRule(rule: string): Rule {
   const tokens = tokensOf(rule);

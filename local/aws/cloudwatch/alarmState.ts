@@ -1,7 +1,7 @@
 /** State of an alarm. */
 export type AlarmState = "OK" | "ALARM" | "INSUFFICIENT_DATA";
 
-/** Datapoint of one period: whether it breaches the threshold. Undefined: the period has no data. */
+/** Whether the datapoint of a period breaches the threshold. Undefined when the period has no data. */
 export type Datapoint = boolean | undefined;
 
 /** Settings of an evaluation. */
@@ -18,14 +18,14 @@ export interface Evaluation {
 export const EXTRA_PERIODS = 2;
 
 /**
- * Computes the state of a metric alarm, as CloudWatch does. Real datapoints of the whole range count first. Missing ones
- * are filled only when there are fewer real datapoints than evaluation periods.
+ * Computes the state of a metric alarm, as CloudWatch does. Real datapoints of the whole range count first. Missing
+ * datapoints are filled only when there are fewer real datapoints than evaluation periods.
  *
  * Source, with the tables that the tests repeat: "Configuring how CloudWatch alarms treat missing data",
  * https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/alarms-and-missing-data.html
  *
  * @param range datapoints of the evaluation periods and of `EXTRA_PERIODS` before them, oldest first
- * @returns undefined to keep the present state
+ * @returns undefined when the alarm keeps its present state
  */
 export function evaluate(range: readonly Datapoint[], settings: Evaluation): AlarmState | undefined {
   const { evaluationPeriods, datapointsToAlarm, treatMissingData } = settings;
@@ -49,8 +49,9 @@ export function evaluate(range: readonly Datapoint[], settings: Evaluation): Ala
 }
 
 /**
- * "Avoiding premature transitions to alarm state" of the same page: the alarm fires with fewer datapoints when the oldest
- * breaching one is at least `datapointsToAlarm` periods old, and all others breach or are missing.
+ * Whether an alarm fires with fewer datapoints. It fires when the oldest breaching datapoint is at least
+ * `datapointsToAlarm` periods old, and all other datapoints breach or are missing. Source: "Avoiding premature
+ * transitions to alarm state" on the page of `evaluate`.
  */
 function isPremature(range: readonly Datapoint[], datapointsToAlarm: number): boolean {
   const oldest = range.indexOf(true);

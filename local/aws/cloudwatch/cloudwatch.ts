@@ -12,7 +12,7 @@ import { type MetricId, MetricStore, type Summary } from "./metricStore";
 import { compositeAlarm, logMetricFilter, metricAlarm } from "./resources";
 
 const MINUTE_MS = 60_000;
-/** Lines that each log group keeps. */
+/** Number of newest lines that are kept for each log group. */
 const MAX_LINES = 500;
 
 /** One line of a log group. */
@@ -33,7 +33,6 @@ export interface CloudWatchOptions {
   account: AwsAccount;
   events: Events;
   timers: Timers;
-  /** Publishes a message to an SNS topic. */
   publish(topicArn: string, message: { subject: string; message: string }): Promise<void>;
 }
 
@@ -58,8 +57,8 @@ const Transformation = z.object({
 });
 
 /**
- * CloudWatch: turns log lines into metrics, evaluates the alarms each minute by their own definition, and sends their
- * messages. Metrics and states live in memory: after a restart every alarm starts again with `INSUFFICIENT_DATA`.
+ * CloudWatch: turns log lines into metrics, evaluates all alarms each minute, and sends their messages. Metrics and
+ * states live in memory: after a restart every alarm is `INSUFFICIENT_DATA`.
  */
 export class CloudWatch implements MetricSink {
   readonly metrics = new MetricStore();
@@ -83,7 +82,6 @@ export class CloudWatch implements MetricSink {
     if (hasAlarm) this.waitForNextMinute();
   }
 
-  /** State of an alarm, by its name. */
   stateOf(alarm: string): AlarmState {
     return this.states.get(alarm) ?? "INSUFFICIENT_DATA";
   }
@@ -92,7 +90,7 @@ export class CloudWatch implements MetricSink {
     this.metrics.put(id, value, this.options.timers.now());
   }
 
-  /** Last lines of a log group, the oldest first. */
+  /** Newest lines of a log group, the oldest of them first. */
   linesOf(group: string): readonly LogLine[] {
     return this.lines.get(group) ?? [];
   }
@@ -102,7 +100,7 @@ export class CloudWatch implements MetricSink {
     this.lines.set(group, [...this.linesOf(group), { atMs: this.options.timers.now(), text }].slice(-MAX_LINES));
     const line = parseLine(text);
     if (line === undefined) return;
-    // The functions' clock is the real one.
+    // The functions use the real clock, so their timestamps are converted to the time of `timers`.
     const aheadMs = this.options.timers.now() - Date.now();
     for (const { id, value, atMs } of embeddedMetrics(line)) this.metrics.put(id, value, atMs + aheadMs);
     for (const filter of this.options.account.list(logMetricFilter.type)) {
@@ -110,12 +108,14 @@ export class CloudWatch implements MetricSink {
     }
   }
 
-  /** Resolves when the last evaluation has sent its messages. */
+  /** Resolves when the most recent evaluation has sent its messages. */
   settled(): Promise<void> {
     return this.evaluation;
   }
 
-  /** Evaluates all alarms with the data of the complete minutes, and sends the messages of those that change. */
+  /**
+   * Evaluates all alarms with the data of the complete minutes. Sends the messages of the alarms whose state changes.
+   */
   async evaluate(): Promise<void> {
     const { account } = this.options;
     const endMs = Math.floor(this.options.timers.now() / MINUTE_MS) * MINUTE_MS;
@@ -151,12 +151,12 @@ export class CloudWatch implements MetricSink {
     if (!parsePattern(String(outputs.pattern))(line)) return;
     const { name, namespace, value, dimensions = {} } = Transformation.parse(outputs.metricTransformation);
     const found = Object.entries(dimensions).map(([dimension, selector]) => [dimension, select(line, selector)]);
-    // CloudWatch publishes no metric for a line without the member of a dimension.
+    // CloudWatch publishes no metric when a line has no member for a dimension.
     if (found.some(([, text]) => typeof text !== "string")) return;
     this.put({ namespace, name, dimensions: Object.fromEntries(found) }, Number(value));
   }
 
-  /** An alarm looks at whole periods that end now, so that the periods of successive evaluations overlap. */
+  /** The periods of an alarm end at the time of the evaluation. So the periods of successive evaluations overlap. */
   private evaluateMetric({ outputs }: AwsResource, endMs: number): AlarmState | undefined {
     const alarm = Alarm.parse(outputs);
     const { namespace, metricName: name, dimensions, evaluationPeriods } = alarm;
@@ -173,7 +173,7 @@ export class CloudWatch implements MetricSink {
     const before = this.stateOf(id);
     if (before === state) return;
     this.states.set(id, state);
-    // The first state of an alarm without data is no news.
+    // The list of events shows only alarms that fire and alarms that end.
     if (before === "ALARM" || state === "ALARM")
       this.options.events.emit({ source: "cloudwatch", summary: `${id}: ${before} → ${state}` });
     const actions = {

@@ -1,4 +1,4 @@
-/** Values of one metric within some time. */
+/** Values of one metric within a range of time. */
 export interface Summary {
   count: number;
   sum: number;
@@ -14,7 +14,7 @@ export interface MetricId {
 }
 
 const MINUTE_MS = 60_000;
-/** Longer than the longest period of an alarm with its evaluation range. */
+/** Longer than the evaluation range of any alarm. */
 const KEEP_MS = 3 * 86_400_000;
 
 /** Metrics of the local account: one summary per minute, as CloudWatch's standard resolution. */
@@ -35,7 +35,7 @@ export class MetricStore {
     }
   }
 
-  /** Summary of the values from `fromMs` until before `toMs`. Undefined without values. */
+  /** Summary of the values from `fromMs` until before `toMs`. Undefined when there is no value. */
   read(id: MetricId, fromMs: number, toMs: number): Summary | undefined {
     let summary: Summary | undefined;
     for (const [minute, values] of this.metrics.get(keyOf(id)) ?? []) {
@@ -61,7 +61,7 @@ function merge(one: Summary | undefined, other: Summary): Summary {
   };
 }
 
-/** A metric with other dimensions is another metric: CloudWatch does not add them up. */
+/** Each set of dimensions is a separate metric. CloudWatch does not add up the metrics of one name. */
 function keyOf({ namespace, name, dimensions = {} }: MetricId): string {
   const sorted = Object.fromEntries(Object.entries(dimensions).sort(([a], [b]) => (a < b ? -1 : 1)));
   return JSON.stringify({ namespace, name, dimensions: sorted });

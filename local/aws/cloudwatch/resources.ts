@@ -12,7 +12,6 @@ const COMPARISONS = [
   "LessThanOrEqualToThreshold",
 ] as const;
 
-/** Statistics of an alarm. */
 const STATISTICS = ["SampleCount", "Average", "Sum", "Minimum", "Maximum"] as const;
 const MISSING_DATA = ["missing", "ignore", "breaching", "notBreaching"] as const;
 
@@ -52,12 +51,12 @@ export const metricAlarm: ResourceType = {
       alarmDescription: z.string().max(1_024).optional(),
       alarmActions: actions,
       okActions: actions,
-      metricQueries: z.undefined("is not supported by the local cloud: an alarm has one metric").optional(),
+      metricQueries: z.undefined("is not supported by the local cloud: use one metric per alarm").optional(),
       extendedStatistic: z.undefined("is not supported by the local cloud").optional(),
     })
     .refine(isWithinLimit, {
       path: ["evaluationPeriods"],
-      error: "times the period must be at most one day, or seven days for a period of an hour or longer",
+      error: "times period must be at most one day, or at most seven days when period is an hour or longer",
     })
     .refine((alarm) => (alarm.datapointsToAlarm ?? 1) <= alarm.evaluationPeriods, {
       path: ["datapointsToAlarm"],
@@ -82,7 +81,7 @@ export const logGroup: ResourceType = {
   inputs: z.looseObject({
     name: z
       .string()
-      .regex(/^[\w./#-]{1,512}$/, "must be 1 to 512 of letters, digits and _-/.#")
+      .regex(/^[\w./#-]{1,512}$/, "must have 1 to 512 characters: letters, digits and _-/.#")
       .optional(),
     retentionInDays: z.literal(RETENTION_DAYS).optional(),
   }),
@@ -115,7 +114,7 @@ export const compositeAlarm: ResourceType = {
 export const dashboard: ResourceType = {
   type: "aws:cloudwatch/dashboard:Dashboard",
   inputs: z.looseObject({
-    dashboardName: z.string().regex(/^[\w-]{1,255}$/, "must be 1 to 255 of letters, digits, _ and -"),
+    dashboardName: z.string().regex(/^[\w-]{1,255}$/, "must have 1 to 255 characters: letters, digits, _ and -"),
     dashboardBody: z.string().transform(json).pipe(dashboardBody()),
   }),
   replaceOn: ["dashboardName"],
@@ -152,7 +151,7 @@ function dashboardBody() {
 export const queryDefinition: ResourceType = {
   type: "aws:cloudwatch/queryDefinition:QueryDefinition",
   inputs: z.looseObject({
-    name: z.string().regex(/^[^:*?"<>|\\]{1,255}$/, 'must be 1 to 255 characters without : * ? " < > |'),
+    name: z.string().regex(/^[^:*?"<>|\\]{1,255}$/, 'must have 1 to 255 characters without : * ? " < > |'),
     queryString: z
       .string()
       .min(1)
@@ -174,7 +173,7 @@ export const logMetricFilter: ResourceType = {
   inputs: z.looseObject({
     name: z
       .string()
-      .regex(/^[^:*]{1,512}$/, "must be 1 to 512 characters without : and *")
+      .regex(/^[^:*]{1,512}$/, "must have 1 to 512 characters without : and *")
       .optional(),
     logGroupName: z.string(),
     pattern: z

@@ -19,7 +19,10 @@ export function isHostName(text: string): boolean {
   return hostName.safeParse(text).success;
 }
 
-/** aws:acm/certificate:Certificate with one name. ACM issues it when aws:acm/certificateValidation finds its record. */
+/**
+ * aws:acm/certificate:Certificate with one name. ACM issues the certificate when aws:acm/certificateValidation finds
+ * its DNS record.
+ */
 export const certificate: ResourceType = {
   type: "aws:acm/certificate:Certificate",
   isTaggable: true,
@@ -57,7 +60,8 @@ export const certificateValidation: ResourceType = {
     region: z.string().optional(),
   }),
   replaceOn: ["certificateArn", "validationRecordFqdns", "region"],
-  // The id is a time, as in the real provider. Two certificates may be issued in the same millisecond.
+  // Certificates may be issued in the same millisecond, but the id is a time, as in the real provider. So the id is
+  // unique only within its certificate.
   scope: ({ certificateArn }) => String(certificateArn),
   id: () => new Date().toISOString(),
   computed: {},
@@ -97,7 +101,7 @@ function hasRecord(account: AwsAccount, option: Properties): boolean {
 /**
  * Checks a certificate as a service does before it uses the certificate.
  *
- * @returns the reason why the service refuses it; undefined when it may use it
+ * @returns the reason why the service refuses the certificate, or undefined
  */
 export function refusedCertificate(
   account: AwsAccount,
@@ -114,17 +118,16 @@ export function refusedCertificate(
   return name === domain ? undefined : `The certificate ${found.id} does not cover ${domain}.`;
 }
 
-/** As `refusedCertificate`, for CloudFront and for Cognito's custom domains. */
+/** Like `refusedCertificate`, for CloudFront and for Cognito's custom domains. */
 export function refusedByCloudFront(account: AwsAccount, arn: unknown, domain: string): string | undefined {
   return refusedCertificate(account, arn, domain, CLOUDFRONT_REGION);
 }
 
-/** Whether ACM has issued a certificate: the program has waited for it. */
+/** Whether ACM has issued a certificate. The program waits for this with aws:acm/certificateValidation. */
 function isIssued(account: AwsAccount, arn: string): boolean {
   return account.list(certificateValidation.type).some(({ outputs }) => outputs.certificateArn === arn);
 }
 
-/** Region of a certificate's ARN. */
 function regionOf(arn: string): string {
   return arn.split(":")[3] ?? "";
 }

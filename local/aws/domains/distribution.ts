@@ -16,7 +16,7 @@ const origin = z.looseObject({
     httpsPort: z.number().int(),
     originProtocolPolicy: z.enum(["http-only", "https-only", "match-viewer"]),
     originSslProtocols: z.array(z.enum(["SSLv3", "TLSv1", "TLSv1.1", "TLSv1.2"])).min(1),
-    // More than 120 seconds need a higher quota.
+    // AWS allows more than 120 seconds only with a higher quota.
     originReadTimeout: z.number().int().min(1).max(120).optional(),
   }),
 });
@@ -38,7 +38,7 @@ const cacheBehavior = z
     error: "exactly one of cachePolicyId and forwardedValues must be set",
   });
 
-/** aws:cloudfront/distribution:Distribution. The local cloud stores it and serves no requests for it. */
+/** aws:cloudfront/distribution:Distribution. The local cloud stores the distribution but serves no requests for it. */
 export const distribution: ResourceType = {
   type: "aws:cloudfront/distribution:Distribution",
   isTaggable: true,
@@ -75,7 +75,7 @@ export const distribution: ResourceType = {
   computed: {
     arn: ({ id, account }) => `arn:aws:cloudfront::${account.accountId}:distribution/${id}`,
     domainName: ({ id }) => `d${id.slice(1).toLowerCase()}.cloudfront.net`,
-    // The same for every distribution.
+    // Every distribution has the same hosted zone.
     hostedZoneId: () => "Z2FDTNDATAQYW2",
     status: () => "Deployed",
   },

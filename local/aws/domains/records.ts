@@ -2,14 +2,14 @@ import { z } from "zod";
 import type { ResourceType } from "../support/resource";
 import { text } from "../support/values";
 
-/** A name with its dot at the end, as DNS writes it. */
+/** Adds the final dot of a DNS name if the name has none. */
 export function fqdn(name: string): string {
   return name.endsWith(".") ? name : `${name}.`;
 }
 
 /**
- * aws:route53/record:Record. The local cloud has no hosted zones: it accepts each id, and no name server answers the
- * records.
+ * aws:route53/record:Record. The local cloud has no hosted zones: it accepts every zone id, and no name server answers
+ * the records.
  */
 export const record: ResourceType = {
   type: "aws:route53/record:Record",

@@ -3,7 +3,7 @@ import type { Access } from "../iam/policy";
 import type { AwsAccount } from "../support/account";
 import { table } from "./table";
 
-/** Action of each kind of item in a transaction. IAM knows no action for the transaction itself. */
+/** Action of each kind of item in a transaction. IAM has no action for the transaction itself. */
 const transactionActions: Record<string, string> = {
   Get: "GetItem",
   Put: "PutItem",

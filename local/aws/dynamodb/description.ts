@@ -26,7 +26,7 @@ export function continuousBackups(account: AwsAccount, body: string, response: S
   });
 }
 
-/** Adds to dynalite's answer of DescribeTable the setting that dynalite does not have: the deletion protection. */
+/** Adds the deletion protection to dynalite's answer of DescribeTable, because dynalite does not have this setting. */
 export function addTableSettings(account: AwsAccount, response: ServerResponse): void {
   const end = response.end.bind(response);
   response.end = ((body: unknown) => {

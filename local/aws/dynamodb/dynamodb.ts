@@ -35,8 +35,8 @@ export interface Dynamodb extends Listening {
 }
 
 /**
- * Starts DynamoDB on a free loopback port and keeps its tables below `path`. AWS has no `/admin/switches`: with it, other
- * processes read and change the switches.
+ * Starts DynamoDB on a free loopback port and keeps its tables below `path`. Other processes read and change the
+ * switches at `/admin/switches`, which AWS does not have.
  *
  * @param account when given, a request with a role's credentials is refused unless the role's policies allow it
  */
@@ -187,10 +187,7 @@ function tableName(chunks: Buffer[]): string {
 /** Time that pending requests get to finish before the server closes. */
 const LAST_REQUESTS_MS = 5_000;
 
-/**
- * Keeps a request in `pending` until dynalite has responded, because dynalite continues even after the client
- * disconnects.
- */
+/** Keeps a request in `pending` until dynalite has responded: dynalite continues even after the client disconnects. */
 function track(request: IncomingMessage, response: ServerResponse, pending: Set<ServerResponse>): void {
   pending.add(response);
   const end = response.end.bind(response) as (...args: unknown[]) => ServerResponse;
@@ -198,14 +195,14 @@ function track(request: IncomingMessage, response: ServerResponse, pending: Set<
     pending.delete(response);
     return end(...args);
   };
-  // dynalite does not process a request whose body was cut off.
+  // dynalite does not process a request whose body is incomplete.
   request.once("close", () => request.complete || pending.delete(response));
 }
 
 /**
- * Waits for the pending requests, then closes all connections and the server. dynalite closes its database when the
- * last connection closes, and a request that still uses the closed database would throw an uncaught error. Clients keep
- * connections alive, so the connections must be closed here.
+ * Waits for the pending requests, then closes all connections and the server. This order matters: dynalite closes its
+ * database with the last open connection, and a request that still uses the database would throw an uncaught error.
+ * This function must close the connections, because clients keep them alive.
  */
 async function closeServer(server: Server, pending: Set<ServerResponse>): Promise<void> {
   const until = Date.now() + LAST_REQUESTS_MS;

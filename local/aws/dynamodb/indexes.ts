@@ -20,8 +20,8 @@ export type TableChange = Pick<
 >;
 
 /**
- * Creates a dynalite server and exposes its private store. `changeTable` needs the store, because UpdateTable of
- * dynalite accepts index changes and silently ignores them.
+ * Creates a dynalite server and exposes its private store. `changeTable` needs the store, because dynalite's
+ * UpdateTable silently ignores changes of indexes.
  */
 export function openDynalite(options: Options): { server: Server; store: Store } {
   const { create } = database;
@@ -42,8 +42,8 @@ export function openDynalite(options: Options): { server: Server; store: Store }
 
 /**
  * Updates an existing table as UpdateTable does: sets the capacity, removes indexes, and adds indexes filled from the
- * existing items. An index is rebuilt (removed and added) when its keys or its projection changes. It is also rebuilt
- * when an earlier call was interrupted before it had filled the index.
+ * existing items. An index is rebuilt (removed and added) in two cases: its keys or its projection change, or an
+ * earlier call was interrupted before it had filled the index.
  *
  * @returns the names of the added and of the removed indexes
  * @throws Error when the table does not exist
@@ -65,7 +65,7 @@ export async function changeTable(store: Store, name: string, change: TableChang
   const names = new Set(kept.map((index) => index.IndexName));
   const added = indexes.filter((index) => !names.has(index.IndexName));
   if (added.length > 0) {
-    // As soon as the table lists the indexes, dynalite adds new items to them. `fill` then adds the existing items.
+    // From now on, dynalite adds new items to the indexes. `fill` then adds the existing items.
     const filling = added.map((index) => ({ ...description(table, index), IndexStatus: "CREATING" as const }));
     const creating = withChange(table, change, [...kept, ...filling]);
     await put(store.tableDb, name, creating);
@@ -80,7 +80,7 @@ export async function changeTable(store: Store, name: string, change: TableChang
 async function fill(store: Store, table: Table, indexes: GlobalSecondaryIndexDescription[]): Promise<void> {
   const items = store.getItemDb(table.TableName);
   const types = new Map(table.AttributeDefinitions.map((one) => [one.AttributeName, one.AttributeType]));
-  // A new index of DynamoDB does not contain items whose key is missing or has the wrong type.
+  // As in DynamoDB, a new index does not contain items whose key is missing or has the wrong type.
   const fits = (item: Item) => (index: GlobalSecondaryIndexDescription) =>
     (index.KeySchema ?? []).every(({ AttributeName = "" }) => {
       const value: object | undefined = item[AttributeName];
@@ -127,7 +127,7 @@ function throughput(settings: ProvisionedThroughput | undefined) {
   return { ReadCapacityUnits: 0, WriteCapacityUnits: 0, NumberOfDecreasesToday: 0, ...settings };
 }
 
-/** Text that is equal for two indexes with the same keys in the same order and the same projection. */
+/** Returns the same text for two indexes with the same keys in the same order and the same projection. */
 function shape(index: GlobalSecondaryIndex | GlobalSecondaryIndexDescription | undefined): string {
   const { ProjectionType, NonKeyAttributes = [] } = index?.Projection ?? {};
   return stableJson([index?.KeySchema, ProjectionType, NonKeyAttributes.toSorted()]);

@@ -112,7 +112,7 @@ export const table: ResourceType = {
   },
 };
 
-/** The settings that may change during the life of a table, in the shape of CreateTable. */
+/** Returns the settings of a table that an update can change, in the shape of CreateTable. */
 export function changeableSettings(inputs: TableInputs): TableChange {
   const indexes = inputs.globalSecondaryIndexes.map((one) => ({
     IndexName: one.name,

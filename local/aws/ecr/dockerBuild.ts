@@ -43,8 +43,8 @@ export const image: ResourceType = {
 /**
  * Computes image digests instead of building. The digest is SHA-256 over the files of the context (without those in
  * .dockerignore), the Dockerfile, the build arguments, the platforms and the target. So the digest changes exactly when
- * the result of a real build could change. A push of another image with the tag of an existing one fails, as at ECR, when
- * the tags of the repository are immutable.
+ * the result of a real build could change. As at ECR, a repository with immutable tags refuses a new image with an
+ * existing tag.
  *
  * @param programDir base folder of relative paths
  */
@@ -96,7 +96,7 @@ export interface FoundImage {
 
 /**
  * Returns the model version of an image, and whether a pull needs a credential. An image in the account's registry is
- * private. Its version is the build argument `MODEL_VERSION`, or the tag when the image has no such argument. Any other
+ * private. Its version is the build argument `MODEL_VERSION`. Without this argument, its version is the tag. Any other
  * image is public, and its version is its digest or tag.
  *
  * @returns undefined when the name refers to the account's registry but the registry has no such image
@@ -120,7 +120,7 @@ export function resolveImage(account: AwsAccount, imageName: string): FoundImage
   return { version, private: true, refusal: (password) => pullRefusal(account, repository, password) };
 }
 
-/** A token has the permissions of the role that has requested it. */
+/** Returns the reason why a pull is refused. A token has the permissions of the role that has requested the token. */
 function pullRefusal(account: AwsAccount, repository: string, password: string): string | undefined {
   const roleArn = roleOfToken(password);
   const resource = account.arn("ecr", `repository/${repository.slice(repository.indexOf("/") + 1)}`);
@@ -201,8 +201,8 @@ async function hashFolder(folder: string): Promise<string> {
 }
 
 /**
- * Reads `.dockerignore`. A pattern ignores a file or a whole folder. A pattern with `!` includes it again. The last
- * matching pattern decides.
+ * Reads `.dockerignore`. A pattern ignores a file or a whole folder. A pattern with `!` includes a file or folder
+ * again. Of several matching patterns, the bottom one decides.
  */
 async function ignored(folder: string): Promise<(path: string) => boolean> {
   const lines = await readFile(join(folder, ".dockerignore"), "utf8").catch(() => "");

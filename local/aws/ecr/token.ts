@@ -17,7 +17,8 @@ interface RegistryToken {
 /**
  * Creates a token for the account's registry. ECR tokens expire after twelve hours.
  *
- * @param roleArn role that requests the token. The token has the permissions of this role. Absent: an operator's
+ * @param roleArn role that requests the token. The token has the permissions of this role. Undefined for an operator's
+ *   token
  */
 export function registryToken({ accountId, region }: AwsAccount, roleArn?: string): RegistryToken {
   const userName = "AWS";

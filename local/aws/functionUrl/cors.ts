@@ -3,14 +3,16 @@ import { texts } from "../support/values";
 import type { HeaderLines } from "./streamedResponse";
 
 /**
- * CORS configuration of a function URL. Lambda adds its CORS headers to those of the function. API Gateway would
- * replace the function's CORS headers instead. A browser rejects a response with two `access-control-allow-origin`
- * headers (powertools-lambda-python#4163).
+ * CORS configuration of a function URL. If the function also sends CORS headers, the response has both. API Gateway
+ * would replace the function's headers. A browser rejects a response with two `access-control-allow-origin` headers
+ * (powertools-lambda-python#4163).
  */
 export class FunctionUrlCors {
   private constructor(private readonly configuration: Record<string, unknown>) {}
 
-  /** @returns undefined without a CORS configuration; preflights then reach the function */
+  /**
+   * @returns undefined without a CORS configuration. Preflights then reach the function
+   */
   static of(configuration: unknown): FunctionUrlCors | undefined {
     return isObject(configuration) ? new FunctionUrlCors(configuration) : undefined;
   }
@@ -47,7 +49,7 @@ export class FunctionUrlCors {
     const origin = request.headers.get("origin");
     const allowed = texts(allowOrigins);
     if (origin === null || !(allowed.includes("*") || allowed.includes(origin))) return [];
-    // For `*`, too, Lambda returns the request's origin: see the error message in powertools-lambda-python#4163.
+    // Even for `*`, Lambda returns the request's origin: see the error message in powertools-lambda-python#4163.
     const headers: HeaderLines = [
       ["access-control-allow-origin", origin],
       ["vary", "Origin"],

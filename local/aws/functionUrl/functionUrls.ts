@@ -34,7 +34,7 @@ const FORBIDDEN =
 export interface FunctionUrlsOptions {
   account: AwsAccount;
   events: Events;
-  /** Port of the first function URL; the next function URLs use the following ports. "free" uses any free ports. */
+  /** Port of the first function URL. Further function URLs use the next free ports. "free" uses any free ports. */
   ports: number | "free";
   /** Default: the limits of AWS. */
   limits?: StreamLimits | undefined;
@@ -179,9 +179,12 @@ export class FunctionUrls {
   }
 
   /**
-   * Throws unless the request may invoke the function. A public URL needs two permissions with the principal `*`: since
-   * October 2025 in new accounts, since November 2026 in all accounts. A URL with the type AWS_IAM needs a signature.
-   * The signature is not verified, because the local cloud has no users.
+   * Throws unless the request may invoke the function.
+   *
+   * - A public URL needs two permissions with the principal `*`. AWS requires this in new accounts since October 2025,
+   *   and in all accounts since November 2026.
+   * - A URL with the type AWS_IAM needs a signature. The signature is not verified, because the local cloud has no
+   *   users.
    *
    * @throws FunctionUrlError
    */
@@ -262,7 +265,6 @@ export class FunctionUrls {
   }
 }
 
-/** Sends the result of a function in the mode BUFFERED. */
 async function sendResult({ outgoing, added }: Exchange, result: unknown): Promise<void> {
   const response = toResponse(result);
   const body = response === undefined ? undefined : Buffer.from(await response.arrayBuffer());

@@ -16,8 +16,8 @@ const corsList = (maxItems: number, maxLength: number) =>
 
 /**
  * aws:lambda/functionUrl:FunctionUrl. Its URL is a port on localhost. With authorizationType NONE the real provider
- * also adds two permissions with the principal `*` and never removes them. The local cloud does not add them, so a
- * program must declare them.
+ * also adds two permissions with the principal `*` and never removes them. The local cloud does not add permissions, so
+ * a program must declare them.
  */
 export const functionUrl: ResourceType = {
   type: "aws:lambda/functionUrl:FunctionUrl",
@@ -32,7 +32,7 @@ export const functionUrl: ResourceType = {
     cors: z
       .looseObject({
         allowOrigins: corsList(100, 253),
-        // With this limit of 6 characters AWS rejects OPTIONS. Lambda itself answers OPTIONS requests.
+        // At most 6 characters. So AWS rejects OPTIONS, because Lambda itself answers OPTIONS requests.
         allowMethods: corsList(6, 6),
         allowHeaders: corsList(100, 1024),
         exposeHeaders: corsList(100, 1024),

@@ -4,11 +4,11 @@ import type { ResponseSink } from "../lambda/sandbox";
 
 /** Limits of one streamed response. */
 export interface StreamLimits {
-  /** Bytes that go out at full speed. */
+  /** Bytes that are sent at full speed. */
   burstBytes: number;
   /** Speed after the burst. */
   bytesPerSecond: number;
-  /** Lambda cuts the connection after this number of bytes. */
+  /** Lambda closes the connection after this number of bytes. */
   maxBytes: number;
 }
 
@@ -37,13 +37,13 @@ export interface StreamedResponseOptions {
 /**
  * Writes a streamed response of a function to a client, with the known faults of Lambda:
  *
- * - It holds each chunk back until the next write or the end (aws-lambda-nodejs-runtime-interface-client#102).
+ * - It keeps each chunk until the next write or the end (aws-lambda-nodejs-runtime-interface-client#102).
  * - A response without a body never ends: the client waits until the function's timeout (the same repository, #95).
  * - The function does not learn that its client has disconnected (#145). Its writes succeed, and their data is lost.
  */
 export class StreamedResponse implements ResponseSink {
   private held: Uint8Array | undefined;
-  /** Received bytes of status and headers. Undefined once the body has begun. */
+  /** Received bytes of status and headers. Undefined after the body has begun. */
   private prelude: Buffer | undefined;
   private contentType = "";
   private bodyBytes = 0;
@@ -76,8 +76,8 @@ export class StreamedResponse implements ResponseSink {
   }
 
   /**
-   * Ends the response of a failed function. Sends a 502, or cuts the connection when the headers were already sent.
-   * Does nothing when the function had already ended its stream.
+   * Ends the response of a failed function. Sends a 502. If the headers were already sent, closes the connection. Does
+   * nothing when the function had already ended its stream.
    */
   fail(): void {
     if (!this.hasEnded) this.abort();
@@ -108,7 +108,9 @@ export class StreamedResponse implements ResponseSink {
     if (allowed.byteLength < body.byteLength) this.abort();
   }
 
-  /** Splits a chunk into the part that still belongs to the burst, and parts that take at most 50 ms each. */
+  /**
+   * Splits a chunk into parts. The first part still belongs to the burst. Each other part takes at most 50 ms to send.
+   */
   private *slices(chunk: Uint8Array): Generator<Uint8Array> {
     const { burstBytes, bytesPerSecond } = this.options.limits;
     for (let from = 0; from < chunk.byteLength; ) {
@@ -126,13 +128,13 @@ export class StreamedResponse implements ResponseSink {
       if (this.nextByteAtMs > nowMs) await sleep(this.nextByteAtMs - nowMs);
       this.nextByteAtMs = Math.max(this.nextByteAtMs, nowMs) + (slice.byteLength / limits.bytesPerSecond) * 1000;
     }
-    // During the pause, the function may have timed out, or the client may have disconnected.
+    // During the pause, the function may have timed out or the client may have disconnected.
     if (this.isOver || outgoing.destroyed) return;
     this.bodyBytes += slice.byteLength;
     if (!outgoing.write(slice) && !outgoing.destroyed) await drained(outgoing);
   }
 
-  /** Sends the headers, once they are complete. Returns the part of a chunk that belongs to the body. */
+  /** Sends the headers as soon as they are complete. Returns the part of a chunk that belongs to the body. */
   private withoutPrelude(chunk: Uint8Array): Uint8Array | undefined {
     if (this.prelude === undefined) {
       if (!this.options.outgoing.headersSent) this.sendHead(200, [["content-type", this.contentType]]);

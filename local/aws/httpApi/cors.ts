@@ -1,7 +1,10 @@
 import { isObject } from "../../support/protocol/value";
 import { texts } from "../support/values";
 
-/** CORS configuration of an API. API Gateway replaces CORS headers from the functions with those of the API. */
+/**
+ * CORS configuration of an API. API Gateway replaces the CORS headers of the functions with the CORS headers of the
+ * API.
+ */
 export class Cors {
   private constructor(
     private readonly origins: string[],
@@ -12,7 +15,9 @@ export class Cors {
     private readonly maxAgeSeconds: number | undefined,
   ) {}
 
-  /** @returns undefined when the API has no CORS configuration; preflights are then routed like other requests */
+  /**
+   * @returns undefined when the API has no CORS configuration. Preflights are then routed like other requests
+   */
   static of(configuration: unknown): Cors | undefined {
     if (!isObject(configuration)) return undefined;
     const { allowOrigins, allowMethods, allowHeaders, exposeHeaders, allowCredentials, maxAge } = configuration;
@@ -49,7 +54,7 @@ export class Cors {
     return new Response(null, { status: 204, headers });
   }
 
-  /** Replaces the CORS headers of a response with those of the API. */
+  /** Replaces the CORS headers of a response with the CORS headers of the API. */
   apply(request: Request, response: Response): Response {
     for (const name of [...response.headers.keys()]) {
       if (name.startsWith("access-control-")) response.headers.delete(name);

@@ -25,7 +25,7 @@ const ACCOUNT_LIMITS = { ratePerSecond: 10_000, burst: 5_000 };
 export interface GatewayOptions {
   account: AwsAccount;
   events: Events;
-  /** Port of the first API; the next APIs use the following ports. "free" uses any free ports. */
+  /** Port of the first API. Further APIs use the next free ports. "free" uses any free ports. */
   apiPorts: number | "free";
   /** Returns the URL of an issuer's JWKS; undefined for an unknown issuer. */
   jwks: (issuer: string) => string | undefined;
@@ -137,8 +137,9 @@ export class HttpApiGateway {
   }
 
   /**
-   * Whether the API answers at the host of a request: at its own endpoint, unless disabled, and at its domain names. On
-   * this machine, a domain name ends with `.localhost`, because local services accept no other host.
+   * Whether the API answers requests for a host name. The API answers for its domain names, and for its endpoint unless
+   * the endpoint is disabled. On this machine, a domain name ends with `.localhost`, because local services accept no
+   * other host.
    */
   private isServed(api: AwsResource | undefined, request: Request): boolean {
     if (api?.outputs.disableExecuteApiEndpoint !== true) return true;
@@ -261,7 +262,7 @@ export class HttpApiGateway {
   }
 }
 
-/** Limits of the route, else of the stage, else of the account. */
+/** Limits of the route, the stage or the account. The first that exist in this order apply. */
 function limitsOf(stage: AwsResource, routeKey: string) {
   const { routeSettings, defaultRouteSettings } = stage.outputs;
   const forRoute = Array.isArray(routeSettings)
@@ -281,7 +282,7 @@ async function withTimeout<T>(timeoutMs: number, work: Promise<T>): Promise<T> {
     return await Promise.race([work, expired]);
   } finally {
     clearTimeout(timer);
-    // A failure after the timeout must not become an unhandled rejection.
+    // If the work fails after the timeout, its rejection must not be unhandled.
     work.catch(() => undefined);
   }
 }

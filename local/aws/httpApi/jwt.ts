@@ -20,8 +20,8 @@ export class JwtAuthorizer {
   constructor(private readonly jwks: (issuer: string) => string | undefined) {}
 
   /**
-   * Checks the token of a request as AWS does: first its signature, issuer, audience, expiry, not-before and issue
-   * time, all without leeway; then whether the token has one of the route's scopes.
+   * Checks the token of a request as AWS does. First checks its signature, issuer, audience, expiry, not-before and
+   * issue time, all without leeway. Then checks whether the token has one of the route's scopes.
    */
   async decide(request: Request, authorizer: AwsResource, routeScopes: string[]): Promise<Decision> {
     const { identitySources, jwtConfiguration } = authorizer.outputs;

@@ -64,7 +64,7 @@ export function toEvent(source: EventSource): Record<string, unknown> {
  * Converts the result of a handler to an HTTP response. A result without `statusCode` becomes a 200 with the result as
  * JSON.
  *
- * @returns undefined when `statusCode` or `body` has the wrong type; API Gateway returns a 500 then
+ * @returns undefined when `statusCode` or `body` has the wrong type. API Gateway then returns a 500
  */
 export function toResponse(result: unknown): Response | undefined {
   if (!isObject(result) || result.statusCode === undefined) {

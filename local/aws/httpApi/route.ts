@@ -11,8 +11,9 @@ export interface RouteMatch<T extends RouteKey> {
 }
 
 /**
- * Selects the route for a request as API Gateway does. Literal segments win over `{parameter}`, and both win over a
- * greedy `{parameter+}`. A specific method wins over ANY. `$default` matches when no other route does.
+ * Selects the route for a request as API Gateway does. A literal segment has priority over `{parameter}`, and both have
+ * priority over a greedy `{parameter+}`. A specific method has priority over ANY. `$default` matches when no other
+ * route does.
  */
 export function matchRoute<T extends RouteKey>(routes: T[], method: string, path: string): RouteMatch<T> | undefined {
   const candidates = routes.flatMap((route) => {

@@ -1,4 +1,4 @@
-/** Limits of a route: the steady rate, and how many requests may come at once. */
+/** Limits of a route: the steady rate, and the number of requests that may come at the same time. */
 export interface Limits {
   ratePerSecond: number;
   burst: number;

@@ -8,12 +8,12 @@ import type { Access } from "./policy";
 import { role } from "./resources";
 
 /**
- * Environment variable with a folder. Each process with a local cloud records there which permissions the program's
- * roles have used. Without the variable nothing is recorded.
+ * Environment variable with a folder. Every process with a local cloud writes to this folder which permissions the
+ * program's roles have used. Without the variable, nothing is recorded.
  */
 export const CALLS_FOLDER = "AWS_CALLS_FOLDER";
 
-/** A permission that a role has used, or that a request of it needed. */
+/** A permission that a role has used or that a role's request needed. */
 export interface RecordedCall {
   /** Logical name of the role. It is also the name of the function that has the role. */
   role: string;
@@ -26,7 +26,7 @@ export interface RecordedCall {
 
 const written = new Set<string>();
 
-/** Records an access of a role of the program. Ignores other roles, such as those of a test. */
+/** Records an access of a role of the program. Ignores all other roles, such as the roles of a test. */
 export function recordCall(account: AwsAccount, roleArn: string, access: Access): void {
   const folder = process.env[CALLS_FOLDER];
   if (!folder) return;
@@ -47,7 +47,7 @@ export function recordCall(account: AwsAccount, roleArn: string, access: Access)
 /**
  * Reads the records of all processes.
  *
- * @throws Error with the next step when the folder has no record
+ * @throws Error when the folder has no record
  */
 export function readCalls(folder: string): RecordedCall[] {
   const files = existsSync(folder) ? readdirSync(folder) : [];
@@ -56,7 +56,10 @@ export function readCalls(folder: string): RecordedCall[] {
   return [...new Set(lines)].map((line) => JSON.parse(line) as RecordedCall);
 }
 
-/** The part of a key that says what an item is: `rate#guest#` of `rate#guest#1`. Empty for a key that is only an id. */
+/**
+ * Returns the prefix of a key that tells the kind of the item: `rate#guest#` of `rate#guest#1`. Empty for a key that is
+ * only an id.
+ */
 function kindOf(key: string): string {
   return key.slice(0, key.lastIndexOf("#") + 1);
 }

@@ -11,9 +11,9 @@ export function accessKeyOf(roleArn: string): string {
 }
 
 /**
- * ARN of the role whose credentials have signed a request.
+ * Returns the ARN of the role whose credentials have signed a request.
  *
- * @returns undefined for all other credentials; they are an operator's and allow everything
+ * @returns undefined for all other credentials. They belong to an operator and allow everything
  */
 export function callingRole(account: AwsAccount, authorization = ""): string | undefined {
   const accessKeyId = signatureScope(authorization)?.accessKeyId;
@@ -22,10 +22,10 @@ export function callingRole(account: AwsAccount, authorization = ""): string | u
 }
 
 /**
- * Checks a request against the policies of the role that signed it.
+ * Checks a request against the policies of the role that signed the request.
  *
  * @param accesses returns the permissions that the request needs
- * @returns as `refusal`; undefined for an operator's request
+ * @returns the same text as `refusal`. Undefined for an operator's request
  */
 export function denial(
   account: AwsAccount,
@@ -38,10 +38,10 @@ export function denial(
 
 /**
  * Checks accesses against the policies of a role, and records them. A service that acts for a role calls this function
- * directly, because it signs no request.
+ * directly, because the service signs no request.
  *
- * @returns the text of AWS's AccessDeniedException for the first access that the policies do not allow; undefined when
- * they allow all
+ * @returns undefined when the policies allow all accesses. Otherwise the text of AWS's AccessDeniedException for the
+ *   first access that they do not allow
  */
 export function refusal(account: AwsAccount, roleArn: string, accesses: Access[]): string | undefined {
   for (const access of accesses) recordCall(account, roleArn, access);

@@ -2,8 +2,8 @@ import { PROJECT } from "../../../names";
 
 /**
  * Converts an ARN, or a policy's pattern of ARNs, to a form that is the same in every stack, Region and account:
- * `table/users`, `parameter/stripe-api-key`, `foundation-model/<model>`. The prefix and the random suffix of names
- * disappear, and so do ids that AWS chooses. A Region that is not the stack's stays: `us-east-1:foundation-model/<model>`.
+ * `table/users`, `parameter/stripe-api-key`, `foundation-model/<model>`. Removes the prefix and the random suffix of
+ * names, and ids that AWS chooses. Keeps a Region that is not the stack's: `us-east-1:foundation-model/<model>`.
  */
 export function genericResource(arn: string, { stack, region }: { stack: string; region: string }): string {
   const [, , , arnRegion, , ...rest] = arn.split(":");

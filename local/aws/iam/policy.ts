@@ -12,9 +12,7 @@ export interface Access {
   context?: Record<string, string[]>;
 }
 
-/**
- * Whether a role's trust policy lets a service of this account assume it. False for a role that does not exist.
- */
+/** Whether a role's trust policy allows a service to assume the role. False for a role that does not exist. */
 export function trusts(account: AwsAccount, roleArn: string, service: string): boolean {
   const trust = roleOf(account, roleArn)?.outputs.assumeRolePolicy;
   const isService = ({ Principal }: Statement) =>
@@ -76,14 +74,14 @@ function matches(patterns: unknown, value: string): boolean {
 
 type Operator = (values: string[], expected: string[]) => boolean;
 
-/** The operators of conditions that the local IAM knows. */
+/** The condition operators that the local IAM supports. */
 const operators: Record<string, Operator> = {
   StringEquals: (values, expected) => values.length > 0 && values.every((value) => expected.includes(value)),
-  // True for a request without the key, as in IAM.
+  // As in IAM, this is true for a request without the key.
   "ForAllValues:StringLike": (values, patterns) => values.every((value) => matches(patterns, value)),
 };
 
-/** Whether a request meets all parts of a condition. A condition with another operator is never met. */
+/** Whether a request meets all parts of a condition. A condition with an unsupported operator is never met. */
 function meets(condition: unknown, context: Record<string, string[]>): boolean {
   if (condition === undefined) return true;
   if (!isObject(condition)) return false;

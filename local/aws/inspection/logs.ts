@@ -28,7 +28,7 @@ export function logsApi(account: AwsAccount, cloudwatch: Monitored, events: Even
       const found = cloudwatch
         .linesOf(logGroupName)
         .filter(({ atMs, text }) => atMs >= startTime && atMs <= endTime && passes(parseLine(text)));
-      // AWS may answer with a page without lines before it has found the first line.
+      // AWS may return a first page without lines, so the local cloud always does.
       if (nextToken === undefined && found.length > 0) return { events: [], nextToken: "0", searchedLogStreams: [] };
       const start = Number(nextToken ?? 0);
       const end = start + limit;

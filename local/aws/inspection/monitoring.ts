@@ -7,13 +7,13 @@ import { JsonProtocolError, jsonProtocolApp } from "../jsonProtocol";
 import type { AwsAccount, AwsResource } from "../support/account";
 import { texts } from "../support/values";
 
-/** Parts of CloudWatch that its API reads. */
+/** Parts of CloudWatch that the inspection APIs read. */
 export type Monitored = Pick<CloudWatch, "stateOf" | "metrics" | "linesOf">;
 
 const DescribeAlarmsInput = z.strictObject({
   AlarmNames: z.array(z.string().min(1).max(255)).min(1).max(100),
   AlarmTypes: z.array(z.enum(["MetricAlarm", "CompositeAlarm"])).default(["MetricAlarm"]),
-  // Fewer than the 100 names, unless the caller asks for more.
+  // The default is lower than the maximum number of names, as in AWS.
   MaxRecords: z.int().min(1).max(100).default(50),
   NextToken: z.string().regex(/^\d+$/).default("0"),
 });

@@ -9,7 +9,10 @@ const GetQueueUrlInput = z.strictObject({ QueueName: z.string().regex(/^[\w-]{1,
 const GetQueueAttributesInput = z.strictObject({
   QueueUrl: z.url(),
   AttributeNames: z.tuple([
-    z.literal("ApproximateNumberOfMessages", "must be ApproximateNumberOfMessages: the local cloud has no other"),
+    z.literal(
+      "ApproximateNumberOfMessages",
+      "must be ApproximateNumberOfMessages: the local cloud has no other attribute",
+    ),
   ]),
 });
 

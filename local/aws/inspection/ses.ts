@@ -2,7 +2,7 @@ import { Hono } from "hono";
 
 /** State of Amazon SES, which no program of this repository creates. */
 export interface SesAccount {
-  /** Whether SES sends to every address. In its sandbox, it sends only to verified addresses. */
+  /** Whether SES sends to every address. Without production access, SES sends only to verified addresses. */
   productionAccess: boolean;
   sendingEnabled: boolean;
   /** E-mails in 24 hours: the quota and the number sent. */

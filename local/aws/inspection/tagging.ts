@@ -12,8 +12,8 @@ const GetResourcesInput = z.strictObject({
 });
 
 /**
- * The Resource Groups Tagging API: `GetResources` by tags. Like AWS, it does not list IAM's resources of every type, so
- * it lists none of them.
+ * The Resource Groups Tagging API: `GetResources` by tags. It lists no resources of IAM, because AWS lists only some
+ * types of them.
  */
 export function taggingApi(account: AwsAccount, events: Events): Hono {
   const operations = {

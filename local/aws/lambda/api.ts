@@ -15,7 +15,7 @@ import { functionName, lambdaFunction } from "./resources";
 const MAX_EVENT_BYTES = { RequestResponse: 6 * 1024 * 1024, Event: 1024 * 1024, DryRun: 6 * 1024 * 1024 } as const;
 /** Usual quota of an AWS account. New accounts have 10. */
 const DEFAULT_CONCURRENCY_LIMIT = 1_000;
-/** Type token of a function URL. An import of its definition would be circular. */
+/** Type token of a function URL. Repeated here, because an import of its definition would be circular. */
 const FUNCTION_URL = "aws:lambda/functionUrl:FunctionUrl";
 type InvocationType = keyof typeof MAX_EVENT_BYTES;
 
@@ -49,9 +49,9 @@ class LambdaApiError extends Error {
 
 /**
  * Serves seven operations of Lambda's API: Invoke, GetAccountSettings, GetFunctionConfiguration,
- * UpdateFunctionConfiguration, GetFunctionUrlConfig, PutFunctionConcurrency and DeleteFunctionConcurrency. A request needs
- * a signature for this region and service, but the signature is not
- * verified, because the local cloud has no users. Payloads are never logged.
+ * UpdateFunctionConfiguration, GetFunctionUrlConfig, PutFunctionConcurrency and DeleteFunctionConcurrency. A request
+ * needs a signature for this region and service. The signature is not verified, because the local cloud has no users.
+ * Payloads are never logged.
  *
  * @throws PortInUseError
  */
@@ -166,7 +166,7 @@ function errorResponse(c: Context, { status, type, message }: LambdaApiError): R
 }
 
 /**
- * Checks the signature, and the policies of the role that signed.
+ * Checks the signature, and the policies of the role that signed the request.
  *
  * @param reference name or ARN of the function; absent when the action concerns the whole account
  * @throws LambdaApiError when the signature is not valid or the role's policies do not allow the action
@@ -227,7 +227,7 @@ function setEnvironment(account: AwsAccount, name: string, body: unknown): void 
   account.put({ ...resource, outputs: { ...resource.outputs, environment } });
 }
 
-/** Value of a function without reserved concurrency in the provider's state. */
+/** The provider's state has this value when a function has no reserved concurrency. */
 const NONE_RESERVED = -1;
 const Concurrency = z.strictObject({ ReservedConcurrentExecutions: z.int().min(0) });
 
@@ -242,7 +242,7 @@ function reservedOf(body: unknown): number {
   );
 }
 
-/** Sets how many executions of a function may run at once. With 0, all are throttled. */
+/** Sets how many executions of a function may run at the same time. With 0, all executions are throttled. */
 function reserveConcurrency(account: AwsAccount, name: string, reserved: number): void {
   const resource = account.get(lambdaFunction.type, name);
   if (!resource) return;

@@ -1,10 +1,10 @@
 /**
- * Log format JSON of Lambda's Node runtime, following aws-lambda-ric 3.3.0 (LogPatch.js): one line per call of `console`.
+ * Log format JSON of Lambda's Node runtime: one line per call of `console`. Follows aws-lambda-ric 3.3.0 (LogPatch.js).
  * Runs in the worker thread, so it uses only erasable TypeScript.
  */
 import { format } from "node:util";
 
-/** Methods of `console` with their log levels. Lambda's default level is INFO, so that lower ones write nothing. */
+/** Methods of `console` with their log levels. Lambda's default level is INFO, so `console.debug` writes nothing. */
 const levels = { error: "ERROR", warn: "WARN", info: "INFO", log: "INFO" } as const;
 
 /**

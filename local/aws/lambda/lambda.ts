@@ -26,7 +26,7 @@ const MAX_WORKERS = 4;
  */
 const ACCOUNT_CONCURRENCY = 64;
 
-/** Thrown when a function may not run because of its reserved concurrency or the account's limit. */
+/** Thrown when a function must not run because of its reserved concurrency or the account's limit. */
 export class ThrottledError extends Error {
   override readonly name = "ThrottledError";
   /** @param reason member `Reason` of AWS's response */
@@ -90,8 +90,8 @@ export class Lambda {
   constructor(private readonly options: LambdaOptions) {}
 
   /**
-   * Removes the unpacked packages of earlier code. Call this method before the first invocation, because afterwards a
-   * worker may use such a package.
+   * Removes the unpacked packages of earlier code. Call this method before the first invocation. Later, a worker may
+   * use such a package.
    */
   async removeOldPackages(): Promise<void> {
     for (const { id, outputs } of this.options.account.list(lambdaFunction.type)) {
@@ -123,13 +123,13 @@ export class Lambda {
   }
 
   /**
-   * Runs a function at once or not at all, as a function URL does.
+   * Runs a function at once or rejects, as a function URL does.
    *
    * @param event as JSON
    * @param sink receives the response of a streaming handler
    * @returns the result as JSON, or undefined when the handler has streamed its response
-   * @throws ThrottledError above the reserved concurrency or the account's limit; FunctionError when the function fails;
-   * Error when it does not exist
+   * @throws ThrottledError above the reserved concurrency or the account's limit; FunctionError when the function
+   *   fails; Error when the function does not exist
    */
   async respond(reference: string, event: string, requestId: string, sink: ResponseSink): Promise<string | undefined> {
     const resource = this.existing(reference);
@@ -137,7 +137,7 @@ export class Lambda {
     return this.run(resource, event, { requestId, sink, maxWorkers: Number.POSITIVE_INFINITY });
   }
 
-  /** Whether no invocation runs or waits. */
+  /** Whether no invocation is running or waiting. */
   get isIdle(): boolean {
     return [...this.concurrency.values()].every((count) => count === 0);
   }
@@ -205,8 +205,8 @@ export class Lambda {
   }
 
   /**
-   * Logs a line of a function. Lines with metrics are not events. Without permission, a function's lines do not reach
-   * CloudWatch, as at AWS.
+   * Logs a line of a function. A line with metrics emits no event. As at AWS, the lines reach CloudWatch only when the
+   * role has the permission.
    */
   private log(resource: AwsResource, line: string): void {
     const { id, outputs } = resource;
@@ -221,7 +221,7 @@ export class Lambda {
   private async unpack(resource: AwsResource): Promise<Properties> {
     const { code } = resource.outputs;
     const sourceCodeHash = await hashOf(code, this.options.programDir);
-    // Each code version has its own folder, so that a busy worker keeps the files it was started with.
+    // Each code version has a separate folder, so that a busy worker keeps its files.
     await materialize(code, join(this.folder(resource.id), sourceCodeHash), this.options.programDir);
     return { sourceCodeHash };
   }
@@ -248,7 +248,10 @@ export class Lambda {
     return next;
   }
 
-  /** Variables that Lambda sets, those of `extraEnv`, and those of the function. Inherits nothing from this process. */
+  /**
+   * Variables of a function: the variables of Lambda, of `extraEnv` and of the function's configuration. Inherits
+   * nothing from this process.
+   */
   private environment(resource: AwsResource, taskRoot: string): Record<string, string> {
     const { region } = this.options.account;
     const { environment, role } = resource.outputs;

@@ -15,13 +15,12 @@ export interface LambdaQueueOptions {
   timers: Timers;
   /** Runs a Lambda; rejects when it fails. */
   invoke: (functionNameOrArn: string, event: unknown, requestId?: string) => Promise<unknown>;
-  /** Sends a message to an SQS queue. */
   send: (queueArn: string, message: unknown) => void;
 }
 
 /**
- * Asynchronous invocations of Lambda: the queue accepts an event at once, runs it in the background, retries failures
- * and sends the events that failed to the function's destination.
+ * Asynchronous invocations of Lambda. The queue accepts an event at once and runs it in the background. It retries a
+ * failed event. After the last retry, it sends the event to the function's destination.
  */
 export class LambdaQueue {
   private readonly pauses: Pauses;
@@ -30,7 +29,7 @@ export class LambdaQueue {
     this.pauses = new Pauses(options.timers);
   }
 
-  /** Accepts an event. Resolves when the function has succeeded or the last retry has failed; never rejects. */
+  /** Accepts an event. Resolves when the function has succeeded or the last retry has failed. Never rejects. */
   async accept(reference: string, event: unknown, requestId?: string): Promise<void> {
     const name = functionName(reference);
     const { retries, destination } = invokeConfig(
@@ -54,7 +53,10 @@ export class LambdaQueue {
     if (destination !== undefined) this.sendFailed(name, destination, failedEvent(reference, event, attempts, failure));
   }
 
-  /** Sends a failed event to the function's destination. Drops it, as AWS does, when the function's role may not. */
+  /**
+   * Sends a failed event to the function's destination. As at AWS, drops the event when the function's role is not
+   * allowed to write to the destination.
+   */
   private sendFailed(name: string, destination: string, message: unknown): void {
     const { account, send } = this.options;
     const roleArn = String(account.get(lambdaFunction.type, name)?.outputs.role);

@@ -75,7 +75,7 @@ export const eventInvokeConfig: ResourceType = {
   computed: {},
 };
 
-/** Rejects a destination to which the function's role may not write, as Lambda does. */
+/** Rejects a destination to which the function's role is not allowed to write, as Lambda does. */
 export function eventInvokeConfigEffects(account: AwsAccount): Effects {
   const validate = async ({ id, outputs }: AwsResource) => {
     const { destination } = invokeConfig(outputs);
@@ -90,7 +90,9 @@ export function eventInvokeConfigEffects(account: AwsAccount): Effects {
   return { create: validate, update: validate };
 }
 
-/** Retries of a failed asynchronous invocation, and the ARN of the queue for an event whose last retry has failed. */
+/**
+ * Number of retries of a failed asynchronous invocation, and ARN of the queue that gets the event after the last retry.
+ */
 export function invokeConfig(outputs: Properties): { retries: number; destination: string | undefined } {
   const { maximumRetryAttempts = 2, destinationConfig } = eventInvokeConfig.inputs.parse(outputs) as {
     maximumRetryAttempts?: number;

@@ -35,7 +35,9 @@ const PROPERTIES = [
 export interface ResponseStream {
   /** The object for the handler. */
   stream: object;
-  /** Resolves when the handler has ended the stream and its last chunk is sent. Rejects after an error of the stream. */
+  /**
+   * Resolves when the handler has ended the stream and the last chunk is sent. Rejects after an error of the stream.
+   */
   finished: Promise<void>;
   /** Records that the sandbox has processed `bytes` bytes. */
   acknowledge(bytes: number): void;
@@ -96,7 +98,7 @@ class Sender extends Writable {
 
   override _write(chunk: Buffer, _encoding: BufferEncoding, done: () => void): void {
     if (chunk.byteLength === 0) {
-      // HTTP has no empty chunk. Node's own streams also skip it.
+      // Skips an empty chunk, as Node's streams do, because HTTP has no empty chunk.
       done();
       return;
     }
@@ -144,7 +146,7 @@ function handlerStream(sender: Sender, post: Post) {
       const bytes = typeof chunk === "string" || chunk instanceof Uint8Array ? chunk : JSON.stringify(chunk);
       return Reflect.apply(sender.write, sender, [bytes, ...rest]);
     },
-    // As in AWS, `end(chunk)` without an earlier write sends no prelude: Lambda then answers 502
+    // As in AWS, `end(chunk)` without an earlier write sends no status and headers. Lambda then answers 502
     // (aws-lambda-nodejs-runtime-interface-client#97). As in AWS, `end` ignores its second and third parameter.
     end(chunk?: unknown): void {
       start();

@@ -1,7 +1,7 @@
 /**
  * Lambda's Node runtime as a worker thread: loads the handler once, then processes one event after another. Node runs
- * this file directly and only removes the types. The file may therefore contain only erasable TypeScript, and so may
- * every file that it imports at run time.
+ * this file directly and only removes the types. So this file, and every file that it imports at run time, may contain
+ * only erasable TypeScript.
  */
 import { access } from "node:fs/promises";
 import { createRequire } from "node:module";

@@ -33,7 +33,9 @@ export type Outcome =
   | { streamed: true }
   | { error: { errorType: string; errorMessage: string; trace?: string[] } };
 
-/** Messages to a worker. An acknowledgement of some bytes lets the worker send the same number of further bytes. */
+/**
+ * Messages to a worker. After an acknowledgement of some bytes, the worker may send the same number of further bytes.
+ */
 export type ToWorker = ({ type: "invoke" } & Invocation) | { type: "acknowledge"; bytes: number };
 
 /** Messages from a worker. The outcome is the last message of an invocation. */
@@ -48,7 +50,7 @@ export interface ResponseSink {
   /** Called once, before the first chunk or the end. */
   start(contentType: string): void;
   /**
-   * Takes a chunk. Resolves when the reader can take the next chunk. The worker sends only a few chunks before that.
+   * Takes a chunk. Resolves when the reader can take the next chunk. Before that, the worker sends only a few chunks.
    */
   write(chunk: Uint8Array): Promise<void>;
   /** Called when the handler has ended the stream. */
@@ -57,15 +59,15 @@ export interface ResponseSink {
 
 /** Settings of one run. */
 export interface RunOptions {
-  /** While this number of workers is busy, the event waits. */
+  /** The event waits while this number of workers is busy. */
   maxWorkers: number;
   /** Receives the response of a streaming handler. */
   sink: ResponseSink;
 }
 
 /**
- * Warm workers for one version of one function. As in Lambda, a worker processes one event at a time, keeps its module
- * state between events, and is discarded when it exits or times out.
+ * Warm workers for one version of one function. As in Lambda, a worker processes one event at a time and keeps its
+ * module state between events. A worker that exits or times out is discarded.
  */
 export class LambdaSandbox {
   private readonly idle: Worker[] = [];
@@ -115,7 +117,7 @@ export class LambdaSandbox {
 
   private start(): Worker {
     const worker = new Worker(join(root, "local/aws/lambda/runtime.mts"), {
-      // Lambda starts its Node runtimes with this flag, so an ESM-only dependency must fail here too.
+      // Lambda starts its Node runtimes with this flag, so `require` of an ESM-only dependency must fail here too.
       execArgv: ["--no-experimental-require-module"],
       env: this.settings.env,
       workerData: { taskRoot: this.settings.taskRoot },

@@ -10,7 +10,8 @@ export interface Change {
 }
 
 /**
- * Lists the differences between `olds` and `news`, each at its deepest path. An asset or archive is a single value.
+ * Lists the differences between `olds` and `news`. The path of a difference is as deep as possible. An asset or archive
+ * is a single value.
  *
  * @param sets names of lists, at any depth, whose order does not matter
  */
@@ -48,8 +49,8 @@ function objectChanges(path: string, olds: Properties, news: Properties): Change
 }
 
 /**
- * Reorders every set in `next`. A member that is also in `old` gets the position that it has in `old`. The other
- * members fill the remaining positions.
+ * Reorders every set in `next`. A member that is also in `old` gets its old position. The other members fill the
+ * remaining positions.
  */
 function aligned(old: Properties, next: Properties, sets: readonly string[]): Properties {
   return Object.fromEntries(
@@ -68,7 +69,7 @@ function aligned(old: Properties, next: Properties, sets: readonly string[]): Pr
   );
 }
 
-/** Text that is equal for two values that differ only in the order of their sets. */
+/** Returns the same text for two values that differ only in the order of their sets. */
 function comparable(value: unknown, sets: readonly string[]): string {
   return stableJson(sorted(value, sets));
 }

@@ -26,7 +26,6 @@ const DEFAULTS = "__defaults";
 
 /** An error in one property. */
 export interface Failure {
-  /** Property path. */
   property: string;
   reason: string;
 }
@@ -134,8 +133,8 @@ export class Operations {
 
   /**
    * Compares old and new inputs. Compares secrets by content and treats unknowns as different. Also reports outputs
-   * that were changed outside the Pulumi engine, so that the next update stores them in the state. One such output is
-   * the endpoint of an API that has moved to another port.
+   * that were changed outside the Pulumi engine, so that the next update stores them in the state. An example is the
+   * endpoint of an API that has moved to another port.
    */
   diff({ type }: Target, id: string, old: Old, news: Properties, ignored: string[]): Difference {
     const description = resourceType(type);
@@ -246,7 +245,7 @@ export class Operations {
     };
   }
 
-  /** The type's defaults, overridden by the inputs, plus the outputs that every AWS resource has. */
+  /** The type's defaults, overridden by the inputs, and the outputs that every AWS resource has. */
   private settingsOf(description: ResourceType, inputs: Properties): Properties {
     const regional = description.type.startsWith("aws:") && !description.type.startsWith("aws:iam/");
     return {
@@ -257,12 +256,12 @@ export class Operations {
     };
   }
 
-  /** Output `tagsAll`: the provider's default tags, overridden by the resource's. */
+  /** Output `tagsAll`: the provider's default tags, overridden by the tags of the resource. */
   private tagsOf({ isTaggable }: ResourceType, { tags }: Properties): Properties {
     return isTaggable ? { tagsAll: { ...this.defaultTags, ...(isObject(tags) && tags) } } : {};
   }
 
-  /** When the provider's default tags change, every resource that has tags changes too. */
+  /** A change of the provider's default tags also changes every resource that has tags. */
   private tagChanges(description: ResourceType, old: Old, news: Properties): Change[] {
     if (!description.isTaggable) return [];
     const { tagsAll } = plainProperties(old.outputs);
@@ -285,7 +284,7 @@ export class Operations {
     return keepSecrets(resource.outputs, description.secretOutputs ?? [], ...origins);
   }
 
-  /** Finds a resource by id. The id of an import already contains the scope, as `<scope>/<id>`. */
+  /** Finds a resource by id. In an import, the id already contains the scope: `<scope>/<id>`. */
   private find(description: ResourceType, id: string, known: Properties): AwsResource | undefined {
     const imported = this.account.get(description.type, id);
     if (imported !== undefined || description.scope === undefined || Object.keys(known).length === 0) return imported;
@@ -293,9 +292,8 @@ export class Operations {
   }
 
   /**
-   * Returns the computed outputs that differ from the state of the Pulumi engine. When the program uses
-   * `ignoreChanges`, the result omits outputs that an update computes again: a change of an ignored input would change
-   * them too.
+   * Returns the computed outputs that differ from the state of the Pulumi engine. With `ignoreChanges`, the result
+   * omits the outputs that every update computes again, because a change of an ignored input would change them too.
    */
   private drift(description: ResourceType, id: string, { inputs, outputs }: Old, ignored: string[]): Change[] {
     const live = this.find(description, id, plainProperties({ ...outputs, ...inputs }));
@@ -309,7 +307,7 @@ export class Operations {
     return changes(computed(plainProperties(outputs)), computed(live.outputs));
   }
 
-  /** Whether the replacement would have the same id in AWS as the old resource, because the program sets the name. */
+  /** Whether a replacement would have the same id in AWS as the old resource, because the program sets the name. */
   private collides(description: ResourceType, olds: Properties, news: Properties): boolean {
     const { autoName, conflict } = description;
     if (conflict === undefined || (autoName !== undefined && isAutoNamed(news, autoName))) return false;
@@ -401,8 +399,7 @@ function json<T extends z.ZodType>(schema: T) {
 }
 
 /**
- * Suffix of an automatic name. The Pulumi engine sends the same seed in preview and update, so the suffix is the same
- * too.
+ * Suffix of an automatic name. The Pulumi engine sends the same seed in preview and update, so the suffix is the same.
  */
 function hex7(seed: Uint8Array): string {
   const bytes = seed.length > 0 ? createHash("sha256").update(seed).digest() : randomBytes(4);

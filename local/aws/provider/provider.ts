@@ -29,8 +29,8 @@ export interface ServedProvider {
 }
 
 /**
- * Serves the packages `aws` and `docker-build` as a Pulumi resource provider over gRPC. `provider.main` of the SDK
- * cannot be embedded, because it takes over the process and prints to its output.
+ * Serves the packages `aws` and `docker-build` as a Pulumi resource provider over gRPC. Does not use `provider.main` of
+ * the SDK, which takes over the process and prints to its output.
  *
  * @param effects actions at create, update and delete
  * @param options.programDir base folder of relative asset paths
@@ -48,7 +48,6 @@ export function serveAwsProvider(
   return serveGrpc([[ResourceProviderService, service]], options.providerPort);
 }
 
-/** Methods about the provider, its configuration and its functions. */
 function providerMethods(account: AwsAccount, operations: Operations): UntypedServiceImplementation {
   const empty = unary(() => new Empty());
   return {
@@ -102,7 +101,6 @@ function providerMethods(account: AwsAccount, operations: Operations): UntypedSe
   };
 }
 
-/** Methods about one resource. */
 function resourceMethods(operations: Operations): UntypedServiceImplementation {
   return {
     check: unary(async (request: provider.CheckRequest) => {

@@ -2,8 +2,8 @@ import { z } from "zod";
 import { isObject } from "../../support/protocol/value";
 
 /**
- * Filter policy on the members of a message: every member must have one of its values. Of SNS's operators, the local cloud
- * knows only `prefix` (https://docs.aws.amazon.com/sns/latest/dg/string-value-matching.html).
+ * Filter policy on the members of a message. Every member must have one of its allowed values. The local cloud supports
+ * only one operator of SNS, `prefix` (https://docs.aws.amazon.com/sns/latest/dg/string-value-matching.html).
  */
 export const FilterPolicy = z.record(
   z.string(),
@@ -11,7 +11,7 @@ export const FilterPolicy = z.record(
 );
 export type FilterPolicy = z.infer<typeof FilterPolicy>;
 
-/** Whether a message, as JSON text, passes a policy. */
+/** Whether a message matches a policy. The message is JSON text. */
 export function passes(policy: FilterPolicy, message: string): boolean {
   const body: unknown = JSON.parse(message);
   return Object.entries(policy).every(([member, values]) => {

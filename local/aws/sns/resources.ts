@@ -10,7 +10,7 @@ export const topic: ResourceType = {
   inputs: z.looseObject({
     name: z
       .string()
-      .regex(/^[\w-]{1,256}$/, "must be 1 to 256 of letters, digits, _ and -")
+      .regex(/^[\w-]{1,256}$/, "must have 1 to 256 characters: letters, digits, _ and -")
       .optional(),
   }),
   replaceOn: ["name", "namePrefix", "fifoTopic"],

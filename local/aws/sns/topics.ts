@@ -20,9 +20,9 @@ export interface Delivery {
 }
 
 /**
- * Topics of SNS. An e-mail is a line in the list of events. A webhook is really called, and gets messages only after it
- * has confirmed its subscription, as at AWS. Unlike AWS, the messages have no signature, an e-mail address confirms by
- * itself, and a webhook that does not answer gets three attempts.
+ * Topics of SNS. An e-mail is only a line in the list of events. A webhook is really called. As at AWS, a webhook gets
+ * messages only after it has confirmed its subscription. Differences from AWS: messages have no signature, an e-mail
+ * address needs no confirmation, and a failed webhook gets three attempts.
  */
 export class Topics {
   readonly effects: Effects = {
@@ -92,7 +92,7 @@ export class Topics {
     return new Response(`<SubscriptionArn>${id}</SubscriptionArn>`, { headers: { "content-type": "text/xml" } });
   }
 
-  /** Confirms a subscription, which may not be in the account yet. */
+  /** Confirms a subscription. The subscription may still be missing in the account. */
   private setConfirmed(id: string): void {
     this.confirmed.add(id);
     const subscription = this.account.get(topicSubscription.type, id);
@@ -112,19 +112,19 @@ export class Topics {
     this.deliveries.push({ protocol: String(protocol), endpoint: String(endpoint), subject, message });
   }
 
-  /** Calls a webhook. False when it did not answer with a status of 2xx. */
+  /** Calls a webhook. Returns whether it answered with a status of 2xx. */
   private async post(endpoint: string, type: string, body: object): Promise<boolean> {
     const message = { Type: type, MessageId: randomUUID(), Timestamp: new Date().toISOString(), ...body };
     for (let attempt = 1; attempt <= ATTEMPTS; attempt++) {
       const response = await fetch(endpoint, {
         method: "POST",
-        // SNS sends JSON with this content type.
+        // SNS declares its JSON bodies as text/plain.
         headers: { "content-type": "text/plain; charset=UTF-8", "x-amz-sns-message-type": type },
         body: JSON.stringify(message),
         signal: AbortSignal.timeout(TIMEOUT_MS),
       }).catch(() => undefined);
       await response?.body?.cancel();
-      // The URL may contain the pager's key.
+      // The event omits the URL, because the URL may contain the pager's key.
       this.events.emit({ source: "sns", summary: `${type} to the webhook → ${response?.status ?? "no answer"}` });
       if (response?.ok) return true;
       if (attempt < ATTEMPTS) await sleep(RETRY_MS, undefined, { ref: false });

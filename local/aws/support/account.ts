@@ -8,8 +8,8 @@ export interface AwsResource {
   /** Id from the provider, unique within its type and scope. */
   id: string;
   /**
-   * Parent resource within which the id is unique: for a stage, the API. Undefined when the id is unique in the
-   * account.
+   * The parent resource, when the id is unique only within the parent. For a stage, this is the API. Undefined when the
+   * id is unique in the account.
    */
   scope?: string;
   /**
@@ -22,8 +22,8 @@ export interface AwsResource {
 }
 
 /**
- * The local AWS account: all resources, stored in one SQLite file. The provider writes them. The services (HTTP API,
- * Lambda, Cognito …) read them at each request, so a configuration change takes effect at once.
+ * The local AWS account: all resources, stored in one SQLite file. The provider writes the resources. The services
+ * (HTTP API, Lambda, Cognito …) read them at each request, so a configuration change takes effect at once.
  */
 export class AwsAccount {
   readonly accountId = LOCAL_ACCOUNT_ID;

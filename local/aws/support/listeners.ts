@@ -10,7 +10,7 @@ export interface ListenersOptions {
   plural: string;
   /** First port of the range. "free" uses any free ports. */
   ports: number | "free";
-  /** Starts the listener of a resource; port 0 is any free port. */
+  /** Starts the listener of a resource. Port 0 is any free port. */
   listen: (id: string, port: number) => Promise<Listening>;
 }
 
@@ -41,8 +41,8 @@ export class Listeners {
   }
 
   /**
-   * Starts the listener of a resource on its earlier port. With `ports: "free"` the resource moves to another port when
-   * its port is in use. With a range it moves when its port lies outside the range.
+   * Starts the listener of a resource on its earlier port. With `ports: "free"`, the resource moves to another port
+   * when its port is in use. With a range, the resource moves when its port lies outside the range.
    *
    * @param url the URL before the restart
    * @throws PortInUseError when the port is in use and `ports` is not "free"

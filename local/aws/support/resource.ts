@@ -13,23 +13,24 @@ interface ComputeContext {
   returned: Properties;
 }
 
-/** Static description of a resource type: all data that check, diff and preview need about the type. */
+/** Static description of a resource type, with all data for check, diff and preview. */
 export interface ResourceType {
   /** Pulumi type token. */
   readonly type: string;
-  /** Schema of the inputs that the local cloud reads; other inputs are not checked. An issue becomes a CheckFailure. */
+  /** Schema of the inputs that the local cloud reads. Other inputs are not checked. An issue becomes a CheckFailure. */
   readonly inputs: z.ZodType;
   /** Inputs that accept an object and store its JSON text. */
   readonly jsonText?: readonly string[];
   /**
-   * Paths of inputs whose change replaces the resource, as in the real provider. A path includes everything below it.
+   * Paths of inputs that replace the resource when they change, as in the real provider. A path includes everything
+   * below it.
    */
   readonly replaceOn: readonly string[];
-  /** Names of lists, at any depth, whose order does not matter, because they are sets in the real provider. */
+  /** Names of lists, at any depth, that are sets in the real provider. Their order does not matter. */
   readonly sets?: readonly string[];
   /** The input that defaults to `<logical name>-<7 hex>` or `<namePrefix><7 hex>`. */
   readonly autoName?: string;
-  /** Whether AWS stores tags for the type. The provider's default tags then apply. */
+  /** Whether AWS stores tags for the type. If true, the provider's default tags apply. */
   readonly isTaggable?: true;
   /** The resource within which the id is unique. Undefined when the id is unique within the account. */
   readonly scope?: (inputs: Properties) => string;

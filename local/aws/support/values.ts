@@ -35,8 +35,8 @@ export function holdsUnknown(value: unknown): boolean {
 }
 
 /**
- * Marks two kinds of properties as secret: those in `names`, and those that contain a secret in one of `origins`.
- * Without `origins` a secret input could become a plain output.
+ * Marks properties as secret: those in `names`, and those that contain a secret in one of `origins`. Without `origins`
+ * a secret input could become a plain output.
  */
 export function keepSecrets(properties: Properties, names: readonly string[], ...origins: Properties[]): Properties {
   return Object.fromEntries(
@@ -52,7 +52,7 @@ export function withoutUndefined<T>(value: T): T {
   return value === undefined ? value : JSON.parse(JSON.stringify(value));
 }
 
-/** JSON with sorted object members, because gRPC does not preserve their order. */
+/** JSON with sorted object members. The members must be sorted, because gRPC does not preserve their order. */
 export function stableJson(value: unknown): string {
   return JSON.stringify(value, (_name, item: unknown) =>
     isObject(item) ? Object.fromEntries(Object.entries(item).sort(([a], [b]) => (a < b ? -1 : 1))) : item,

@@ -229,7 +229,6 @@ function updateSubscription(
   return ledger.get("subscription", id);
 }
 
-/** The fields that schedule or remove a cancellation. */
 function cancellationFields(
   before: Stripe.Subscription,
   { cancel_at_period_end, cancel_at }: z.output<typeof SubscriptionChanges>,

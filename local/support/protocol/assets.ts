@@ -26,7 +26,7 @@ export function contentOf(file: unknown): Content {
  * Hex SHA-256 of the names and contents in an asset or archive. `file` must not have secret marks.
  *
  * @param directory base folder of relative paths
- * @throws Error with the path of a file that cannot be read; Error of `contentOf` when that function rejects `file`
+ * @throws Error with the path of a file that cannot be read, and the error of `contentOf` for an invalid `file`
  */
 export async function hashOf(file: unknown, directory: string): Promise<string> {
   const content = contentOf(file);

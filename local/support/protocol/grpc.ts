@@ -42,7 +42,7 @@ export async function serveGrpc(services: [ServiceDefinition, UntypedServiceImpl
   return { port, close: async () => server.forceShutdown() };
 }
 
-/** Message of a thrown value. For a gRPC error these are its details, because its message starts with the status code. */
+/** Message of a thrown value. For a gRPC error this is `details`, because its `message` starts with the status code. */
 export function reasonOf(error: unknown): string {
   if (error instanceof Error) return "details" in error && error.details ? String(error.details) : error.message;
   return String(error);

@@ -27,7 +27,7 @@ export function secret(value: Value): Properties {
   return isSecret(value) ? value : { [signatureKey]: secretSignature, value };
 }
 
-/** Whether the value itself is marked as secret. Does not look inside it. */
+/** Whether the value itself is marked as secret. Does not look inside the value. */
 export function isSecret(value: unknown): value is Properties {
   return isObject(value) && value[signatureKey] === secretSignature;
 }
@@ -61,7 +61,10 @@ export function collapseOutputs(value: Value): Value {
   });
 }
 
-/** Replaces every resource reference with the id of the resource, or with its URN when it has no id. */
+/**
+ * Replaces every resource reference with the id of the resource. Without an id, replaces it with the URN of the
+ * resource.
+ */
 export function dereference(value: Value): Value {
   return rewrite(value, (marked) => {
     if (marked[signatureKey] !== resourceSignature) return undefined;

@@ -90,7 +90,7 @@ describe("Schedule", () => {
     await cloud.advance(MINUTE_MS, /→ TypeError/);
     expect(cloud.timers.delaysMs).toEqual([MINUTE_MS, 2 * MINUTE_MS]);
     expect(await cloud.advance(MINUTE_MS, /skipped/)).toMatch(
-      /^default\/failing-.*: invocation skipped because the previous invocation still runs$/,
+      /^default\/failing-.*: invocation skipped because the previous invocation is still running$/,
     );
     await cloud.advance(MINUTE_MS, /→ TypeError/, /dropped after 3 attempts/);
     expect(cloud.timers.delaysMs).toEqual([MINUTE_MS]);
@@ -102,7 +102,7 @@ describe("Schedule", () => {
     const retryPolicy = { maximumRetryAttempts: 1 };
     const target = { ...cloud.inputs.target, retryPolicy };
     await cloud.engine.create(SCHEDULE, "barred", { ...cloud.inputs, target });
-    expect(await cloud.advance(0, /AccessDenied/)).toMatch(/the role may not invoke reconciler-/);
+    expect(await cloud.advance(0, /AccessDenied/)).toMatch(/the role is not allowed to invoke reconciler-/);
     const [delayMs = 0] = cloud.timers.delaysMs;
     expect(cloud.timers.delaysMs).toEqual([delayMs, 15 * MINUTE_MS]);
     await cloud.advance(delayMs, /AccessDenied/, /dropped after 2 attempts/);
