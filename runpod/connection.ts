@@ -25,7 +25,10 @@ export interface Connection {
   workerQuota: number | undefined;
 }
 
-/** Stores the error if `configure` fails. Pulumi still calls the other methods, and these must throw the same error. */
+/**
+ * The connection, or the error of `configure`. After such an error, Pulumi still calls the other methods. They must
+ * throw the same error.
+ */
 let current: Connection | ConfigurationError | undefined;
 
 /**

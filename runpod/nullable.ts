@@ -32,7 +32,9 @@ const withId = z.object({ id: z.string() });
  * list.
  */
 export function listing<T>(record: z.ZodType<T>) {
-  const list = z.array(z.unknown(), { error: "must be a list, or the program does not know which resources exist" });
+  const list = z.array(z.unknown(), {
+    error: "must be a list: without it, the program does not know which resources exist",
+  });
   return list.transform((values): Listing<T> => {
     const items: T[] = [];
     const unreadable: Listing<T>["unreadable"] = [];
@@ -60,7 +62,7 @@ export function findById<T extends { id: string }>(list: Listing<T>, id: string)
   if (found === undefined && mayHide(list, id)) {
     throw new RunpodError(
       `RunPod returned an entry that cannot be read, so it is unknown whether ${id} exists. Run the command again. ` +
-        "If this message stays, look for the resource in RunPod's console.",
+        "If this message appears again, look for the resource in RunPod's console.",
       { transient: false },
     );
   }

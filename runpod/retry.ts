@@ -7,7 +7,7 @@ import { tellOperator } from "./operatorOutput";
 export interface Polling {
   /** Milliseconds between two checks. */
   intervalMs: number;
-  /** Total milliseconds. After this time the last result counts. */
+  /** Time limit in milliseconds. The last result before this limit counts. */
   limitMs: number;
 }
 
@@ -22,8 +22,8 @@ let policy: Polling = { intervalMs: 500, limitMs: 10_000 };
 
 /**
  * Sets the retry policy of this process. `intervalMs` is the wait before the first retry; each further wait is twice as
- * long. No attempt starts later than `limitMs` after the start of the first attempt, and a wait for RunPod's rate limit
- * counts too. Default: 500 ms and 10 s.
+ * long. No attempt starts later than `limitMs` after the start of the first attempt. A wait for RunPod's rate limit
+ * counts toward this limit. Default: 500 ms and 10 s.
  */
 export function setRetryPolicy(next: Polling): void {
   policy = next;
@@ -127,7 +127,7 @@ export async function retryTransient<T>(attempt: (firstAt: number) => Promise<T>
 
 /**
  * Repeats `find` until it returns a resource or the limit is over. RunPod's lists can show a change late, and a create
- * can take effect after its connection was cut.
+ * can take effect after its connection was lost.
  */
 export async function lookAgain<T>(
   { intervalMs, limitMs }: Polling,

@@ -9,7 +9,7 @@ import { isTransientStatus, parseRetryAfter, retryTransient } from "../retry";
 const TRANSIENT =
   /try again later|internal server error|service unavailable|too many requests|temporarily unavailable/i;
 
-/** A GraphQL operation. `secrets` contains values of the variables. */
+/** A GraphQL operation. `secrets` must contain the secret values of the variables. */
 interface GraphqlCall<T> extends Call<T> {
   document: string;
   variables?: object;
@@ -25,7 +25,9 @@ export interface GraphqlRequests {
   remove(call: Omit<GraphqlCall<unknown>, "response">): Promise<void>;
   /** Reads fields of `myself`, the only query in the published schema. */
   queryMyself<T extends object>(operation: string, fields: string, record: z.ZodType<T>): Promise<T>;
-  /** Announced end of the API. Undefined before the first response, or if RunPod has announced none. */
+  /**
+   * Date when RunPod shuts the API down. Undefined before the first response, or if RunPod has not announced a date.
+   */
   endsAt(): Date | undefined;
 }
 

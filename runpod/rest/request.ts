@@ -9,7 +9,7 @@ import { retryTransient } from "../retry";
 /** Body of an error response, `application/problem+json`. */
 const problem = z.object({ title: z.string(), detail: z.string(), errors: z.array(z.unknown()) }).partial();
 
-/** A call of RunPod's REST API. `secrets` contains values of the body. */
+/** A call of RunPod's REST API. `secrets` must contain the secret values of the body. */
 interface RestCall<T> extends Call<T> {
   method: "GET" | "POST" | "PATCH" | "DELETE";
   /** Path below `/v2`. */
@@ -18,8 +18,8 @@ interface RestCall<T> extends Call<T> {
 }
 
 /**
- * Calls RunPod's REST API. Every method throws `RunpodError`. After a transient failure, every call except a POST is
- * retried.
+ * Calls RunPod's REST API. Every method throws `RunpodError`. Retries every call except a POST after a transient
+ * failure.
  */
 export interface RestRequests {
   send<T>(call: RestCall<T>): Promise<T>;
