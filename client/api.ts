@@ -22,7 +22,7 @@ export interface Api {
   session(): Promise<Session>;
   /**
    * Creates a session for a guest without sign-in. Every further call renews the session of the same guest, because the
-   * API limits how many new guests an address may bring.
+   * API limits the number of new guests per IP address.
    */
   guest(): Promise<Session>;
   /** Reads the customer's plan and its reason. */
@@ -44,8 +44,8 @@ export interface Api {
    */
   portal(plan?: PaidPlan): Promise<Redirect>;
   /**
-   * Reads the plan from Stripe now. Call it after the redirect back from Stripe, because Stripe's event may still be on
-   * its way. A session created afterwards has the new plan.
+   * Reads the plan from Stripe now. Call this method after Stripe has redirected the customer back, because Stripe's
+   * event can arrive later. A session created afterwards has the new plan.
    */
   sync(): Promise<PlanInfo>;
 }
@@ -75,7 +75,7 @@ export function createApi({ apiUrl, getIdToken, timeoutMs = 15_000 }: ApiOptions
     }
   }
 
-  /** Ticket of the last guest session. It proves to the API that the guest is not new. */
+  /** Ticket of the newest guest session. The ticket proves to the API that the guest is not new. */
   let guestTicket: string | undefined;
 
   async function guest(): Promise<Session> {

@@ -35,8 +35,8 @@ export function isFresh({ ticket_expires_at }: Session): boolean {
  * the whole reply. The relay can also send `{waiting}` before the first text, and `{restart}` when the reply begins
  * again. The session decides whether the relay or a RunPod endpoint answers.
  *
- * @throws ApiProblem with the relay's or worker's code, `timeout`, `cancelled`, or `unavailable` when the reply broke
- * off. The text that had arrived is `partialText`
+ * @throws ApiProblem with the relay's or worker's code, `timeout`, `cancelled`, or `unavailable` when the reply stopped
+ * before its end. `partialText` is the text that had arrived
  * @throws the signal's reason when the signal is aborted
  * @example
  * for await (const item of chat(session, { text: "こんばんは" }, { renew: api.session })) {
@@ -51,7 +51,7 @@ export function chat(session: Session, input: ChatInput, options: ChatOptions = 
 }
 
 /**
- * Starts a chat whose session is still to be opened.
+ * Starts a chat. First opens the session.
  *
  * @param open returns a fresh session for the first attempt
  */
@@ -62,7 +62,7 @@ export function startChat(open: () => Promise<Session>, input: ChatInput, option
   });
 }
 
-/** Runs the chat, a second time with a new session when the first session was rejected. */
+/** Runs the chat. When the session is rejected, runs the chat a second time with a new session. */
 async function* run(
   open: () => Promise<Session>,
   input: ChatInput,
@@ -109,7 +109,7 @@ async function* attempt(
     session.inference.kind === "relay"
       ? relayChat(session, input, idleTimeoutMs)
       : runpodChat(session, input, timeoutMs);
-  // A page that is left runs no code after this event.
+  // When the visitor leaves the page, no code runs after this event.
   const removeListener = onAbort(stop, end);
   try {
     yield* items();

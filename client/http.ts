@@ -10,7 +10,7 @@ export interface HttpRequest {
   headers?: Record<string, string>;
   body?: BodyInit | null;
   signal?: AbortSignal;
-  /** Whether the browser finishes the request after its page is gone. */
+  /** Whether the browser finishes the request after the visitor has left the page. */
   keepalive?: boolean;
 }
 
@@ -64,7 +64,10 @@ export async function callJson(
   return response.body;
 }
 
-/** Sends a cancellation or a revocation, also while the page is being left. Returns undefined when it fails. */
+/**
+ * Sends a cancellation or a revocation, even while the visitor leaves the page. Returns undefined when the request
+ * fails.
+ */
 export function sendLast(request: HttpRequest): Promise<HttpResponse | undefined> {
   return send({ ...request, keepalive: true, timeoutMs: LAST_TIMEOUT_MS }).catch(() => undefined);
 }
@@ -99,12 +102,12 @@ export async function send({
   }
 }
 
-/** Problem of a host that sent nothing within a time limit. */
+/** Creates the problem of a host that sent nothing within a time limit. */
 export function silent(url: string, limitMs: number, cause?: unknown): ApiProblem {
   return new ApiProblem("timeout", `${new URL(url).host} did not answer in ${limitMs / 1000} s.`, { cause });
 }
 
-/** Problem of a host to which there is no connection. */
+/** Creates the problem of a host that cannot be reached. */
 export function unreachable(url: string, cause: unknown): ApiProblem {
   return new ApiProblem("unavailable", `${new URL(url).host} could not be reached.`, { cause });
 }

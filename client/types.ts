@@ -103,7 +103,7 @@ export interface ChatDelta {
 /** No text yet: the model is starting. Only the relay sends it. */
 export interface ChatWaiting {
   waiting: true;
-  /** A sentence of Mama's in Japanese that asks to wait. */
+  /** Mama's request to wait, in Japanese. */
   message: string;
 }
 
@@ -126,7 +126,7 @@ export interface ChatDone {
   /** `name` is the configured model, `version` the version that the worker or the provider reports. */
   model: { plan: Plan; name: string; version: string };
   timings: { ttft_ms: number; total_ms: number };
-  /** Id of the chat. This field and the following ones come only from the relay. */
+  /** Id of the chat. Only the relay sends this field and the following fields. */
   id?: string | undefined;
   /** `runpod`, or the name of the external LLM that answered. Later versions may add providers. */
   provider?: string | undefined;
@@ -136,5 +136,7 @@ export interface ChatDone {
   restarted?: boolean | undefined;
 }
 
-/** An item that `chat` yields. The last one has `done`. Later versions may add items: ignore the items you do not know. */
+/**
+ * An item that `chat` yields. The last item has `done`. Later versions may add items: ignore the items you do not know.
+ */
 export type ChatItem = ChatDelta | ChatWaiting | ChatRestart | ChatDone;

@@ -56,8 +56,8 @@ export const ChatReply = z.extend(z.omit(WorkerOutput, { model: true }), {
 export type ChatReply = z.infer<typeof ChatReply>;
 
 /**
- * Error of the relay. `text` is the part of the reply that the model generated before the error. `message` and `reply` are a sentence of
- * Mama's in Japanese; only the first web frontend gets `reply`.
+ * Error of the relay. `text` is the part of the reply that the model generated before the error. `message` and `reply`
+ * contain a sentence of Mama in Japanese. Only the first web frontend gets `reply`.
  */
 export const RelayFailure = z.extend(WorkerFailure, {
   text: z.optional(z.string()),
