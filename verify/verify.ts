@@ -47,14 +47,14 @@ program
   .command("failover")
   .description("plays sixteen failures of LLM providers against the relay, over the vendors' SDKs and real connections")
   .option("--json", "print one JSON object and nothing else")
-  .option("--only <ids>", "scenarios, such as S08,S09 (default: all)", ids)
+  .option("--only <ids>", "ids of the scenarios, such as S08,S09 (default: all)", ids)
   .addOption(
     new Option("--provider <names>", `providers that fail (default: ${failoverProviders.join(",")})`).argParser(
       providers,
     ),
   )
   .addOption(
-    new Option("--scale <number>", "divides all times, the relay's deadlines included").default(1).argParser(positive),
+    new Option("--scale <number>", "divides all times, including the relay's deadlines").default(1).argParser(positive),
   )
   .addHelpText(
     "after",
@@ -80,7 +80,9 @@ program
   .description("lets clients leave their chats at random moments, and measures the relay's memory with slow readers")
   .option("--json", "print one JSON object and nothing else")
   .addOption(new Option("--clients <number>", "clients that leave").default(200).argParser(atLeast(12)))
-  .addOption(new Option("--seed <number>", "seed of the moments at which they leave").default(1).argParser(atLeast(0)))
+  .addOption(
+    new Option("--seed <number>", "seed of the moments at which the clients leave").default(1).argParser(atLeast(0)),
+  )
   .addHelpText(
     "after",
     `
@@ -104,7 +106,7 @@ Exits with status 1 when a limit is exceeded, also with --json.`,
 
 program
   .command("client-app")
-  .description("packs the client, builds the app of its README with Vite and React, and drives it in Chromium")
+  .description("packs the client, builds the README's app with Vite and React, and drives the app in Chromium")
   .option("--json", "print one JSON object and nothing else")
   .addHelpText(
     "after",
@@ -125,7 +127,7 @@ program
   .command("openapi")
   .description("sends generated requests to a local cloud, and compares every answer with contract/openapi.json")
   .option("--json", "print one JSON object and nothing else")
-  .addOption(new Option("--requests <number>", "least number of requests").default(5_000).argParser(atLeast(1)))
+  .addOption(new Option("--requests <number>", "minimum number of requests").default(5_000).argParser(atLeast(1)))
   .addOption(new Option("--seed <number>", "seed of the generated requests").default(1).argParser(atLeast(0)))
   .addHelpText(
     "after",
@@ -155,11 +157,11 @@ Exits with status 1 when a number other than requests and accepted is not 0, als
 
 program
   .command("soak")
-  .description("lets customers use a local cloud for minutes, turns all its faults on and off, and checks the end")
+  .description("lets customers use a local cloud, turns all its faults on and off, and checks the result")
   .option("--json", "print one JSON object and nothing else")
-  .addOption(new Option("--minutes <number>", "time with faults").default(10).argParser(positive))
-  .addOption(new Option("--customers <number>", "customers at the same time").default(30).argParser(atLeast(1)))
-  .addOption(new Option("--seed <number>", "seed of what the customers do").default(1).argParser(atLeast(0)))
+  .addOption(new Option("--minutes <number>", "minutes with faults").default(10).argParser(positive))
+  .addOption(new Option("--customers <number>", "number of concurrent customers").default(30).argParser(atLeast(1)))
+  .addOption(new Option("--seed <number>", "seed of the customers' actions").default(1).argParser(atLeast(0)))
   .addHelpText(
     "after",
     `
@@ -192,7 +194,7 @@ Exits with status 1 when a number from lostEvents on is not 0, or memoryGrowth i
 
 void run(program);
 
-/** Passes on a line at most every 30 s, for an output that is no terminal. */
+/** Prints at most one line every 30 s. Used when the output is not a terminal. */
 function everyHalfMinute(print: (line: string) => void): (line: string) => void {
   let lastAt = performance.now();
   return (line) => {

@@ -23,7 +23,7 @@ const RELAY_BUDGET = { overheadMs: { p50: 1, p95: 3 }, throughput: 0.99, zipByte
 
 const program = command(
   "bench",
-  "Measures sizes and times and compares them with their budgets. Exits with status 1 when one is exceeded.",
+  "Measures sizes and times and compares them with their budgets. Exits with status 1 when a value exceeds its budget.",
 );
 
 program
@@ -51,7 +51,7 @@ Exits with status 1 when a budget is exceeded, also with --json. The budgets are
 program
   .command("worker")
   .description(
-    "measures the worker: delay and throughput compared with direct calls of the engine, share of prompts in the prefix cache",
+    "measures the worker: delay and throughput in comparison with direct calls of the engine, share of prompts in the prefix cache",
   )
   .option("--json", "print one JSON object and nothing else")
   .addHelpText("after", "\nExits with status 1 when a budget is exceeded, also with --json.")
@@ -60,7 +60,7 @@ program
 program
   .command("relay")
   .description(
-    "measures the relay: delay of the first text and throughput, beside LiteLLM's proxy and Portkey's gateway",
+    "measures the relay's delay of the first text and its throughput, and compares it with LiteLLM's proxy and Portkey's gateway",
   )
   .option("--json", "print one JSON object and nothing else")
   .addHelpText(
@@ -93,7 +93,9 @@ Exits with status 1 when a budget is exceeded, also with --json. The budgets are
 
 program
   .command("double")
-  .description("measures a purchase at the Stripe double with a small state, and with one a hundred times larger")
+  .description(
+    "measures a purchase at the Stripe double with a small state, and with a state that is a hundred times larger",
+  )
   .option("--json", "print one JSON object and nothing else")
   .addHelpText("after", "\nExits with status 1 when the budget is exceeded, also with --json.")
   .action((options) => report(options, "measuring; this takes about a minute", benchDouble, doubleTable));
@@ -156,8 +158,8 @@ function workerTable(result: WorkerBench): BudgetTable {
     table.atLeast(`prompt in the prefix cache, ${model}`, share.ours, CACHE_BUDGET, percent);
     table.fact("  tokenizer", share.tokenizer);
     table.fact("  with the official prompt format", percent(share.official));
-    table.fact("  with another greeting from the middle of the chat", percent(share.oursAcrossTheHour));
-    table.fact("  with the model's replies cached", percent(share.oursWithGenerated));
+    table.fact("  when the greeting changes in the middle of the chat", percent(share.oursAcrossTheHour));
+    table.fact("  when the cache also contains the model's replies", percent(share.oursWithGenerated));
   }
   return table;
 }
@@ -166,7 +168,7 @@ function doubleTable({ checkoutMsAt, ratio }: DoubleBench): BudgetTable {
   const table = new BudgetTable();
   table.fact("purchase at 100 events", `${checkoutMsAt.events100} ms`);
   table.fact("purchase at 10,000 events", `${checkoutMsAt.events10000} ms`);
-  table.atMost("slower at a hundred times the state", ratio, DOUBLE_BUDGET, (value) => `${value.toFixed(2)} ×`);
+  table.atMost("ratio of the two purchases", ratio, DOUBLE_BUDGET, (value) => `${value.toFixed(2)} ×`);
   return table;
 }
 
@@ -180,18 +182,18 @@ function relayTable(result: RelayBench): BudgetTable {
   for (const at of ["p50", "p95"] as const) {
     table.atMost(`added to the first text, ${at}`, overheadMs[at], RELAY_BUDGET.overheadMs[at], ms);
     for (const [name, gateway] of Object.entries({ LiteLLM: result.litellm, Portkey: result.portkey })) {
-      if (gateway) table.atMost(`  beside ${name}'s`, overheadMs[at], gateway[at], ms);
-      else table.fact(`  beside ${name}'s`, "not measured");
+      if (gateway) table.atMost(`  compared with ${name}`, overheadMs[at], gateway[at], ms);
+      else table.fact(`  compared with ${name}`, "not measured");
     }
   }
   table.fact("added to the first text after a pause, p50", ms(result.afterPauseMs.p50));
   table.fact("  p95", ms(result.afterPauseMs.p95));
   const throughput = "throughput of 64 clients, share of direct calls";
   table.atLeast(throughput, result.throughputRatio64, RELAY_BUDGET.throughput, percent);
-  table.fact("admission against dynalite, not part of the above, p50", ms(admissionMs.p50));
+  table.fact("admission with dynalite, not included above, p50", ms(admissionMs.p50));
   table.fact("  p95", ms(admissionMs.p95));
   table.atMost("zip, all external LLMs", result.zipBytes, RELAY_BUDGET.zipBytes, kB);
-  table.atMost("zip, loaded for RunPod", result.runpodZipBytes, RELAY_BUDGET.runpodZipBytes, kB);
+  table.atMost("zip, part that a chat on RunPod loads", result.runpodZipBytes, RELAY_BUDGET.runpodZipBytes, kB);
   for (const [name, time] of Object.entries(result.importMs)) table.fact(`import ${name}`, ms(time));
   return table;
 }

@@ -13,7 +13,7 @@ interface Report {
 export interface JobReport {
   /** `performance.now()` when the first item arrived. */
   firstItemAt: number;
-  /** Number of requests that the worker made for the job, including the one with the result. */
+  /** Number of requests that the worker made for the job, including the request with the result. */
   posts: number;
   /** Joined text of the deltas. */
   text: string;
@@ -30,8 +30,8 @@ interface QueuedJob {
 }
 
 /**
- * RunPod's side of the worker protocol for one worker. It answers every request at once, so that a measurement contains
- * only the worker's own time.
+ * RunPod's side of the worker protocol for one worker. It answers every request immediately, so that a measurement
+ * contains only the worker's own time.
  */
 export class JobPlatform {
   private readonly server = createServer((request, response) => void this.answer(request, response));

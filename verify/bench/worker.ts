@@ -26,7 +26,7 @@ export interface WorkerBench {
   firstTextDelayMs: PerConcurrency;
   /** Tokens per second through the worker, divided by the tokens per second of direct calls. */
   throughputRatio: PerConcurrency;
-  /** Mean number of requests to RunPod for one reply of 60 to 137 tokens, including the one with the result. */
+  /** Mean number of requests to RunPod for one reply of 60 to 137 tokens, including the request with the result. */
   postsPerReply: number;
   /**
    * Share of the prompts' tokens that the prefix cache contains, in a chat of ten turns: see
@@ -88,7 +88,7 @@ const SPREAD_MS = 2_500;
 interface Reply {
   firstTextMs: number;
   text: string;
-  /** Completion tokens, counted by the worker or, for a direct call, by the engine. */
+  /** Completion tokens. The worker counts them. The engine counts them for a direct call. */
   tokens: number;
   posts: number;
 }
@@ -166,7 +166,10 @@ interface Round {
   tokensPerSecond: number;
 }
 
-/** Runs `clients` concurrent clients that start within `spreadMs`. Each sends `replies` requests, one after another. */
+/**
+ * Runs `clients` concurrent clients that start within `spreadMs`. Each client sends `replies` requests, one after
+ * another.
+ */
 async function measure(
   clients: number,
   ask: () => Promise<Reply>,

@@ -69,7 +69,8 @@ function wholeNumber(min: number): (text: string) => number {
 }
 
 /**
- * Returns a function that updates one line on a terminal. Elsewhere the function prints a new line every ten seconds.
+ * Returns a function that updates one line on a terminal. Without a terminal, the function prints a new line every ten
+ * seconds.
  */
 function progressPrinter(runs: number): (done: number, wrong: number) => Promise<void> {
   let lastLineAt = performance.now();

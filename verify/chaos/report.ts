@@ -1,6 +1,6 @@
 import pc from "picocolors";
 
-/** Maximum number of wrong runs that a report lists. The others are only counted. */
+/** Maximum number of wrong runs that a report lists. Further wrong runs are only counted. */
 export const SHOWN_WRONG_RUNS = 20;
 
 export interface SimulationOptions {

@@ -33,8 +33,12 @@ const program = command(
     "endpoint to check, https://api.runpod.ai/v2/<id> (default: all endpoints of a local cloud)",
     url,
   )
-  .option("--api <url>", "auth API that creates sessions; without --url, the session's endpoint is checked", url)
-  .option("--limit <seconds>", "time limit of the worker's start and of each answer", count, 600)
+  .option(
+    "--api <url>",
+    "auth API that creates sessions; without --url, the command checks the session's endpoint",
+    url,
+  )
+  .option("--limit <seconds>", "time limit for the worker's start and for each answer", count, 600)
   .option("--at-once <number>", "number of concurrent requests; use 1 for an engine on a CPU", count, 4)
   .addOption(engineOption())
   .addHelpText(
@@ -94,7 +98,7 @@ function print({ passed, failed, skipped, results }: ContractResult): void {
   const table = new Table({
     head: ["fixture", "endpoint", "result", "ms"],
     style: { head: [], border: [] },
-    // Lines between the rows would double the height of the table.
+    // Omits the lines between the rows, which would double the height of the table.
     chars: { mid: "", "left-mid": "", "mid-mid": "", "right-mid": "" },
   });
   for (const { version, fixture, endpoint, result, ms } of results)

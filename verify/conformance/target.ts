@@ -10,10 +10,7 @@ import type { Endpoint } from "./endpoint";
 export interface Target {
   name: string;
   endpoint: Endpoint;
-  /**
-   * Returns fixture values with a ticket that stays valid for some time and accepts further jobs. Called once per
-   * fixture.
-   */
+  /** Returns fixture values. The ticket stays valid for some time and accepts more jobs. Called once per fixture. */
   values(): Promise<FixtureValues>;
 }
 
@@ -32,7 +29,7 @@ const Environment = z.object({
 /**
  * Builds the target of a deployed endpoint from the command's options and the environment.
  *
- * @param options.url base URL of the endpoint's job API; without it, the session's endpoint is checked
+ * @param options.url base URL of the endpoint's job API. Default: the session's endpoint
  * @param options.api auth API that creates the sessions: for the customer of `ID_TOKEN`, otherwise for a guest
  * @throws Error that names the missing option or variable
  */

@@ -24,7 +24,7 @@ npm run verify -- openapi.`,
   .action(async ({ json }: { json?: boolean }) => {
     const text = readFileSync(join(root, documentFile), "utf8");
     const isOld = text !== generatedFiles()[documentFile];
-    const outdated = isOld ? [`${documentFile} is not the generated one: run npm run contract:generate`] : [];
+    const outdated = isOld ? [`${documentFile} is out of date: run npm run contract:generate`] : [];
     const document = JSON.parse(text) as OpenApi;
     const found = { lint: lint(), drift: [...outdated, ...(await findDrift(root, document))] };
     const problems = [...found.lint, ...found.drift];
@@ -44,7 +44,7 @@ interface RedoclyReport {
   problems: { message: string; ruleId: string; location: { pointer?: string }[] }[];
 }
 
-/** Runs Redocly without network. Returns one line for each problem. Warnings count. */
+/** Runs Redocly without network. Returns one line for each error or warning. */
 function lint(): string[] {
   const { stdout, stderr, error } = spawnSync(
     process.execPath,

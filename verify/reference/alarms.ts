@@ -81,7 +81,7 @@ function japaneseLists(): string {
 /**
  * Returns the Japanese meaning of an alarm.
  *
- * @throws Error when verify/reference/alarmMeanings.ts has none
+ * @throws Error when verify/reference/alarmMeanings.ts has no meaning for the alarm
  */
 function japaneseMeaning(name: string): string {
   const model = models.find((each) => name.startsWith(`${each}-`));

@@ -15,7 +15,7 @@ export function circles(sources: Source[]): string[][] {
 }
 
 /**
- * Imports that go up, each with the reason. An import goes up in five cases:
+ * Finds imports that go up, and the reason for each. An import goes up in five cases:
  *
  * - It closes a cycle between two children of one folder.
  * - It imports from a room above its own room.

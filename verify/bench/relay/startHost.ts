@@ -23,9 +23,9 @@ export interface RelayHost {
 }
 
 /**
- * Bundles `host.ts` as the Lambda's code is bundled, and starts it in front of an OpenAI-compatible upstream.
+ * Bundles `host.ts` in the same way as the Lambda's code, and starts it in front of an OpenAI-compatible upstream.
  *
- * @param socketPath Unix socket on which it listens. Default: a free port
+ * @param socketPath Unix socket on which the relay listens. Default: a free port
  */
 export async function startHost(
   children: Children,

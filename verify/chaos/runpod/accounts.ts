@@ -56,7 +56,7 @@ export async function openAccounts(dir: string): Promise<Accounts> {
   };
 }
 
-/** One of the templates has a variable without a name, as GraphQL's schema allows. */
+/** Adds resources of another owner. One template has a variable without a name, which GraphQL's schema allows. */
 function addForeign(account: RunpodAccount): void {
   const template = {
     name: FOREIGN,

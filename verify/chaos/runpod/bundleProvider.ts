@@ -22,8 +22,8 @@ const kinds: Record<string, "template" | "endpoint" | "registryAuth" | "secret">
 const PROVIDER_KEY = "__provider";
 
 /**
- * Calls the provider's bundle in this process, with the semantics of Pulumi's server for dynamic resources. Without
- * that server, gRPC and a second process, a run costs a fraction of the CPU time.
+ * Calls the provider's bundle in this process, with the semantics of Pulumi's server for dynamic resources. A run
+ * without that server, gRPC and a second process needs much less CPU time.
  */
 export class BundleProvider implements ResourceProvider {
   private readonly bundle: Bundle;

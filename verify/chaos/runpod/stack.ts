@@ -24,7 +24,7 @@ export type Registrations = Record<Registration["kind"], Registration>;
 
 let registrations: Promise<Registrations> | undefined;
 
-/** Reads the properties from the resource classes, once, in a separate process. */
+/** Reads the properties from the resource classes in a separate process. Reads them only once. */
 export function readRegistrations(): Promise<Registrations> {
   registrations ??= askResourceClasses();
   return registrations;
