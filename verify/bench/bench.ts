@@ -33,7 +33,7 @@ program
   .addHelpText(
     "after",
     `
-client              what a frontend's bundle gains by the client: minified by Vite's minifier, gzip
+client              size that the client adds to a frontend's bundle: minified by Vite's minifier, gzip
 zips                size of each function's archive
 importRatio         time to import a function's bundle, divided by the time to import only its SDK clients
 evaluateCpuRatio    CPU time of a preview (the program and the server of dynamic resources), in units
@@ -66,27 +66,28 @@ program
   .addHelpText(
     "after",
     `
-overheadMs          time to the first text through the relay, minus that of a direct call to the same upstream
-afterPauseMs        the same when each request follows a pause of 20 ms, in which the cores sleep; it has no budget
-litellm, portkey    overheadMs of LiteLLM's proxy and Portkey's gateway; null when they could not be measured
-throughputRatio64   tokens per second of 64 concurrent clients through the relay, divided by those of direct calls
-admissionMs         time of the two conditional writes that admit a VIP's chat, against dynalite on this machine
+overheadMs          time to the first text through the relay, minus the time of a direct call to the same upstream
+afterPauseMs        the same time when each request follows a pause of 20 ms, in which the cores sleep; without a budget
+litellm, portkey    overheadMs of LiteLLM's proxy and Portkey's gateway; null for a gateway that could not be measured
+throughputRatio64   tokens per second of 64 concurrent clients through the relay, divided by the result of direct calls
+admissionMs         time of the two conditional writes that admit a VIP's chat, measured with dynalite on this machine
 directMs            time to the first text of a direct call
 importMs            time to import the relay's bundle, and the bundle of each external LLM, in a fresh process
 zipBytes            zipped size of the relay with the bundles of all external LLMs
 runpodZipBytes      zipped size of the bundle that a chat on RunPod loads
 
 overheadMs contains the ticket's verification, the usage rules and the OpenAI SDK, with the tables in memory. It does
-NOT contain DynamoDB: a chat also waits for admissionMs, with DynamoDB's network instead of this machine's. It does not
-contain Lambda's own network either. All servers are single processes on this machine, without a database. LiteLLM
-verifies a key, Portkey none. Portkey's own code waits 25 ms before it passes on the first piece of a stream.
+NOT contain DynamoDB: a real chat also waits for admissionMs, over DynamoDB's network. It does not contain Lambda's own
+network either. Each server is a single process on this machine, without a database. LiteLLM verifies a key. Portkey
+verifies no key. Portkey's code waits 25 ms before it forwards the first piece of a stream.
 
-Each value is a median of rounds in one run. In a round, each server in turn answers one request after another for half
-a second, in random order of the servers: processes and cores are awake. In Lambda a chat follows a pause, as in
-afterPauseMs. The first texts come from an upstream without pauses, the throughput from one with the pace of a GPU.
+Each value is the median of the rounds in one run. In a round, the servers answer in random order. Each server answers
+one request after another for half a second, so that its process and the cores are awake. In Lambda a chat follows a
+pause, as in afterPauseMs. The upstream sends without pauses when the first text is measured, and at the pace of a GPU
+when the throughput is measured.
 
-LiteLLM (Python 3.11 to 3.14) and Portkey are installed into .build/bench/ the first time: 0.8 GB. If one cannot be
-installed, the others are measured; with REQUIRE_ALL=1 the command fails.
+The first run installs LiteLLM (Python 3.11 to 3.14) and Portkey into .build/bench/: 0.8 GB. If a gateway cannot be
+installed, the command measures the remaining servers. With REQUIRE_ALL=1 the command fails.
 Exits with status 1 when a budget is exceeded, also with --json. The budgets are for two otherwise idle cores.`,
   )
   .action((options) => report(options, "measuring; this takes about three minutes", benchRelay, relayTable));

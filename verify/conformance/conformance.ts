@@ -47,10 +47,10 @@ const program = command(
 Environment:
   RUNPOD_API_KEY  API key that may call the endpoint; required with --url
   TICKET          ticket for the endpoint's model; required with --url unless --api is given
-  ID_TOKEN        customer's ID token for --api; without it the session is a guest's
+  ID_TOKEN        customer's ID token for --api; default: the session of a guest
 
 The check covers what the contract promises: fields and their types, error codes, limits and the order of a stream. It
-ignores the wording of a reply. A fixture is skipped when its ticket is not available, such as an expired ticket.`,
+ignores the wording of a reply. The command skips a fixture whose ticket is not available, such as an expired ticket.`,
   )
   .action(async (options: Options) => {
     const say = options.json ? () => {} : (line: string) => console.log(pc.dim(`${line} …`));

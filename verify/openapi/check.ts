@@ -16,10 +16,9 @@ const program = command(
     "after",
     `
 lint    problems that Redocly finds with the rules of redocly.yaml
-drift   differences between the document and the code: a status, an error code or a field that only one of them has
+drift   statuses, error codes and fields that only the document or only the code has
 
-The answers of the running system are compared with the document by the tests of the local cloud, and by
-npm run verify -- openapi.`,
+The tests of the local cloud and npm run verify -- openapi compare the answers of the running system with the document.`,
   )
   .action(async ({ json }: { json?: boolean }) => {
     const text = readFileSync(join(root, documentFile), "utf8");
