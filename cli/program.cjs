@@ -1,8 +1,8 @@
 // The program's entry point for Pulumi: `main` in package.json. It compiles index.ts when a source has changed, then
 // runs it. Pulumi's own ts-node would compile every file again at every preview.
 //
-// All statements before the last one only save CPU time. Their order matters. When the environment variable DEBUG is
-// set, stack traces have their usual length, and `pulumi up --debug` shows the SDK's messages.
+// All statements before the last statement only save CPU time. Their order matters. When the environment variable DEBUG
+// is set, stack traces have their usual length, and `pulumi up --debug` shows the SDK's messages.
 "use strict";
 
 const nodeModule = require("node:module");

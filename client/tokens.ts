@@ -96,8 +96,8 @@ const RETRY_WITHIN_MS = 1_000;
 
 /**
  * Creates the function that returns the ID token and refreshes it when needed. Cognito replaces the refresh token at
- * each refresh and still accepts the old one for 60 s. So two tabs may refresh at the same time. A tab may also repeat
- * a refresh whose response was lost.
+ * each refresh and still accepts the old token for 60 s. So two tabs may refresh at the same time. A tab may also
+ * repeat a refresh whose response was lost.
  */
 export function createRefresher({ tokens, endpoint, expected, onLost }: RefresherOptions) {
   let refreshing: Promise<string | undefined> | undefined;

@@ -15,9 +15,9 @@ export interface Answer {
 }
 
 /**
- * Returns the reasons why clients of the fixture's version could not use the answer. Returns an empty list when they
- * can use it. Unknown fields and the wording of a reply are ignored. This file contains all compatibility rules. The
- * tests apply these rules to the Python worker.
+ * Returns the reasons why clients of the fixture's version could not use the answer. Returns an empty list when the
+ * clients can use it. Unknown fields and the wording of a reply are ignored. This file contains all compatibility
+ * rules. The tests apply these rules to the Python worker.
  *
  * @param fixture fixture whose placeholders have been replaced
  */

@@ -41,9 +41,9 @@ export interface EndpointSettings {
 /** An endpoint as RunPod returns it. */
 export interface EndpointRecord extends Omit<EndpointSettings, "idleTimeoutSeconds" | "modelReferences"> {
   id: string;
-  /** Undefined when the API does not return it. */
+  /** Undefined when the API does not return this field. */
   idleTimeoutSeconds: number | undefined;
-  /** Undefined when the API does not return them. */
+  /** Undefined when the API does not return this field. */
   modelReferences: string[] | undefined;
   /**
    * Id of the template that the endpoint must run. The field `templateId` has the same value, but it is empty while the
@@ -84,7 +84,7 @@ export interface SecretRecord {
 /** Balance and spending of the account. */
 export interface AccountRecord {
   balanceDollars: number;
-  /** Undefined when the API does not return it. */
+  /** Undefined when the API does not return this field. */
   spendDollarsPerHour: number | undefined;
   /** Whether RunPod bills by invoice. Workers then start even without a balance. */
   isPostpaid: boolean;
@@ -103,7 +103,7 @@ export interface AccountApi {
 /** The control plane that a client uses. */
 interface ControlPlane {
   api: "graphql" | "rest";
-  /** Date from RunPod's `Sunset` header (RFC 8594), when the API shuts down. */
+  /** Date on which the API shuts down, from RunPod's `Sunset` header (RFC 8594). */
   endsAt: Date | undefined;
 }
 
@@ -123,7 +123,7 @@ export interface TemplateApi {
   saveTemplate(settings: TemplateSettings, id?: string): Promise<{ id: string }>;
   /**
    * Does nothing when the template does not exist. RunPod refuses the delete while an endpoint uses the template and
-   * for two minutes after that.
+   * for two minutes after the last use.
    */
   deleteTemplate(id: string): Promise<void>;
 }

@@ -8,17 +8,17 @@ import { finalError, lookAgain, type Polling, waitBeforeRetry } from "./retry";
 interface Creation<T> {
   /** Finds the resource by name and owner. Throws when somebody else's resource has this name. */
   find(): Promise<T | undefined>;
-  /** Creates the resource, or adopts the existing one. */
+  /** Creates the resource, or adopts the existing resource. */
   save(existing: T | undefined): Promise<{ id: string }>;
-  /** Interval and time limit for reads of RunPod's lists, which may not show a change yet. */
+  /** Interval and time limit for reads of RunPod's lists, which can show a change late. */
   settle: Polling;
 }
 
 /**
- * Creates a resource exactly once. A create without a response may still take effect, and RunPod's lists may not show
- * the resource yet. After such a create, or when RunPod says that the name is taken, this function looks for the
- * resource until the settle time is over. It adopts the resource if it finds one. Otherwise it repeats the create.
- * After any other refusal, it looks only once.
+ * Creates a resource exactly once. A create without a response may still take effect, and RunPod's lists can show the
+ * resource late. After such a create, or when RunPod says that the name is taken, this function looks for the resource
+ * until the settle time is over. It adopts the resource if it finds one. Otherwise it repeats the create. After any
+ * other refusal, it looks only once.
  *
  * @param inputs properties to store if the function throws UnfinishedError
  * @param given properties as Pulumi passed them

@@ -19,7 +19,9 @@ export interface EndpointArgs {
   gpuCount?: pulumi.Input<number>;
   /** Number of workers that always run. They cost money even without requests. */
   workersMin: pulumi.Input<number>;
-  /** Maximum number of workers. RunPod lowers it to 2 after 3 days without a request, and to 0 after 7 days. */
+  /**
+   * Maximum number of workers. RunPod lowers this number to 2 after 3 days without a request, and to 0 after 7 days.
+   */
   workersMax: pulumi.Input<number>;
   /** Seconds that a worker waits for the next job before it stops, 1 to 3600. */
   idleTimeoutSeconds: pulumi.Input<number>;

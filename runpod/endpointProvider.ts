@@ -152,7 +152,7 @@ async function unsupportedByRest(olds: Properties, news: Properties): Promise<dy
   return failures;
 }
 
-/** Inputs that `check` has validated. */
+/** Returns the inputs, which `check` has validated. */
 function checkedInputs(properties: Properties): EndpointInputs {
   return checkFields(endpointFields, properties).inputs as EndpointInputs;
 }

@@ -8,11 +8,11 @@ const billing = z.object({ records: z.array(z.object({ totalAmount: z.number() }
 
 /** Facts of an endpoint that only REST v2 returns. Each method makes one call. */
 export interface EndpointReport {
-  /** Maximum number of workers that RunPod allows at present. */
+  /** Maximum number of workers that RunPod currently allows. */
   workersMax(): Promise<number>;
   /** Share of the workers that run the newest release, from 0 to 100. Undefined without workers. */
   rolloutPercent(): Promise<number | undefined>;
-  /** Cost in US dollars of the more expensive of two hours: the current and the previous hour. */
+  /** Costs of the current and of the previous hour in US dollars. Returns the higher cost. */
   hourlyUsd(): Promise<number>;
 }
 

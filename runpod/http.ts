@@ -92,7 +92,7 @@ export function openStream(
   return send(url, apiKey, { headers, signal });
 }
 
-/** Sends one request. `timeoutMs` also limits the reading of the body. */
+/** Sends one request. The time limit includes the reading of the body. */
 function request(url: string, apiKey: string, timeoutMs: number, init: RequestInit = {}): Promise<Response> {
   return send(url, apiKey, { ...init, signal: AbortSignal.timeout(timeoutMs) });
 }

@@ -13,7 +13,7 @@ export interface Polling {
 
 /** Longest wait between two attempts, unless RunPod asks for a longer wait. */
 const LONGEST_DELAY_MS = 30_000;
-/** Longest wait between two reads of a list that may not show a change yet. */
+/** Longest wait between two reads of a list that can show a change late. */
 const LONGEST_LOOK_DELAY_MS = 2_500;
 /** A wait of at least this length is logged, so that the operator sees why nothing happens. */
 const LOGGED_DELAY_MS = 5_000;
@@ -21,7 +21,7 @@ const LOGGED_DELAY_MS = 5_000;
 let policy: Polling = { intervalMs: 500, limitMs: 10_000 };
 
 /**
- * Sets the retry policy of this process. `intervalMs` is the wait before the first retry; each further wait is twice as
+ * Sets the retry policy of this process. `intervalMs` is the wait before the first retry. Each further wait is twice as
  * long. No attempt starts later than `limitMs` after the start of the first attempt. A wait for RunPod's rate limit
  * counts toward this limit. Default: 500 ms and 10 s.
  */
@@ -57,8 +57,8 @@ export function parseRetryAfter(value: string | null | undefined, now = Date.now
 }
 
 /**
- * Waits before the next attempt. Returns false at once when a retry cannot help, or when it would start after the
- * limit.
+ * Waits before the next attempt. Returns false at once when a retry cannot help, or when the retry would start after
+ * the limit.
  *
  * @param attempts number of attempts so far
  * @param startedAt start of the first attempt, from `performance.now()`

@@ -113,7 +113,7 @@ async function deleteUsers(templateId: string, template: TemplateRecord | undefi
   await deleteEndpoints(connection(), users);
 }
 
-/** Inputs that `check` has validated. */
+/** Returns the inputs, which `check` has validated. */
 function checkedInputs(properties: Properties): TemplateInputs {
   return checkFields(templateFields, properties).inputs as TemplateInputs;
 }

@@ -37,7 +37,7 @@ interface Kind<F extends Fields> {
  * because these kinds have no other field for a tag.
  */
 export function writeOnlyProvider<F extends Fields>({ label, fields, list, create, update, remove }: Kind<F>) {
-  /** Inputs that `check` has validated. */
+  /** Returns the inputs, which `check` has validated. */
   const checkedInputs = (properties: Properties) => checkFields(fields, properties).inputs as Values<F> & Properties;
 
   async function findLive(id: string): Promise<Named | undefined> {

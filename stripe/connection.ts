@@ -5,8 +5,8 @@ import { clientOptions } from "./clientOptions";
 import { StripeConfig, stripeKeyForm } from "./config";
 
 /**
- * The client, or the error of `configure`. After such an error, Pulumi still calls the other methods. They must throw
- * the same error.
+ * The client, or the error of `configure`. After such an error, Pulumi still calls the other methods. These methods
+ * must throw the same error.
  */
 let current: Stripe | ConfigurationError | undefined;
 

@@ -86,7 +86,7 @@ export const webhookEndpoint = {
   },
 };
 
-/** Inputs that `check` has validated. */
+/** Returns the inputs, which `check` has validated. */
 function checkedInputs(properties: Properties): WebhookEndpointInputs {
   return checkFields(webhookEndpointFields, properties).inputs as WebhookEndpointInputs;
 }

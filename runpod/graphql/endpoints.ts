@@ -27,7 +27,7 @@ const commaList = z
       .filter(Boolean),
   );
 
-/** An endpoint in a response, without its owner. The defaults are those of the published schema. */
+/** An endpoint in a response, without its owner. The defaults come from the published schema. */
 export const endpointRecord: z.ZodType<Omit<EndpointRecord, "owner" | "sourceTemplateId">> = z
   .object({
     id: z.string(),
@@ -50,7 +50,7 @@ export const endpointRecord: z.ZodType<Omit<EndpointRecord, "owner" | "sourceTem
 
 /** Endpoint calls of the GraphQL API. */
 export function endpointApi({ send, sendRepeatable, remove, queryMyself }: GraphqlRequests): EndpointApi {
-  /** An endpoint has no owner tag, so the owner of its template is also its owner. */
+  /** An endpoint has no owner tag, so its owner is the owner of its template. */
   async function listEndpoints(): Promise<Listing<EndpointRecord>> {
     const response = templateList.extend({ endpoints: listing(endpointRecord) });
     const fields = `endpoints { ${FIELDS} } ${TEMPLATES}`;
@@ -134,8 +134,8 @@ export function endpointApi({ send, sendRepeatable, remove, queryMyself }: Graph
 const unconfirmedNulls = ["locations", "minCudaVersion", "modelReferences"] as const;
 
 /**
- * Input of `saveEndpoint`. With an id, RunPod replaces the endpoint; without an id, RunPod creates one. RunPod resets
- * omitted fields to its defaults, so the input contains every field, even a field that is `null`.
+ * Input of `saveEndpoint`. With an id, RunPod replaces the endpoint. Without an id, RunPod creates an endpoint. RunPod
+ * resets omitted fields to its defaults, so the input contains every field, even a field that is `null`.
  */
 function endpointInput({ idleTimeoutSeconds, ...settings }: EndpointSettings, id?: string) {
   return {

@@ -83,8 +83,8 @@ export function graphqlRequests({ apiKey, url, timeoutMs = 30_000 }: ApiOptions)
         response,
         isRepeatedWhenInvalid: true,
       });
-      // RunPod answers an unknown key with 200 and null. If null counted as an empty account, all resources would look
-      // deleted.
+      // RunPod answers an unknown key with 200 and `null`. If `null` counted as an empty account, all resources would
+      // look deleted.
       if (myself === null) throw refusedKey(operation, "is not valid");
       return myself;
     },

@@ -118,7 +118,8 @@ function refusal(operation: string, response: HttpResponse, secrets: string[]): 
   }
   const { title, detail, errors = [] } = problem.safeParse(body).data ?? {};
   const reasons = [detail ?? title ?? (status === 404 ? "not found" : `HTTP ${status}`), ...errors.map(asText)];
-  // `isNotFound` and `isNameTaken` search for these words in the message. RunPod's own text may not contain them.
+  // `isNotFound` and `isNameTaken` search for these words in the message. RunPod's own text does not always contain
+  // them.
   const meaning = status === 404 ? "not found" : status === 409 ? "conflict" : "";
   const suffix = reasons.join().toLowerCase().includes(meaning) ? "" : ` (${meaning})`;
   const reason = `${reasons.join("; ")}${suffix}`;

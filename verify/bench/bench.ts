@@ -18,7 +18,10 @@ const FIRST_TEXT_BUDGET_MS = 20;
 const THROUGHPUT_BUDGET = 0.95;
 const CACHE_BUDGET = 0.85;
 const REFUSED_CPU_BUDGET_MS = 10;
-/** Maximum time that the relay adds to the first text, and minimum throughput as a share of direct calls. */
+/**
+ * Maximum time that the relay adds to the first text, minimum share of the throughput of direct calls, and maximum zip
+ * sizes.
+ */
 const RELAY_BUDGET = { overheadMs: { p50: 1, p95: 3 }, throughput: 0.99, zipBytes: 450_000, runpodZipBytes: 120_000 };
 
 const program = command(
@@ -103,7 +106,7 @@ program
 
 void run(program);
 
-/** Measures, then prints the result as a table or as JSON. Sets exit status 1 when a value is over its budget. */
+/** Measures, then prints the result as a table or as JSON. Sets exit status 1 when a value exceeds its budget. */
 async function report<T>(
   options: { json?: boolean },
   hint: string,

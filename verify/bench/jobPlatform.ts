@@ -1,7 +1,7 @@
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 
-/** Time limit of a worker's request for jobs: the platform holds the request while the queue is empty. */
+/** Time limit of a worker's request for jobs. The platform holds the request while the queue is empty. */
 const TAKE_WAIT_MS = 20_000;
 
 interface Report {

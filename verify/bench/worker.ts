@@ -88,7 +88,7 @@ const SPREAD_MS = 2_500;
 interface Reply {
   firstTextMs: number;
   text: string;
-  /** Completion tokens. The worker counts them. The engine counts them for a direct call. */
+  /** Completion tokens, as counted by the worker. For a direct call, as counted by the engine. */
   tokens: number;
   posts: number;
 }
@@ -122,7 +122,7 @@ export async function benchWorker(say: (line: string) => void): Promise<WorkerBe
       for (let round = 0; round < ROUNDS; round++) {
         const clients = Number(name.slice(1));
         rounds.direct.push(await measure(clients, direct));
-        // A ticket allows only a few jobs, so each job gets its own input with a new ticket.
+        // A ticket allows only a few jobs, so each job gets a separate input with a new ticket.
         const inputs = await Promise.all(Array.from({ length: clients * REPLIES }, makeInput));
         rounds.worker.push(await measure(clients, () => askWorker(platform, inputs.pop())));
       }

@@ -13,7 +13,7 @@ export interface SimulationOptions {
   progress?: (done: number, wrong: number) => Promise<void>;
 }
 
-/** A run with a wrong state. `what` describes each error in one line. */
+/** A run with a wrong state. `what` contains one line for each error. */
 export interface WrongRunSummary {
   seed: number;
   what: string[];

@@ -22,7 +22,7 @@ export interface ClientAppReport {
   failures: { name: string; reason: string }[];
 }
 
-/** Longest wait for one thing on a page. A busy machine needs several times as long as an idle machine. */
+/** Longest wait for one change on a page. A busy machine needs several times as long as an idle machine. */
 const WAIT_MS = 30_000;
 
 /**

@@ -67,7 +67,7 @@ async function checkSelected(options: Options, say: (line: string) => void): Pro
     if (options.engine) throw new Error("--engine is only for the local cloud: remove it, or remove --url and --api");
     return checkTargets([await deployedTarget(options, process.env)], options, say);
   }
-  // Imported only here, because loading the local cloud is slow.
+  // Imports the local cloud only when it is needed, because loading it is slow.
   const { withLocalTargets } = await import("./localTargets.js");
   return withLocalTargets({ engine: options.engine, progress: say }, (targets) => checkTargets(targets, options, say));
 }

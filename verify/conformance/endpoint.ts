@@ -28,7 +28,7 @@ export function sendFixture(endpoint: Endpoint, fixture: Fixture, limitMs: numbe
 }
 
 /**
- * Waits until a worker of the endpoint answers. The time includes a cold start.
+ * Waits until a worker of the endpoint answers. The wait includes a cold start.
  *
  * @throws Error when no worker answers within `limitMs`
  */

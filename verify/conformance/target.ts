@@ -15,8 +15,8 @@ export interface Target {
 }
 
 /**
- * Time before a ticket's expiry at which the ticket is renewed. A ticket with less time left could expire while the
- * request waits in the queue.
+ * A ticket that expires within this time is renewed first. Otherwise the ticket could expire while the request waits in
+ * the queue.
  */
 const RENEW_AHEAD_MS = 45_000;
 
@@ -30,7 +30,8 @@ const Environment = z.object({
  * Builds the target of a deployed endpoint from the command's options and the environment.
  *
  * @param options.url base URL of the endpoint's job API. Default: the session's endpoint
- * @param options.api auth API that creates the sessions: for the customer of `ID_TOKEN`, otherwise for a guest
+ * @param options.api auth API that creates the sessions. With `ID_TOKEN`, the sessions belong to that customer,
+ * otherwise to a guest
  * @throws Error that names the missing option or variable
  */
 export async function deployedTarget(
@@ -61,7 +62,10 @@ export async function deployedTarget(
 
 const withoutSlash = (url: string): string => url.replace(/\/+$/, "");
 
-/** Returns a function that creates a session and reuses it until it is about to expire or its ticket is used up. */
+/**
+ * Returns a function that creates a session and reuses the session until it is about to expire or its ticket accepts no
+ * more jobs.
+ */
 export function cachedSession(create: () => Promise<Session>): () => Promise<Session> {
   let jobs = 0;
   const renew = async () => {

@@ -9,7 +9,7 @@ export const marks = { primary: "桃", fallback: "梨" };
 /** A problem as text, or undefined when the check finds no problem. */
 export type Problem = string | undefined;
 
-/** Checks that every chat must pass, with any fault. */
+/** Checks every chat, with any fault. Returns all problems. */
 export function checkAlways(seen: Seen): Problem[] {
   const { reply, primary, fallback } = seen;
   const ends = reply.items.filter((item) => "done" in item || "error" in item);

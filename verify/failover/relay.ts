@@ -50,7 +50,7 @@ const modules: Record<VipProvider, () => Promise<ProviderModule>> = {
   huggingface: () => import("../../functions/relay/providers/huggingface.js"),
 };
 
-/** Environment variable of each provider's URL, the path below the server's base URL, and the API key. */
+/** For each provider: the environment variable of its URL, the path below the server's base URL, and the API key. */
 const access: Record<VipProvider, { variable: string; path: string; key: string }> = {
   anthropic: { variable: "ANTHROPIC_BASE_URL", path: "", key: ANTHROPIC_KEY },
   openai: { variable: "OPENAI_BASE_URL", path: "/v1", key: OPENAI_KEY },
@@ -133,7 +133,7 @@ async function create(name: VipProvider, serverUrl: string): Promise<Provider> {
   const { variable, path, key } = access[name];
   const url = `${serverUrl}${path}`;
   if (name === "bedrock") {
-    // The AWS SDK reads the process's own environment.
+    // The AWS SDK reads the environment of the process.
     Object.assign(process.env, { [variable]: url, AWS_ACCESS_KEY_ID: "failover", AWS_SECRET_ACCESS_KEY: "failover" });
   }
   const module = await modules[name]();

@@ -55,7 +55,7 @@ const fallbackOf: Record<VipProvider, VipProvider> = {
   huggingface: "anthropic",
 };
 
-/** Time after a chat within which its abandoned requests must be closed. */
+/** The relay must close abandoned requests within this time after the chat. */
 const RELEASE_MS = 1_500;
 const HELLO: Message[] = [{ role: "user", content: "こんばんは" }];
 

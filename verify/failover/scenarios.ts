@@ -26,7 +26,7 @@ export interface Outage {
   recoveredWithinMs: number;
 }
 
-/** A fault, and the behaviour that the caller and the provider expect. */
+/** A fault, and the checks of the relay's behaviour toward the caller and the provider. */
 export interface Scenario {
   id: string;
   title: string;

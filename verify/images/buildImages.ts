@@ -21,7 +21,8 @@ export interface ImageSettings {
  * Builds the images for deployment. Uses docker, or buildah when docker does not run.
  *
  * @returns the images' names: `host/name@sha256:…` for pushed images, otherwise `host/name:tag`
- * @throws Error when neither docker nor buildah runs. Also throws when a build fails, with the last lines of its output
+ * @throws Error when neither docker nor buildah runs. Also throws when a build fails, and then quotes the last output
+ * lines
  */
 export async function buildImages(
   models: readonly Model[],

@@ -222,7 +222,10 @@ async function deploy(call: Call, graphqlUrl: string, variables: Record<string, 
   });
 }
 
-/** Reads the reply of a finished job. Throws unless the job has completed and its joined deltas equal the reply. */
+/**
+ * Reads the reply of a finished job. Throws when the job has not completed, or when the joined deltas differ from the
+ * reply.
+ */
 function readReply({ status, output, error }: Json) {
   if (status !== "COMPLETED") throw new Error(`the job failed: ${error}`);
   const items = (output as unknown[]).map((item) => StreamItem.parse(item));

@@ -16,7 +16,7 @@ export interface LeaversReport extends LeaversResult {
 /**
  * Judges a run. The run must meet three conditions:
  *
- * - After a client has cancelled, its call ends within 1.5 s.
+ * - After a client has cancelled, the client's upstream call ends within 1.5 s.
  * - Every other call ends within the cap.
  * - The memory has not grown by more than a fifth.
  *

@@ -28,7 +28,9 @@ export interface LeaversResult {
   withoutCancel: { clients: number; afterText: number; calls: number; outlivedCap: number };
 }
 
-/** Longest time from the end of a chat to the end of its call. The relay looks for a cancellation every second. */
+/**
+ * Longest time from the end of a chat to the end of its upstream call. The relay looks for a cancellation every second.
+ */
 export const END_MS = 1_500;
 
 /** Clients start one after the other, so that about twelve chats run at the same time. */

@@ -26,7 +26,7 @@ export interface FuzzReport {
   undocumentedStatuses: number;
   /** Bodies, content types or headers that the document does not allow. */
   schemaViolations: number;
-  /** Operations that answered a caller without a valid token. */
+  /** Number of operations that accepted a caller without a valid token. */
   ignoredAuth: number;
   /** The first differences, as readable lines. */
   details: string[];
@@ -70,7 +70,7 @@ const config = {
   "throttle.webhook": { ratePerSecond: 2_000, burst: 4_000 },
 };
 
-/** Paths of the document by server. */
+/** Regular expression of the document's paths at each server. */
 const pathsOf: Record<Server, string> = {
   api: "^/(auth|billing|webhook)/",
   relay: "^/chat",

@@ -22,7 +22,7 @@ export interface Root {
 export type Overlay = Record<string, string>;
 
 /**
- * Reads the sources of handlers with TypeScript's own checker.
+ * Reads the sources of handlers with TypeScript's type checker.
  *
  * @param root the repository's folder
  * @param overlay sources that replace or add files

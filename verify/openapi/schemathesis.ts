@@ -69,7 +69,7 @@ export async function runSchemathesis(run: FuzzRun): Promise<{ failures: Report[
   return { failures, output };
 }
 
-/** Everything that a program prints. */
+/** Runs a program and returns everything that it prints. */
 function outputOf(file: string, args: string[], cwd: string): Promise<string> {
   return new Promise((resolve, reject) => {
     const child = spawn(file, args, { cwd, stdio: ["ignore", "pipe", "pipe"] });

@@ -65,7 +65,7 @@ export class SoakCloud {
       ["--inspect=127.0.0.1:0", "cli/run.cjs", "local/commands/start.ts", ...options],
       { cwd: root, stdio: ["ignore", "pipe", "pipe"], detached: true, env: { ...process.env, NO_COLOR: "1" } },
     );
-    // A signal ends this process without the `finally` blocks of its callers.
+    // A signal ends this process without running the callers' `finally` blocks.
     const end = () => {
       child.kill("SIGTERM");
       rmSync(dir, { recursive: true, force: true });
@@ -97,7 +97,7 @@ export class SoakCloud {
     return tree;
   }
 
-  /** Collects garbage and measures the memory that is used now. */
+  /** Collects garbage, and then measures the used memory. */
   async measure(): Promise<Measurement> {
     const containers = await collectGarbage(this.inspectorUrl);
     return { main: this.child.pid, containers, processes: await this.processes() };

@@ -13,7 +13,7 @@ import type { Area } from "./timeline";
 const THINK_MS = { least: 300, most: 2_500 };
 /** Time after which a customer leaves a chat. Most replies take longer. */
 const STAY_MS = { least: 20, most: 400 };
-/** Accounts of one person. */
+/** Maximum number of accounts of one person. */
 const MAX_ACCOUNTS = 3;
 const DECLINED_CARD = "4000000000000002";
 
@@ -301,7 +301,8 @@ export class Customer {
   }
 
   /**
-   * Areas whose faults can disturb a chat. Until the product has read a change, the model of either plan may answer.
+   * Areas whose faults can disturb a chat. Until the product has read a change of the plan, the model of the old or the
+   * new plan may answer.
    */
   private chatAreas(): Area[] {
     const { plan = "free", synced = true } = this.account ?? {};

@@ -71,7 +71,7 @@ class Inspector {
     return answered;
   }
 
-  /** Calls a worker thread. A thread that ends before its answer never answers. */
+  /** Calls a worker thread. The call of a thread that ends meanwhile gets no answer. */
   async callThread(sessionId: string, method: string): Promise<Result> {
     const id = ++this.calls;
     const answered = this.answer(id, method);

@@ -32,7 +32,7 @@ export interface SoakOptions {
 
 /** Result of a run. */
 export interface SoakResult extends Findings {
-  /** Complete replies, and their number per minute of the time with faults. */
+  /** Number of complete replies, in total and per minute of the time with faults. */
   chats: number;
   chatsPerMinute: number;
   /** Errors that an active fault explains. */
@@ -91,7 +91,7 @@ export async function runSoak(options: SoakOptions): Promise<SoakResult> {
   }
 }
 
-/** One run in a started local cloud. */
+/** One run in a local cloud that has started. */
 class Soak {
   private readonly timeline = new Timeline();
   private readonly tally = new Tally(this.timeline);

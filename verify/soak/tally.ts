@@ -51,9 +51,9 @@ export class Tally implements Findings {
   }
 
   /**
-   * Judges an answer with a server error to Stripe.
+   * Judges a server error that the webhook has sent to Stripe.
    *
-   * @param answer status and note
+   * @param answer status and note of the answer
    */
   judgeWebhook(answer: string, durationMs: number): void {
     if (this.timeline.explains(["webhook"], performance.now() - durationMs)) this.excused++;

@@ -11,7 +11,7 @@ const LISTED_FUNCTIONS = 5;
 
 const program = command(
   "structure",
-  "Reads the imports of all sources and reports circles and imports that go up. Exits with status 1 when the check finds any.",
+  "Reads the imports of all sources and reports circles and imports that go up. Exits with status 1 when it finds one of them.",
 )
   .addHelpText(
     "after",

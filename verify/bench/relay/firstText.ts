@@ -29,7 +29,7 @@ export interface Subjects {
 export interface FirstText {
   /** Time of a direct call. */
   direct: Percentiles;
-  /** Time that each server adds to a direct call. Undefined for a missing server. */
+  /** Time that each server adds to the time of a direct call. Undefined for a missing server. */
   added: Record<"relay", Percentiles> & Record<"litellm" | "portkey", Percentiles | undefined>;
 }
 

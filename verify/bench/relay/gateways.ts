@@ -25,7 +25,7 @@ export interface Gateway {
   install(dir: string, packages: string[], progress: Progress): Promise<string | undefined>;
   /** Command line of the server, and the path that answers with status 200 when the server is ready. */
   server(dir: string, port: number, upstream: Upstream): { file: string; args: string[]; readyPath: string };
-  /** Headers of a request. */
+  /** Headers of a request to the gateway. */
   headers(upstream: Upstream): Record<string, string>;
 }
 

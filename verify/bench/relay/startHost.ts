@@ -16,7 +16,7 @@ const ISSUER = "snack-misaki/bench";
 export interface RelayHost {
   /** URL of `POST /chat`. */
   url: string;
-  /** Signs a ticket of the vip plan. It is valid for two minutes. */
+  /** Signs a ticket of the vip plan. The ticket is valid for two minutes. */
   signTicket(): Promise<string>;
   /** Collects the garbage and measures the resident memory of the process, in bytes. */
   residentBytes(): Promise<number>;

@@ -19,7 +19,7 @@ const OWNER = "snack-misaki/chaos";
 type Rows = Pick<UserRows, "get" | "link" | "creationAttempt" | "findByStripeCustomer">;
 
 /**
- * Returns the id of the caller's Stripe customer for a checkout; creates the customer if necessary. Throws ApiError
+ * Returns the id of the caller's Stripe customer for a checkout. Creates the customer if necessary. Throws ApiError
  * `unavailable`.
  */
 export type EnsureCustomer = (

@@ -15,7 +15,7 @@ export interface StripeEvent {
   payload: StripeState;
 }
 
-/** One change at Stripe, and the events it causes. */
+/** One change at Stripe, and the events that the change causes. */
 export interface Change {
   /** Milliseconds since the epoch. */
   at: number;
@@ -35,7 +35,7 @@ interface Visit {
   sessionEndsAt?: number;
 }
 
-/** Everything that happens at Stripe in one run. It is the same for every strategy. */
+/** Everything that happens at Stripe in one run. Every strategy gets the same scenario. */
 export interface Scenario {
   /** Milliseconds since the epoch. */
   startsAt: number;
@@ -46,7 +46,7 @@ export interface Scenario {
 }
 
 const HOUR_MS = 3600_000;
-/** Probability that an event about a connected account comes with a change. */
+/** Probability that a change also causes an event about a connected account. */
 const CONNECTED_PROBABILITY = 0.03;
 
 /**

@@ -136,7 +136,7 @@ function chatCompletions(vendor: Vendor): Wire {
   };
 }
 
-/** Source: OpenAI's page on error codes. A context that is too long gives status 400 with a code. */
+/** Source: OpenAI's page on error codes. OpenAI answers a context that is too long with status 400 and a code. */
 const errors: Record<VendorError, WireError> = {
   rate_limited: failure(429, "Rate limit reached for requests per min (RPM).", {
     type: "requests",

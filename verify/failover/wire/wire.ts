@@ -48,7 +48,7 @@ export interface Wire {
   text(reply: Reply, token: string): Uint8Array;
   /** Returns an event that breaks the format. Its text must never reach a reader. */
   malformed(reply: Reply): Uint8Array;
-  /** Finish reason and, if the vendor sends it before its terminator, usage. */
+  /** Finish reason. Also the usage, if the vendor sends the usage before its terminator. */
   last(reply: Reply, finish: "stop" | "filter"): Uint8Array[];
   /** The vendor's own last event. */
   terminator(reply: Reply): Uint8Array;
