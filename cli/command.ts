@@ -57,7 +57,7 @@ function refuseOptionsOfNpm(program: Command, env: NodeJS.ProcessEnv): void {
 
 /**
  * Runs a command's action. Prints a thrown error as one line on stderr, or with `--json` as one JSON object on stdout.
- * Also prints its stack when DEBUG is set. Sets exit status 1.
+ * Also prints the error's stack when DEBUG is set. Sets exit status 1.
  */
 export async function run(program: Command): Promise<void> {
   try {

@@ -31,8 +31,8 @@ if (!process.env.DEBUG) {
 module.exports = require(join(compileProgram(), "index.js"));
 
 /**
- * Makes the SDK load npm's Arborist only when the SDK walks the package tree. For our Lambdas it never does: see
- * infra/lambda.ts. Loading Arborist takes a tenth of the program's time.
+ * Makes the SDK load npm's Arborist only when the SDK walks the package tree. The SDK never walks the tree for our
+ * Lambdas: see infra/lambda.ts. Loading Arborist takes a tenth of the program's time.
  */
 function deferArborist() {
   const path = nodeModule.createRequire(require.resolve("@pulumi/pulumi")).resolve("@npmcli/arborist");

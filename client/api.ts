@@ -7,7 +7,7 @@ export interface ApiOptions {
   /** Base URL of the API: the stack output `apiUrl`. */
   apiUrl: string;
   /**
-   * Returns the customer's **ID** token, or undefined when nobody is signed in. `SignIn.getIdToken` fits.
+   * Returns the customer's **ID** token, or undefined when nobody is signed in. You can pass `SignIn.getIdToken`.
    *
    * @param rejected an ID token that the API has just rejected, although it looked valid by this device's clock
    */
@@ -31,7 +31,7 @@ export interface Api {
    * Creates a Stripe Checkout page for a plan. Open its URL. Stripe redirects back with `?checkout=success` or
    * `?checkout=cancelled`.
    *
-   * @throws ApiProblem `already_subscribed` or `checkout_refused`, besides the usual codes
+   * @throws ApiProblem `already_subscribed` or `checkout_refused`, in addition to the usual codes
    */
   checkout(plan: PaidPlan): Promise<Redirect>;
   /**
@@ -40,7 +40,7 @@ export interface Api {
    *
    * @param plan opens the page on which a subscriber confirms the change to this plan
    *
-   * @throws ApiProblem `nothing_bought`, besides the usual codes
+   * @throws ApiProblem `nothing_bought`, in addition to the usual codes
    */
   portal(plan?: PaidPlan): Promise<Redirect>;
   /**

@@ -7,9 +7,9 @@ import type { ChatInput, ChatItem, Session } from "./types";
 /** Cancellation, session renewal and time limits of one chat. */
 export interface ChatOptions extends StopOptions {
   /**
-   * Creates a new session. `chat` calls it before the chat when the ticket is about to expire. `chat` also calls it once
-   * when the relay, the worker or RunPod rejects the ticket or the key, unless text has already arrived. Without this
-   * function, `chat` throws the error of the rejection.
+   * Creates a new session. `chat` calls this function before the chat when the ticket is about to expire. `chat` also
+   * calls it once when the relay, the worker or RunPod rejects the ticket or the key, unless text has already arrived.
+   * Without this function, `chat` throws the error of the rejection.
    */
   renew?: (rejected: Session) => Promise<Session>;
   /** Time limit without a byte from the relay, which sends a heartbeat every 5 s. Default 30 s. */
@@ -22,7 +22,7 @@ export interface Chat extends AsyncGenerator<ChatItem, void, void> {
   cancel(): void;
 }
 
-/** A ticket that expires within this time could expire while the chat waits in the queue. */
+/** A ticket that expires within this time is not fresh: it could expire while the chat waits in the queue. */
 const RENEW_AHEAD_MS = 10_000;
 
 /** Whether a session's ticket will be valid when the chat arrives. */

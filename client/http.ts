@@ -16,7 +16,7 @@ export interface HttpRequest {
 
 /** Service to which the client sends JSON. */
 export interface Service {
-  /** Base URL. A slash at its end does not matter. */
+  /** Base URL. The URL may end with a slash. */
   url: string;
   /** Value of the `Authorization` header, if any. */
   authorization?: string | undefined;
@@ -50,7 +50,7 @@ interface CallOptions {
 /**
  * Calls a path of a service and returns the JSON of its response.
  *
- * @throws ApiProblem like `send`, for an error status, or `internal` for a text that is not JSON
+ * @throws ApiProblem like `send`. Also throws for an error status, and throws `internal` when the response is not JSON
  */
 export async function callJson(
   method: "GET" | "POST",
@@ -127,7 +127,10 @@ export async function readResponse(response: Response): Promise<HttpResponse> {
   };
 }
 
-/** Reads `Retry-After` (RFC 9110, 10.2.3): seconds, or a date. Returns undefined without a time in the future. */
+/**
+ * Reads `Retry-After` (RFC 9110, 10.2.3): seconds, or a date. Returns undefined when the header contains no time in the
+ * future.
+ */
 function parseRetryAfter(value: string | null): number | undefined {
   return Math.max(0, Number(value) * 1000 || Date.parse(value ?? "") - Date.now()) || undefined;
 }

@@ -1,8 +1,8 @@
 import { ApiProblem, field, parseJson, textField } from "./problem";
 
 /**
- * The signed-in customer, read from the ID token. Use it only for display, because the browser does not verify the
- * token's signature.
+ * The signed-in customer, read from the ID token. Use these fields only for display, because the browser does not
+ * verify the token's signature.
  */
 export interface Customer {
   sub: string;

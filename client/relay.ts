@@ -13,8 +13,8 @@ import type { ChatInput, ChatItem, Session } from "./types";
 const CANCEL_DELAYS_MS = [0, 250, 500, 1_000, 2_000];
 
 /**
- * Prepares a chat over the relay. Its items throw `ApiProblem` with the relay's code, `timeout` when the relay is
- * silent, or `unavailable` when the stream stopped before its end.
+ * Prepares a chat over the relay. The iteration over its items throws `ApiProblem` with the relay's code, `timeout`
+ * when the relay is silent, or `unavailable` when the stream stopped before its end.
  *
  * @param idleTimeoutMs time limit without a byte from the relay
  */

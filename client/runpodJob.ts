@@ -6,9 +6,9 @@ import type { ChatDone, ChatInput, ChatItem, Session } from "./types";
 
 /** Minimum time between the starts of two polls. */
 const POLL_EVERY_MS = 200;
-/** Longer than a `/stream` poll, which RunPod holds for about 10 s. */
+/** Time limit of a call. It is longer than a `/stream` poll, which RunPod holds for about 10 s. */
 const CALL_TIMEOUT_MS = 30_000;
-/** The chat fails when this number of attempts of one poll has failed. */
+/** Maximum number of attempts of one poll. When all attempts fail, the chat fails. */
 const POLL_ATTEMPTS = 4;
 /** RunPod rejects a shorter lifetime of a job. */
 const MIN_TTL_MS = 10_000;

@@ -7,7 +7,7 @@ import { createSafeStore, type KeyValueStorage } from "./store";
 import { connectTabs, createListeners } from "./tabs";
 import { checkDecided, createRefresher, openTokenStore, type TokenEndpoint, tokensOf } from "./tokens";
 
-/** Settings of the Cognito app client. The stack output `signIn` has the first four. */
+/** Settings of the Cognito app client. The stack output `signIn` contains the first four settings. */
 export interface SignInOptions {
   /** The hosted domain, such as `https://snack-misaki.auth.ap-northeast-1.amazoncognito.com`. */
   url: string;
@@ -77,11 +77,11 @@ export interface SignIn {
    */
   customer(): Customer | undefined;
   /**
-   * Returns the ID token. Refreshes it first when less than a minute of its lifetime is left. Returns undefined when
+   * Returns the ID token. Refreshes the token first when it expires in less than a minute. Returns undefined when
    * nobody is signed in or Cognito rejects the refresh.
    *
    * @param rejected an ID token that the API has rejected. The method then returns a different token
-   * @throws ApiProblem when the ID token has expired and Cognito cannot be reached; the customer stays signed in
+   * @throws ApiProblem when the ID token has expired and Cognito cannot be reached. The customer stays signed in
    */
   getIdToken(rejected?: string): Promise<string | undefined>;
   /**

@@ -24,11 +24,11 @@ export interface Attempt {
 /** One signal for every reason to end a chat. The reason of `signal` is the error to throw. */
 export interface Stop {
   signal: AbortSignal;
-  /** Removes the listeners. Call it when the chat has ended. */
+  /** Removes the listeners. Call this method when the chat has ended. */
   release(): void;
 }
 
-/** Time limit of a chat when the caller sets none. */
+/** Default time limit of a chat. */
 export const CHAT_TIMEOUT_MS = 300_000;
 
 /** Creates the signal that ends a chat, for every reason in the options and for an abort of the controller. */

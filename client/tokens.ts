@@ -60,7 +60,7 @@ export function tokensOf(
 ): Tokens {
   const idToken = textField(body, "id_token");
   if (idToken === undefined) throw new ApiProblem("internal", "No ID token: add openid to scopes.");
-  // `expires_in` is the lifetime of the access token, which may differ.
+  // `expires_in` is the lifetime of the access token. The ID token can have a different lifetime.
   const expiresAt = Date.now() + checkIdToken(idToken, expected);
   // Without token rotation, Cognito returns no new refresh token.
   const refreshToken = textField(body, "refresh_token") ?? previous.refreshToken;

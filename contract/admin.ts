@@ -29,7 +29,7 @@ export const AdminRequest = z.discriminatedUnion("command", [
   z.strictObject({ command: z.literal("resync"), user: User }),
   /** Lists the users that have a Stripe customer. */
   z.strictObject({ command: z.literal("users") }),
-  /** Lists Stripe's latest events and how each was handled. */
+  /** Lists Stripe's latest events and the outcome of each event. */
   z.strictObject({ command: z.literal("events"), limit: z.int().check(z.minimum(1), z.maximum(100)) }),
 ]);
 export type AdminRequest = z.infer<typeof AdminRequest>;
@@ -42,7 +42,7 @@ export const AdminEvent = z.object({
   /** Whether every webhook endpoint at Stripe has accepted the event. */
   delivered: z.boolean(),
   /**
-   * How this stack handled the event. `ignored` means that events of this type change no plan. `null` means that the
+   * Outcome of the event in this stack. `ignored` means that events of this type change no plan. `null` means that the
    * stack has not handled the event.
    */
   outcome: z.nullable(z.enum(["synced", "foreign", "ignored"])),

@@ -199,7 +199,7 @@ function checkError(
 
 /**
  * Finds the contract's error in the error of a job or in an HTTP body. The value may be JSON text. RunPod sometimes
- * wraps the error in one more `error` object, which its documentation does not mention.
+ * wraps the error in another `error` object. RunPod's documentation does not mention this object.
  */
 function findError(value: unknown): Partial<WorkerFailure["error"]> | undefined {
   const body = typeof value === "string" ? parseJson(value) : value;

@@ -25,7 +25,7 @@ export const vipProviders = Object.keys(vipProviderKeys) as [VipProvider, ...Vip
 /** Schema of a provider's name. */
 export const VipProvider = z.enum(vipProviders);
 
-/** Id of a chat. The client chooses it, so that the client can cancel the chat before the first text. */
+/** Id of a chat. The client chooses the id, so that it can cancel the chat before the first text. */
 export const ChatId = z.string().check(z.regex(/^[\w-]{8,64}$/));
 
 /**

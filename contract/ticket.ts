@@ -1,7 +1,7 @@
 import * as z from "zod/mini";
 import { Limits, Model, Plan } from "./plan";
 
-/** `typ` header of a ticket. It prevents the use of another kind of JWT as a ticket. */
+/** `typ` header of a ticket. This type prevents the use of another kind of JWT as a ticket. */
 export const TICKET_TYPE = "snack-ticket+jwt";
 
 /** Beginning of a guest's user id, `guest:<uuid>`. */
@@ -32,14 +32,14 @@ export const TicketClaims = z.object({
    */
   jobs: z.optional(z.int().check(z.positive())),
   /**
-   * Id of the API request that opened the session. The relay and the worker log it, so that an operator finds all log
-   * lines of a session. Older readers ignore this id.
+   * Id of the API request that opened the session. The relay and the worker log this id, so that an operator finds all
+   * log lines of a session. Older readers ignore this id.
    */
   correlation_id: z.optional(z.string().check(z.maxLength(64))),
   /**
-   * Household of a guest when the session was opened: the hash of the IP address. The relay counts a guest's use with
-   * it, because CloudFront may be between the guest and the relay. Tickets of customers and tickets of older versions
-   * have no household.
+   * Household of a guest when the session was opened: the hash of the IP address. The relay counts a guest's use by
+   * this hash, because CloudFront may be between the guest and the relay. Tickets of customers and tickets of older
+   * versions have no household.
    */
   household: z.optional(z.string().check(z.maxLength(64))),
   /**

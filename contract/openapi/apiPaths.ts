@@ -12,7 +12,9 @@ const signedIn = { security: [{ idToken: [] }] };
 /** Body of a route without parameters. A request without a body is also valid. */
 const emptyBody = { content: json(z.strictObject({}), { empty: {} }) };
 
-/** Stripe's event: https://docs.stripe.com/api/events. Only the signature decides whether it is accepted. */
+/**
+ * Stripe's event: https://docs.stripe.com/api/events. Only the signature decides whether the webhook accepts the event.
+ */
 const stripeEvent = {
   "application/json": {
     schema: { type: "object" as const },

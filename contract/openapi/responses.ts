@@ -30,7 +30,7 @@ interface FrontAnswer {
   headers?: Headers;
 }
 
-/** A service in front of a handler. It refuses some requests before the handler runs, in another error format. */
+/** A service in front of a handler. It refuses some requests before the handler runs, in a different error format. */
 export interface Front {
   name: string;
   /** Prefix of the names of this service's responses in the document's components. */
@@ -143,7 +143,7 @@ export function json(schema: z.ZodMiniType, examples: Record<string, unknown>) {
   return { "application/json": { schema, examples: toExamples(examples) } };
 }
 
-/** Gives each value the form of OpenAPI's examples. */
+/** Converts each value to the format of OpenAPI's examples. */
 export function toExamples(values: Record<string, unknown>): Examples {
   return Object.fromEntries(Object.entries(values).map(([name, value]) => [name, { value }]));
 }

@@ -82,7 +82,7 @@ export const checks: Check[] = [
     async run({ tab, url }) {
       await signsIn(tab);
       await shows(tab, FREE);
-      if (tab.url() !== `${url}/`) throw new Error(`The address is ${tab.url()}`);
+      if (tab.url() !== `${url}/`) throw new Error(`Expected the address ${url}/, got ${tab.url()}`);
     },
   },
   {

@@ -40,7 +40,7 @@ export async function deployedTarget(
 ): Promise<Target> {
   const { RUNPOD_API_KEY: key, TICKET: ticket, ID_TOKEN: idToken } = Environment.parse(environment);
   if (options.url && !key) throw new Error("RUNPOD_API_KEY is not set: --url needs a key that may call the endpoint");
-  if (!options.api && !ticket) throw new Error("TICKET is not set: --url needs a ticket, or --api to request one");
+  if (!options.api && !ticket) throw new Error("TICKET is not set: --url needs a ticket, or --api to request a ticket");
 
   if (!options.api) {
     const endpoint = { url: withoutSlash(options.url ?? ""), authorization: `Bearer ${key}` };

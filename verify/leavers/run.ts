@@ -139,7 +139,7 @@ function assess(leavers: Leaver[], requests: SeenRequest[]): LeaversResult {
       }));
   for (const plan of ["vip", "paid"]) {
     if (leavers.filter((leaver) => leaver.plan === plan).flatMap(callsOf).length === 0)
-      throw new Error(`The upstream of the plan ${plan} has received no call`);
+      throw new Error(`The upstream of the plan "${plan}" has received no call`);
   }
   const summarise = (group: Leaver[]) => ({
     clients: group.length,

@@ -170,7 +170,7 @@ function documentedBody(handlers: Handlers, path: string, method: string): ts.Ty
   const { checker } = handlers;
   const generated = checker.getSymbolAtLocation(handlers.source(typesFile));
   const paths = generated && checker.tryGetMemberInModuleExports("paths", generated);
-  if (!paths) throw new Error("openapi-typescript generated no interface paths");
+  if (!paths) throw new Error('openapi-typescript generated no interface "paths"');
   const names = [path, method, "responses", "200", "content", "application/json"];
   return names.reduce((type, name) => {
     const property = checker.getPropertyOfType(type, name);

@@ -88,7 +88,8 @@ function japaneseMeaning(name: string): string {
   const [, throttled] = /^(\w+)-throttled$/.exec(name) ?? [];
   const key = model ? name.replace(model, "<model>") : throttled ? name.replace(throttled, "<function>") : name;
   const meaning = alarmMeanings[key];
-  if (meaning === undefined) throw new Error(`${key}: verify/reference/alarmMeanings.ts must have its meaning`);
+  if (meaning === undefined)
+    throw new Error(`${key}: add a meaning for this alarm to verify/reference/alarmMeanings.ts`);
   return meaning.replace("<model>", model ?? "").replace("<function>", throttled ?? "");
 }
 
