@@ -84,5 +84,8 @@ export function stackNames(stack: string) {
 /** Stack that `npm start` creates. */
 export const START_STACK = "start";
 
-/** Stacks in the local cloud: the stack of `npm start`, and the stack that a real Pulumi creates in the same cloud. */
+/**
+ * Stacks in the local cloud. `npm start` creates the first stack. The Pulumi CLI can create the second stack in the
+ * same cloud.
+ */
 export const localStacks = [START_STACK, "local"];

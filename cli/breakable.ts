@@ -1,5 +1,6 @@
 /**
- * Breaks words that are wider than a table's column, such as image names. The table would cut them.
+ * Breaks words that are wider than a column of a table, such as image names. Otherwise the table would truncate these
+ * words.
  *
  * @param width width of the column in characters, with its padding
  */

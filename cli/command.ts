@@ -34,8 +34,8 @@ function flagOf(option: Option, value: unknown): string {
 }
 
 /**
- * Rejects options that npm has taken for its own. In `npm start --reset`, npm reads `--reset` and puts it into the
- * variable `npm_config_reset`, so the command would run without it.
+ * Rejects options that npm has parsed as its own options. In `npm start --reset`, npm reads `--reset` and puts it into
+ * the variable `npm_config_reset`, so the command would run without it.
  *
  * @throws Error with the command to type
  */
@@ -43,7 +43,7 @@ function refuseOptionsOfNpm(program: Command, env: NodeJS.ProcessEnv): void {
   const taken = [program, ...program.commands].flatMap(({ options }) =>
     options.flatMap((option) => {
       const value = env[`npm_config_${option.name().replace(/^no-/, "").replaceAll("-", "_")}`];
-      // npm sets an empty value for `--no-<name>`. Another value is npm's own setting, such as `python`.
+      // npm sets an empty value for `--no-<name>`. Any other value is npm's own setting, such as `python`.
       if (value === undefined || option.negate !== (value === "") || process.argv.includes(option.long ?? ""))
         return [];
       const isText = option.required || option.optional;
@@ -52,19 +52,19 @@ function refuseOptionsOfNpm(program: Command, env: NodeJS.ProcessEnv): void {
   );
   if (taken.length === 0) return;
   const flags = [...new Set(taken)].join(" ");
-  throw new Error(`npm took ${flags} for its own option. Write -- before the options: ${program.name()} ${flags}`);
+  throw new Error(`npm has parsed ${flags} as its own option. Write -- before the options: ${program.name()} ${flags}`);
 }
 
 /**
  * Runs a command's action. Prints a thrown error as one line on stderr, or with `--json` as one JSON object on stdout.
- * Also prints its stack when DEBUG is set. Sets exit status 1.
+ * Also prints the error's stack when DEBUG is set. Sets exit status 1.
  */
 export async function run(program: Command): Promise<void> {
   try {
     refuseOptionsOfNpm(program, process.env);
     await program.parseAsync();
   } catch (error) {
-    // Commander throws this after it has printed the help.
+    // Commander throws this error after it has printed the help.
     if (error instanceof CommanderError && error.exitCode === 0) return;
     const message = error instanceof Error ? error.message : String(error);
     if (isJson) console.log(JSON.stringify({ error: { message: message.replace(/^error: /, "") } }));

@@ -1,8 +1,8 @@
 // The program's entry point for Pulumi: `main` in package.json. It compiles index.ts when a source has changed, then
 // runs it. Pulumi's own ts-node would compile every file again at every preview.
 //
-// All statements before the last one only save CPU time. Their order matters. When the environment variable DEBUG is
-// set, stack traces have their usual length, and `pulumi up --debug` shows the SDK's messages.
+// All statements before the last statement only save CPU time. Their order matters. When the environment variable DEBUG
+// is set, stack traces have their usual length, and `pulumi up --debug` shows the SDK's messages.
 "use strict";
 
 const nodeModule = require("node:module");
@@ -31,8 +31,8 @@ if (!process.env.DEBUG) {
 module.exports = require(join(compileProgram(), "index.js"));
 
 /**
- * Makes the SDK load npm's Arborist only when the SDK walks the package tree. For our Lambdas it never does: see
- * infra/lambda.ts. Loading Arborist takes a tenth of the program's time.
+ * Makes the SDK load npm's Arborist only when the SDK walks the package tree. The SDK never walks the tree for our
+ * Lambdas: see infra/lambda.ts. Loading Arborist takes a tenth of the program's time.
  */
 function deferArborist() {
   const path = nodeModule.createRequire(require.resolve("@pulumi/pulumi")).resolve("@npmcli/arborist");

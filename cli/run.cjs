@@ -7,9 +7,12 @@
 
 const [major] = process.versions.node.split(".").map(Number);
 if (major < 24) {
-  console.error(`This command needs Node 24, and this is ${process.version}. Run "npm ci", which installs Node 24.`);
   console.error(
-    `Then use npm (npm start, npm test …). If npm has no Node for ${process.platform}-${process.arch}, see nodejs.org.`,
+    `This command needs Node 24, but it runs with ${process.version}. Run "npm ci", which installs Node 24.`,
+  );
+  console.error(
+    "Then run commands through npm (npm start, npm test …). " +
+      `If npm cannot install Node 24 on ${process.platform}-${process.arch}, see nodejs.org.`,
   );
   process.exit(1);
 }

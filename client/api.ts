@@ -7,7 +7,7 @@ export interface ApiOptions {
   /** Base URL of the API: the stack output `apiUrl`. */
   apiUrl: string;
   /**
-   * Returns the customer's **ID** token, or undefined when nobody is signed in. `SignIn.getIdToken` fits.
+   * Returns the customer's **ID** token, or undefined when nobody is signed in. You can pass `SignIn.getIdToken`.
    *
    * @param rejected an ID token that the API has just rejected, although it looked valid by this device's clock
    */
@@ -22,7 +22,7 @@ export interface Api {
   session(): Promise<Session>;
   /**
    * Creates a session for a guest without sign-in. Every further call renews the session of the same guest, because the
-   * API limits how many new guests an address may bring.
+   * API limits the number of new guests per IP address.
    */
   guest(): Promise<Session>;
   /** Reads the customer's plan and its reason. */
@@ -31,7 +31,7 @@ export interface Api {
    * Creates a Stripe Checkout page for a plan. Open its URL. Stripe redirects back with `?checkout=success` or
    * `?checkout=cancelled`.
    *
-   * @throws ApiProblem `already_subscribed` or `checkout_refused`, besides the usual codes
+   * @throws ApiProblem `already_subscribed` or `checkout_refused`, in addition to the usual codes
    */
   checkout(plan: PaidPlan): Promise<Redirect>;
   /**
@@ -40,12 +40,12 @@ export interface Api {
    *
    * @param plan opens the page on which a subscriber confirms the change to this plan
    *
-   * @throws ApiProblem `nothing_bought`, besides the usual codes
+   * @throws ApiProblem `nothing_bought`, in addition to the usual codes
    */
   portal(plan?: PaidPlan): Promise<Redirect>;
   /**
-   * Reads the plan from Stripe now. Call it after the redirect back from Stripe, because Stripe's event may still be on
-   * its way. A session created afterwards has the new plan.
+   * Reads the plan from Stripe now. Call this method after Stripe has redirected the customer back, because Stripe's
+   * event can arrive later. A session created afterwards has the new plan.
    */
   sync(): Promise<PlanInfo>;
 }
@@ -75,7 +75,7 @@ export function createApi({ apiUrl, getIdToken, timeoutMs = 15_000 }: ApiOptions
     }
   }
 
-  /** Ticket of the last guest session. It proves to the API that the guest is not new. */
+  /** Ticket of the newest guest session. The ticket proves to the API that the guest is not new. */
   let guestTicket: string | undefined;
 
   async function guest(): Promise<Session> {

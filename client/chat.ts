@@ -7,9 +7,9 @@ import type { ChatInput, ChatItem, Session } from "./types";
 /** Cancellation, session renewal and time limits of one chat. */
 export interface ChatOptions extends StopOptions {
   /**
-   * Creates a new session. `chat` calls it before the chat when the ticket is about to expire. `chat` also calls it once
-   * when the relay, the worker or RunPod rejects the ticket or the key, unless text has already arrived. Without this
-   * function, `chat` throws the error of the rejection.
+   * Creates a new session. `chat` calls this function before the chat when the ticket is about to expire. `chat` also
+   * calls it once when the relay, the worker or RunPod rejects the ticket or the key, unless text has already arrived.
+   * Without this function, `chat` throws the error of the rejection.
    */
   renew?: (rejected: Session) => Promise<Session>;
   /** Time limit without a byte from the relay, which sends a heartbeat every 5 s. Default 30 s. */
@@ -22,7 +22,7 @@ export interface Chat extends AsyncGenerator<ChatItem, void, void> {
   cancel(): void;
 }
 
-/** A ticket that expires within this time could expire while the chat waits in the queue. */
+/** A ticket that expires within this time is not fresh: it could expire while the chat waits in the queue. */
 const RENEW_AHEAD_MS = 10_000;
 
 /** Whether a session's ticket will be valid when the chat arrives. */
@@ -35,8 +35,8 @@ export function isFresh({ ticket_expires_at }: Session): boolean {
  * the whole reply. The relay can also send `{waiting}` before the first text, and `{restart}` when the reply begins
  * again. The session decides whether the relay or a RunPod endpoint answers.
  *
- * @throws ApiProblem with the relay's or worker's code, `timeout`, `cancelled`, or `unavailable` when the reply broke
- * off. The text that had arrived is `partialText`
+ * @throws ApiProblem with the relay's or worker's code, `timeout`, `cancelled`, or `unavailable` when the reply stopped
+ * before its end. `partialText` is the text that had arrived
  * @throws the signal's reason when the signal is aborted
  * @example
  * for await (const item of chat(session, { text: "こんばんは" }, { renew: api.session })) {
@@ -51,7 +51,7 @@ export function chat(session: Session, input: ChatInput, options: ChatOptions = 
 }
 
 /**
- * Starts a chat whose session is still to be opened.
+ * Starts a chat. First opens the session.
  *
  * @param open returns a fresh session for the first attempt
  */
@@ -62,7 +62,7 @@ export function startChat(open: () => Promise<Session>, input: ChatInput, option
   });
 }
 
-/** Runs the chat, a second time with a new session when the first session was rejected. */
+/** Runs the chat. When the session is rejected, runs the chat a second time with a new session. */
 async function* run(
   open: () => Promise<Session>,
   input: ChatInput,
@@ -109,7 +109,7 @@ async function* attempt(
     session.inference.kind === "relay"
       ? relayChat(session, input, idleTimeoutMs)
       : runpodChat(session, input, timeoutMs);
-  // A page that is left runs no code after this event.
+  // When the visitor leaves the page, no code runs after this event.
   const removeListener = onAbort(stop, end);
   try {
     yield* items();

@@ -13,7 +13,7 @@ export interface ClientOptions extends SignInOptions {
   apiUrl: string;
 }
 
-/** A change of who is signed in or of the customer's plan, in this tab or another one. */
+/** A change of the signed-in customer or of the customer's plan, in this tab or in another tab. */
 export type ClientEvent = SignInEvent | { type: "planChanged"; plan: Plan };
 
 /** Sign-in, session, chat and billing of one frontend. Every method throws `ApiProblem`. */
@@ -24,8 +24,8 @@ export interface Client extends Omit<SignIn, "subscribe">, Omit<Api, "session" |
    */
   session(): Promise<Session>;
   /**
-   * Sends a message to the assistant and yields the reply as it arrives. It opens and renews the session itself. A chat
-   * that began as a customer never continues as another one or as a guest.
+   * Sends a message to the assistant and yields the reply as it arrives. This method opens and renews the session. A
+   * customer's chat never continues as the chat of another customer or of a guest.
    *
    * @throws ApiProblem, or the signal's reason; see the function `chat`
    */
@@ -35,7 +35,7 @@ export interface Client extends Omit<SignIn, "subscribe">, Omit<Api, "session" |
 }
 
 /**
- * Creates the client of a frontend. Create one for the whole page. On a server, it has nobody signed in.
+ * Creates the client of a frontend. Create one client for the whole page. On a server, nobody is signed in.
  *
  * @example
  * const misaki = createClient({ apiUrl, ...signIn, redirectUri, logoutUri });
@@ -55,12 +55,12 @@ export function createClient({ apiUrl, ...options }: ClientOptions): Client {
 
   signIn.subscribe(listeners.emit);
 
-  /** Stores the plan that the API or another tab has told. Tells the listeners when it has changed. */
+  /** Stores the plan that the API or another tab has reported. Notifies the listeners when the plan has changed. */
   function learn(told: UserPlan): void {
     const before = known;
     known = told;
     if (before?.plan === told.plan) return;
-    // A session that began to open before the change may have the old plan.
+    // A session request from before the change may return the old plan.
     opening = undefined;
     if (before?.user_id === told.user_id) listeners.emit({ type: "planChanged", plan: told.plan });
   }
@@ -68,26 +68,26 @@ export function createClient({ apiUrl, ...options }: ClientOptions): Client {
   function onMessage(message: unknown): void {
     const told = message as UserPlan;
     if (known?.user_id !== told.user_id || known.plan === told.plan) return;
-    // An answer that is still on its way to this tab may be older than the change.
+    // An answer to an earlier request of this tab may be older than the change. So `read` ignores that answer.
     newest = reads + 1;
     learn(told);
   }
 
-  /** Reads the plan. An answer that arrives after the answer of a later call is not learnt. */
+  /** Reads the plan. Does not store an answer that arrives after the answer to a later call. */
   async function read<T extends UserPlan>(call: () => Promise<T>): Promise<T> {
     const order = ++reads;
     const answer = await call();
     if (order >= newest) {
       newest = order;
       const told = { user_id: answer.user_id, plan: answer.plan };
-      // This tab may be the one that has just returned from Stripe. It knows no earlier plan then, but the others do.
+      // This tab may have just returned from Stripe. Such a tab knows no earlier plan, but the other tabs do.
       tellTabs(told);
       learn(told);
     }
     return answer;
   }
 
-  /** Opens a session. Concurrent callers share one. */
+  /** Opens a session. Concurrent callers share one session. */
   function open(sub: string | undefined): Promise<Session> {
     if (opening?.sub === sub && opening) return opening.session;
     const session = read(sub === undefined ? api.guest : api.session)

@@ -1,7 +1,7 @@
 import type { ChatMessage, Limits } from "./types";
 
 /**
- * Cuts a conversation down to a session's limits. Keeps the newest `max_messages` messages, starting with a user's
+ * Shortens a conversation to a session's limits. Keeps the newest `max_messages` messages, starting with a user's
  * message, and shortens the assistant's messages to `max_input_chars`. A user's message that is too long stays
  * unchanged, so that the worker rejects it.
  */

@@ -10,13 +10,13 @@ export interface HttpRequest {
   headers?: Record<string, string>;
   body?: BodyInit | null;
   signal?: AbortSignal;
-  /** Whether the browser finishes the request after its page is gone. */
+  /** Whether the browser finishes the request after the visitor has left the page. */
   keepalive?: boolean;
 }
 
 /** Service to which the client sends JSON. */
 export interface Service {
-  /** Base URL. A slash at its end does not matter. */
+  /** Base URL. The URL may end with a slash. */
   url: string;
   /** Value of the `Authorization` header, if any. */
   authorization?: string | undefined;
@@ -50,7 +50,7 @@ interface CallOptions {
 /**
  * Calls a path of a service and returns the JSON of its response.
  *
- * @throws ApiProblem like `send`, for an error status, or `internal` for a text that is not JSON
+ * @throws ApiProblem like `send`. Also throws for an error status, and throws `internal` when the response is not JSON
  */
 export async function callJson(
   method: "GET" | "POST",
@@ -64,7 +64,10 @@ export async function callJson(
   return response.body;
 }
 
-/** Sends a cancellation or a revocation, also while the page is being left. Returns undefined when it fails. */
+/**
+ * Sends a cancellation or a revocation, even while the visitor leaves the page. Returns undefined when the request
+ * fails.
+ */
 export function sendLast(request: HttpRequest): Promise<HttpResponse | undefined> {
   return send({ ...request, keepalive: true, timeoutMs: LAST_TIMEOUT_MS }).catch(() => undefined);
 }
@@ -99,12 +102,12 @@ export async function send({
   }
 }
 
-/** Problem of a host that sent nothing within a time limit. */
+/** Creates the problem of a host that sent nothing within a time limit. */
 export function silent(url: string, limitMs: number, cause?: unknown): ApiProblem {
   return new ApiProblem("timeout", `${new URL(url).host} did not answer in ${limitMs / 1000} s.`, { cause });
 }
 
-/** Problem of a host to which there is no connection. */
+/** Creates the problem of a host that cannot be reached. */
 export function unreachable(url: string, cause: unknown): ApiProblem {
   return new ApiProblem("unavailable", `${new URL(url).host} could not be reached.`, { cause });
 }
@@ -124,7 +127,10 @@ export async function readResponse(response: Response): Promise<HttpResponse> {
   };
 }
 
-/** Reads `Retry-After` (RFC 9110, 10.2.3): seconds, or a date. Returns undefined without a time in the future. */
+/**
+ * Reads `Retry-After` (RFC 9110, 10.2.3): seconds, or a date. Returns undefined when the header contains no time in the
+ * future.
+ */
 function parseRetryAfter(value: string | null): number | undefined {
   return Math.max(0, Number(value) * 1000 || Date.parse(value ?? "") - Date.now()) || undefined;
 }

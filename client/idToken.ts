@@ -1,8 +1,8 @@
 import { ApiProblem, field, parseJson, textField } from "./problem";
 
 /**
- * The signed-in customer, read from the ID token. Use it only for display, because the browser does not verify the
- * token's signature.
+ * The signed-in customer, read from the ID token. Use these fields only for display, because the browser does not
+ * verify the token's signature.
  */
 export interface Customer {
   sub: string;
@@ -14,7 +14,7 @@ export interface ExpectedClaims {
   iss: string;
   /** Cognito's ID tokens have one audience: the app client's id. */
   aud: string;
-  /** `nonce` of the sign-in's request. A refreshed token has none. */
+  /** `nonce` of the sign-in's request. A refreshed token has no nonce. */
   nonce?: string;
   /** The customer to whom a refreshed token must belong. */
   sub?: string | undefined;

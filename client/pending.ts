@@ -1,7 +1,7 @@
 import { ApiProblem, textField } from "./problem";
 import type { SafeStore } from "./store";
 
-/** Secrets of a sign-in that has started and is not finished yet. Each tab may have one. */
+/** Secrets of a sign-in that has started and is not finished yet. Each tab may have one pending sign-in. */
 export interface Pending {
   state: string;
   nonce: string;
@@ -16,7 +16,7 @@ export interface PendingSignIns {
   remove(pending: Pending): void;
 }
 
-/** Sign-ins that may be open in several tabs at once. Older ones have been abandoned. */
+/** Maximum number of pending sign-ins. Older sign-ins count as abandoned. */
 const MAX_PENDING = 5;
 
 /** Opens the list of pending sign-ins in a storage. */

@@ -36,10 +36,10 @@ export class ApiProblem extends Error {
   readonly retryable: boolean;
   /** Time after which a retry may succeed, when the server has sent `Retry-After`. */
   readonly retryAfterMs: number | undefined;
-  /** The part of the reply that arrived before a chat failed. `chat` sets it. */
+  /** The part of the reply that arrived before a chat failed. `chat` sets this field. */
   partialText: string | undefined;
 
-  /** @param message English text that is safe to show. A translated page shows its own text for the `code` instead. */
+  /** @param message English text that is safe to show. A translated page shows a translation for the `code` instead. */
   constructor(code: ProblemCode, message: string, options: ProblemOptions = {}) {
     super(message, options);
     this.code = code;

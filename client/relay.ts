@@ -6,12 +6,15 @@ import { createEventParser } from "./sse";
 import { type Attempt, delay } from "./stop";
 import type { ChatInput, ChatItem, Session } from "./types";
 
-/** Delays before the attempts to cancel a chat. The relay may be busy or may not know the chat yet at the first ones. */
+/**
+ * Delays before the attempts to cancel a chat. At the first attempts, the relay can be busy, or the chat can still be
+ * unknown to it.
+ */
 const CANCEL_DELAYS_MS = [0, 250, 500, 1_000, 2_000];
 
 /**
- * Prepares a chat over the relay. Its items throw `ApiProblem` with the relay's code, `timeout` when the relay is silent,
- * or `unavailable` when the stream broke off.
+ * Prepares a chat over the relay. The iteration over its items throws `ApiProblem` with the relay's code, `timeout`
+ * when the relay is silent, or `unavailable` when the stream stopped before its end.
  *
  * @param idleTimeoutMs time limit without a byte from the relay
  */
@@ -55,9 +58,9 @@ export function relayChat({ inference }: Session, input: ChatInput, idleTimeoutM
   }
 
   /**
-   * Cancels the chat at the relay, and tries again after a failure. Ignores the last failure, because the relay's own
-   * time limits end the chat anyway. A 404 means that the chat has ended. Until the relay has accepted the chat, it can
-   * also mean that the chat's request is still on its way.
+   * Cancels the chat at the relay, and retries after a failure. Ignores a failure of the last attempt, because the
+   * relay's own time limits end the chat anyway. A 404 means that the chat has ended. Before the relay has accepted the
+   * chat, a 404 can also mean that the chat's request has not arrived yet.
    */
   async function cancelAtRelay(): Promise<void> {
     for (const delayMs of CANCEL_DELAYS_MS) {

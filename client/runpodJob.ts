@@ -6,9 +6,9 @@ import type { ChatDone, ChatInput, ChatItem, Session } from "./types";
 
 /** Minimum time between the starts of two polls. */
 const POLL_EVERY_MS = 200;
-/** Longer than a `/stream` poll, which RunPod holds for about 10 s. */
+/** Time limit of a call. It is longer than a `/stream` poll, which RunPod holds for about 10 s. */
 const CALL_TIMEOUT_MS = 30_000;
-/** Number of failed attempts of one poll after which the chat fails. */
+/** Maximum number of attempts of one poll. When all attempts fail, the chat fails. */
 const POLL_ATTEMPTS = 4;
 /** RunPod rejects a shorter lifetime of a job. */
 const MIN_TTL_MS = 10_000;
@@ -16,7 +16,8 @@ const MIN_TTL_MS = 10_000;
 /**
  * Prepares a chat as a job of a RunPod endpoint.
  *
- * @param timeoutMs time limit of the chat. RunPod ends the job then, even when the page is gone and nobody cancels it
+ * @param timeoutMs time limit of the chat. RunPod also ends the job at this limit, in case the page is closed and
+ * cannot cancel the job
  */
 export function runpodChat({ inference, ticket }: Session, input: ChatInput, timeoutMs: number): Attempt {
   const ended = new AbortController();
@@ -86,8 +87,8 @@ export function runpodChat({ inference, ticket }: Session, input: ChatInput, tim
       if (!running) return;
       running = false;
       const cancel = (id: string) => sendLast(jsonRequest("POST", inference, `/cancel/${id}`));
-      // RunPod may already have the job while its id is on its way, so the request of the job is not aborted. A page
-      // that is left runs no code later, so a known id is used at once.
+      // RunPod may have accepted the job although its id has not arrived yet. So this method does not abort the job's
+      // request. When the visitor leaves the page, no code runs later, so a job with a known id is cancelled at once.
       if (jobId !== undefined) void cancel(jobId);
       else void submitted?.then(cancel, () => undefined);
     },

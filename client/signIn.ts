@@ -7,7 +7,7 @@ import { createSafeStore, type KeyValueStorage } from "./store";
 import { connectTabs, createListeners } from "./tabs";
 import { checkDecided, createRefresher, openTokenStore, type TokenEndpoint, tokensOf } from "./tokens";
 
-/** Settings of the Cognito app client. The stack output `signIn` has the first four. */
+/** Settings of the Cognito app client. The stack output `signIn` contains the first four settings. */
 export interface SignInOptions {
   /** The hosted domain, such as `https://snack-misaki.auth.ap-northeast-1.amazoncognito.com`. */
   url: string;
@@ -21,27 +21,31 @@ export interface SignInOptions {
   logoutUri: string;
   /**
    * Stores the tokens and the pending sign-ins. Default: `localStorage`, so that all tabs share one sign-in. With
-   * `sessionStorage`, a duplicated tab would have a copy of the refresh token, which the other tab's next refresh ends.
+   * `sessionStorage`, a duplicated tab would have a copy of the refresh token. The next refresh in the other tab makes
+   * this copy invalid.
    */
   storage?: KeyValueStorage;
   /** Time limit of one request. Default 15 s. */
   timeoutMs?: number;
 }
 
-/** How the hosted pages appear. */
+/** Options of the hosted pages. */
 export interface StartOptions {
   /** Opens the page for a new account instead of the sign-in page. */
   signUp?: boolean;
-  /** Language of the hosted pages, such as `ja`. Default: the browser's. Cognito's classic pages ignore it. */
+  /**
+   * Language of the hosted pages, such as `ja`. Default: the browser's language. Cognito's classic pages ignore this
+   * option.
+   */
   lang?: string;
   /**
-   * `login` asks for the password again, although Cognito remembers the customer. `none` shows no page: the callback has
+   * `login` asks for the password again, even if Cognito remembers the customer. `none` shows no page: the callback has
    * the error `login_required` when Cognito does not remember the customer.
    */
   prompt?: "login" | "none";
 }
 
-/** A change of who is signed in, in this tab or another one. */
+/** A change of the signed-in customer, in this tab or in another tab. */
 export type SignInEvent =
   | { type: "signedIn"; customer: Customer }
   /** The customer has signed out. */
@@ -64,17 +68,20 @@ export interface SignIn {
    * @param callbackUrl the URL to which the hosted pages redirected
    * @throws ApiProblem `unauthorized` when Cognito rejected the sign-in, or when the URL does not belong to a pending
    * sign-in of this browser
-   * @throws ApiProblem with `retryable` when Cognito cannot be reached. Call it again with the same URL
+   * @throws ApiProblem with `retryable` when Cognito cannot be reached. Call this method again with the same URL
    */
   finishSignIn(callbackUrl: string): Promise<Customer>;
-  /** Returns the signed-in customer from the stored token, without a request. The same object until it changes. */
+  /**
+   * Returns the signed-in customer from the stored token, without a request. Returns the same object until the customer
+   * changes.
+   */
   customer(): Customer | undefined;
   /**
-   * Returns the ID token. Refreshes it first when less than a minute of its lifetime is left. Returns undefined when
+   * Returns the ID token. Refreshes the token first when it expires in less than a minute. Returns undefined when
    * nobody is signed in or Cognito rejects the refresh.
    *
-   * @param rejected an ID token that the API has rejected; the answer is another one
-   * @throws ApiProblem when the ID token has expired and Cognito cannot be reached; the customer stays signed in
+   * @param rejected an ID token that the API has rejected. The method then returns a different token
+   * @throws ApiProblem when the ID token has expired and Cognito cannot be reached. The customer stays signed in
    */
   getIdToken(rejected?: string): Promise<string | undefined>;
   /**
@@ -114,7 +121,7 @@ export function createSignIn({
   const listeners = createListeners<SignInEvent>();
   const tellTabs = connectTabs(`snack-misaki.sign-in.${clientId}`, onMessage);
   const finishing = new Map<string, Promise<Customer>>();
-  /** Raised by a sign-out. A sign-in that is being finished does not undo a later sign-out. */
+  /** Number of sign-outs in this tab. A sign-in in progress must not undo a later sign-out. */
   let signOuts = 0;
   let seenToken: string | undefined;
   let seenCustomer: Customer | undefined;
@@ -134,7 +141,7 @@ export function createSignIn({
   };
   const getIdToken = createRefresher({ tokens, endpoint, expected, onLost: ({ id }) => announce("sessionLost", id) });
 
-  /** Reads who is signed in now. */
+  /** Reads the currently signed-in customer. */
   function look(): Customer | undefined {
     const idToken = tokens.read()?.idToken;
     if (idToken !== seenToken) seenCustomer = customerOf(idToken);
@@ -143,7 +150,7 @@ export function createSignIn({
   }
 
   /**
-   * Tells the listeners when the sign-in is another one than they know.
+   * Notifies the listeners when the stored sign-in differs from the sign-in that they know.
    *
    * @param reason type of the event that has ended the sign-in. Default: `signedOut`
    */
@@ -162,16 +169,17 @@ export function createSignIn({
     tellTabs({ type, id });
   }
 
-  /** Another tab has changed who is signed in. Its storage may be another one than this tab's. */
+  /** Handles another tab's message about a sign-in or sign-out. The other tab may use a different storage. */
   function onMessage(message: unknown): void {
     const type = field(message, "type");
     if (type !== "signedIn" && tokens.read()?.id === field(message, "id")) tokens.remove();
     notice(type);
   }
 
-  // The message of another tab's sign-in can arrive before the tokens. This event comes with the tokens.
+  // The message about another tab's sign-in can arrive before the tokens. The event `storage` arrives together with the
+  // tokens.
   globalThis.addEventListener?.("storage", () => tokens.read() && notice());
-  // A page in the browser's cache of left pages receives no messages.
+  // A page in the browser's back/forward cache receives no messages.
   globalThis.addEventListener?.("pageshow", () => notice());
 
   async function finish(callbackUrl: string): Promise<Customer> {
@@ -180,10 +188,10 @@ export function createSignIn({
     const pending = pendingSignIns.all();
     const own = pending.find((one) => one.state === state);
     if (own) await complete(own, query);
-    // Cognito sends some errors without `state`. The link of a stranger must not choose the page's text.
+    // Cognito sends some errors without `state`. A stranger's link must not be able to choose the text on the page.
     const error = query.get("error") ?? "";
     if (!own && pending[0] && /^\w+$/.test(error)) throw refused(error);
-    // Without a pending sign-in, this is the reload of a callback page that has finished its sign-in.
+    // Without a pending sign-in, the visitor has reloaded a callback page that had finished its sign-in.
     const customer = look();
     if (!customer) throw refused("unknown state");
     return customer;
@@ -272,7 +280,10 @@ function refused(reason: string): ApiProblem {
   return new ApiProblem("unauthorized", `Sign-in failed: ${reason}. Sign in again.`);
 }
 
-/** @throws ApiProblem `unavailable` on a page that is not served over https. Browsers have no `crypto.subtle` there */
+/**
+ * @throws ApiProblem `unavailable` on a page that is not served over https. On such a page, browsers have no
+ * `crypto.subtle`
+ */
 async function challengeOf(verifier: string): Promise<string> {
   if (!globalThis.crypto?.subtle) {
     throw new ApiProblem("unavailable", "Sign-in needs https or localhost.", { retryable: false });

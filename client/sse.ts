@@ -3,9 +3,9 @@ const LINE_END = /\r\n|\n|\r/;
 const EVENT_END = /(?:\r\n|\n|\r(?!\n)){2}/;
 
 /**
- * Creates a parser of server-sent events (HTML Living Standard, 9.2.6). Call it with each chunk of the stream. It returns
- * the `data` of the events that the chunk completes. Chunks may end anywhere, also inside a character or a line end.
- * An event that the stream does not complete is lost, as the standard says.
+ * Creates a parser of server-sent events (HTML Living Standard, 9.2.6). Call the parser with each chunk of the stream.
+ * The parser returns the `data` of the events that the chunk completes. Chunks may end anywhere, also inside a
+ * character or a line end. When the stream ends inside an event, this event is lost, as the standard says.
  */
 export function createEventParser(): (chunk: Uint8Array) => string[] {
   const decoder = new TextDecoder();
@@ -17,7 +17,7 @@ export function createEventParser(): (chunk: Uint8Array) => string[] {
   };
 }
 
-/** Reads the lines of one event. The relay needs no other field than `data`. Returns no data without this field. */
+/** Reads the lines of one event. Reads only the field `data`. Returns an empty list without this field. */
 function dataOf(event: string): string[] {
   const values = event.split(LINE_END).flatMap((line) => /^data(?:: ?(.*))?$/s.exec(line)?.slice(1) ?? []);
   return values.length > 0 ? [values.join("\n")] : [];

@@ -24,17 +24,17 @@ export interface Attempt {
 /** One signal for every reason to end a chat. The reason of `signal` is the error to throw. */
 export interface Stop {
   signal: AbortSignal;
-  /** Removes the listeners. Call it when the chat has ended. */
+  /** Removes the listeners. Call this method when the chat has ended. */
   release(): void;
 }
 
-/** Time limit of a chat when the caller sets none. */
+/** Default time limit of a chat. */
 export const CHAT_TIMEOUT_MS = 300_000;
 
 /** Creates the signal that ends a chat, for every reason in the options and for an abort of the controller. */
 export function createStop(controller: AbortController, { signal, timeoutMs = CHAT_TIMEOUT_MS }: StopOptions): Stop {
   const late = () => controller.abort(new ApiProblem("timeout", "The model did not answer in time."));
-  // A page can come back from the browser's cache of left pages. Then it shows this problem.
+  // A page that returns from the browser's back/forward cache shows this problem.
   const left = () => controller.abort(new ApiProblem("unavailable", "The reply was stopped."));
   const timer = setTimeout(late, timeoutMs);
   globalThis.addEventListener?.("pagehide", left);
@@ -54,7 +54,7 @@ export function onAbort(signal: AbortSignal, listener: (reason: unknown) => void
   return () => signal.removeEventListener("abort", onEvent);
 }
 
-/** Waits for a promise, but not longer than until the signal is aborted. Then rejects with the signal's reason. */
+/** Waits for a promise. When the signal is aborted first, rejects with the signal's reason. */
 export function untilStopped<T>(promise: Promise<T>, stop: AbortSignal): Promise<T> {
   return new Promise((resolve, reject) => {
     const removeListener = onAbort(stop, reject);

@@ -5,7 +5,7 @@ export type KeyValueStorage = Pick<Storage, "getItem" | "setItem" | "removeItem"
 
 /** A storage of JSON that never throws. */
 export interface SafeStore {
-  /** Returns undefined without a value, and for a text that is not JSON. */
+  /** Returns undefined when there is no value, or when the stored text is not JSON. */
   get(key: string): unknown;
   /** Returns false when the value is only kept in memory, because the browser refuses to store it. */
   set(key: string, value: object): boolean;
@@ -13,14 +13,17 @@ export interface SafeStore {
 }
 
 /**
- * Wraps a storage. A browser can refuse storage: it is full, forbidden by a setting, or absent, as on a server. Then the
- * values are kept in memory until the page is left.
+ * Wraps a storage. The storage can be full, forbidden by a setting, or absent, for example on a server. In these cases,
+ * the values are kept in memory until the visitor leaves the page.
  *
  * @param storage default: `localStorage`
  */
 export function createSafeStore(storage: KeyValueStorage | undefined): SafeStore {
   const memory = new Map<string, string>();
-  /** Runs one operation. Returns undefined when the browser refuses it, or reading the property `localStorage`. */
+  /**
+   * Runs one operation. Returns undefined when the browser refuses the operation, or when it refuses access to
+   * `localStorage`.
+   */
   const attempt = <T>(operation: (storage: KeyValueStorage) => T): T | undefined => {
     try {
       return operation(storage ?? globalThis.localStorage);
@@ -44,7 +47,7 @@ export function createSafeStore(storage: KeyValueStorage | undefined): SafeStore
         return true;
       });
       if (isStored) return true;
-      // The older value must not come back after a reload.
+      // The older value must not return after a reload.
       remove(key);
       memory.set(key, text);
       return false;

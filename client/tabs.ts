@@ -1,6 +1,6 @@
 /**
- * Connects to the other tabs of the same site, and to other clients on the same page. Returns the function that sends
- * them a message. Without `BroadcastChannel`, such as in old browsers, messages reach nobody.
+ * Connects to the other tabs of the same site, and to other clients on the same page. Returns a function that sends a
+ * message to them. Old browsers have no `BroadcastChannel`. There, messages reach nobody.
  */
 export function connectTabs(name: string, onMessage: (message: unknown) => void): (message: unknown) => void {
   if (!globalThis.BroadcastChannel) return () => undefined;
@@ -13,9 +13,9 @@ export function connectTabs(name: string, onMessage: (message: unknown) => void)
 
 /** Listeners of one kind of event. */
 export interface Listeners<Event> {
-  /** Adds a listener. Returns a function that removes it. A removed listener is not called any more. */
+  /** Adds a listener. Returns a function that removes it. A removed listener is never called again. */
   subscribe(listener: (event: Event) => void): () => void;
-  /** Calls the listeners soon, each by itself. The error of a listener does not fail the call that emits. */
+  /** Calls each listener in a separate microtask. An error of a listener does not affect the caller of `emit`. */
   emit(event: Event): void;
 }
 

@@ -6,11 +6,11 @@ import type { SafeStore } from "./store";
 
 /** Tokens of a signed-in customer. */
 export interface Tokens {
-  /** Id of the sign-in. A refresh keeps it; every sign-in has another one. */
+  /** Id of the sign-in. A refresh keeps the id. Every sign-in has a new id. */
   id: string;
   idToken: string;
   refreshToken: string | undefined;
-  /** End of the ID token in milliseconds since the epoch, by this device's clock. */
+  /** Expiry of the ID token in milliseconds since the epoch, by this device's clock. */
   expiresAt: number;
 }
 
@@ -24,7 +24,7 @@ export interface TokenEndpoint {
 
 /** Stored tokens, shared by all tabs. */
 export interface TokenStore {
-  /** Reads the tokens. Removes a text that is not valid, such as one of an earlier version. */
+  /** Reads the tokens. Removes an invalid text, such as a text of an earlier version. */
   read(): Tokens | undefined;
   write(tokens: Tokens): void;
   remove(): void;
@@ -51,7 +51,7 @@ function isTokens(value: unknown): value is Tokens {
 /**
  * Reads the tokens of a response of the token endpoint.
  *
- * @throws ApiProblem `internal` without an ID token, `unauthorized` for an ID token with other claims than expected
+ * @throws ApiProblem `internal` without an ID token, `unauthorized` for an ID token with unexpected claims
  */
 export function tokensOf(
   body: unknown,
@@ -60,7 +60,7 @@ export function tokensOf(
 ): Tokens {
   const idToken = textField(body, "id_token");
   if (idToken === undefined) throw new ApiProblem("internal", "No ID token: add openid to scopes.");
-  // `expires_in` is the lifetime of the access token, which may differ.
+  // `expires_in` is the lifetime of the access token. The ID token can have a different lifetime.
   const expiresAt = Date.now() + checkIdToken(idToken, expected);
   // Without token rotation, Cognito returns no new refresh token.
   const refreshToken = textField(body, "refresh_token") ?? previous.refreshToken;
@@ -70,8 +70,8 @@ export function tokensOf(
 const REJECTIONS: unknown[] = ["invalid_grant", "invalid_client", "unauthorized_client"];
 
 /**
- * Checks that the token endpoint accepts or rejects the code or the refresh token (RFC 6749, 5.2). Another response, such
- * as the 403 of a firewall, says nothing about it.
+ * Checks that the token endpoint accepts or rejects the code or the refresh token (RFC 6749, 5.2). Another response,
+ * such as the 403 of a firewall, says nothing about the code or token.
  *
  * @throws ApiProblem `unavailable` for another response. The customer stays signed in
  */
@@ -96,8 +96,8 @@ const RETRY_WITHIN_MS = 1_000;
 
 /**
  * Creates the function that returns the ID token and refreshes it when needed. Cognito replaces the refresh token at
- * each refresh and still accepts the old one for 60 s. So two tabs may refresh at once, and a refresh whose response was
- * lost may be repeated.
+ * each refresh and still accepts the old token for 60 s. So two tabs may refresh at the same time. A tab may also
+ * repeat a refresh whose response was lost.
  */
 export function createRefresher({ tokens, endpoint, expected, onLost }: RefresherOptions) {
   let refreshing: Promise<string | undefined> | undefined;
@@ -112,7 +112,7 @@ export function createRefresher({ tokens, endpoint, expected, onLost }: Refreshe
     checkDecided(response);
     const current = tokens.read();
     if (!current || current.id !== sent.id) {
-      // The customer has signed out meanwhile. The answer must not undo that.
+      // The customer has signed out meanwhile. The answer must not undo the sign-out.
       await endpoint.revoke(textField(response.body, "refresh_token"));
       return current?.idToken;
     }
@@ -143,7 +143,7 @@ export function createRefresher({ tokens, endpoint, expected, onLost }: Refreshe
   };
 }
 
-/** Sends a refresh, and once more when no response arrives. */
+/** Sends a refresh. Sends it once more when no response arrives. */
 async function requestRefresh(endpoint: TokenEndpoint, refreshToken: string): Promise<HttpResponse> {
   const form = { grant_type: "refresh_token", refresh_token: refreshToken };
   try {

@@ -44,18 +44,18 @@ export interface Session {
 export interface PlanInfo {
   user_id: string;
   plan: Plan;
-  /** Stripe's status of the subscription, or null without a subscription. */
+  /** Stripe's status of the subscription, or `null` without a subscription. */
   stripe_status: string | null;
   expires_at: string | null;
   updated_at: string | null;
-  /** Why the customer has this plan. Later versions may add reasons. */
+  /** Reason why the customer has this plan. Later versions may add reasons. */
   reason: string;
   /** The plan ends at this time unless the overdue renewal is paid. */
   grace_until?: string | undefined;
   /** The customer has cancelled, and the plan ends at this time. */
   cancel_at?: string | undefined;
   limits: Limits;
-  /** Use of the relay. Only in `GET /billing/plan`, and missing when it cannot be read. */
+  /** Use of the relay. Only in `GET /billing/plan`, and missing when the usage cannot be read. */
   usage?: Usage | undefined;
 }
 
@@ -100,15 +100,16 @@ export interface ChatDelta {
   delta: string;
 }
 
-/** No text yet: the model is starting. Only the relay sends it. */
+/** No text yet: the model is starting. Only the relay sends this item. */
 export interface ChatWaiting {
   waiting: true;
-  /** A sentence of Mama's in Japanese that asks to wait. */
+  /** Mama's request to wait, in Japanese. */
   message: string;
 }
 
 /**
- * The model failed, and another model answers from the beginning. Discard the deltas so far. Only the relay sends it.
+ * The model failed, and another model answers from the beginning. Discard the deltas so far. Only the relay sends this
+ * item.
  */
 export interface ChatRestart {
   restart: true;
@@ -126,15 +127,17 @@ export interface ChatDone {
   /** `name` is the configured model, `version` the version that the worker or the provider reports. */
   model: { plan: Plan; name: string; version: string };
   timings: { ttft_ms: number; total_ms: number };
-  /** Id of the chat. This field and the following ones come only from the relay. */
+  /** Id of the chat. Only the relay sends this field and the following fields. */
   id?: string | undefined;
   /** `runpod`, or the name of the external LLM that answered. Later versions may add providers. */
   provider?: string | undefined;
-  /** Number of calls to models for this reply, failed ones included. */
+  /** Number of calls to models for this reply, including failed calls. */
   attempts?: number | undefined;
   /** Whether the reply replaced the beginning of another model's reply. */
   restarted?: boolean | undefined;
 }
 
-/** An item that `chat` yields. The last one has `done`. Later versions may add items: ignore the items you do not know. */
+/**
+ * An item that `chat` yields. The last item has `done`. Later versions may add items: ignore the items you do not know.
+ */
 export type ChatItem = ChatDelta | ChatWaiting | ChatRestart | ChatDone;

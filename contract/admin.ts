@@ -19,8 +19,8 @@ export const AdminRequest = z.discriminatedUnion("command", [
     note: z.optional(z.string().check(z.maxLength(500))),
   }),
   /**
-   * Removes the link to the user's Stripe customer, and all facts read from that customer. Needed when Stripe does not
-   * know the customer, for example because the new key belongs to another account.
+   * Removes the link to the user's Stripe customer, and all facts read from that customer. This command is needed when
+   * Stripe does not know the customer, for example because the new key belongs to another account.
    */
   z.strictObject({ command: z.literal("unlink"), user: User }),
   /** Removes the grant. */
@@ -29,7 +29,7 @@ export const AdminRequest = z.discriminatedUnion("command", [
   z.strictObject({ command: z.literal("resync"), user: User }),
   /** Lists the users that have a Stripe customer. */
   z.strictObject({ command: z.literal("users") }),
-  /** Lists Stripe's latest events and how each was handled. */
+  /** Lists Stripe's latest events and the outcome of each event. */
   z.strictObject({ command: z.literal("events"), limit: z.int().check(z.minimum(1), z.maximum(100)) }),
 ]);
 export type AdminRequest = z.infer<typeof AdminRequest>;
@@ -42,13 +42,13 @@ export const AdminEvent = z.object({
   /** Whether every webhook endpoint at Stripe has accepted the event. */
   delivered: z.boolean(),
   /**
-   * How this stack handled the event. `ignored` means that its type changes no plan. Null means that the stack has not
-   * handled the event.
+   * Outcome of the event in this stack. `ignored` means that events of this type change no plan. `null` means that the
+   * stack has not handled the event.
    */
   outcome: z.nullable(z.enum(["synced", "foreign", "ignored"])),
-  /** The user whose row was synced; null when no row was. */
+  /** The user whose row was synced; `null` when no row was synced. */
   user_id: z.nullable(z.string()),
-  /** Stripe customer of the event; null when the event names no customer. */
+  /** Stripe customer of the event; `null` when the event names no customer. */
   customer: z.nullable(z.string()),
   handled_at: z.nullable(z.iso.datetime()),
 });
@@ -62,7 +62,7 @@ export const AdminUser = z.object({
   expires_at: z.nullable(z.string()),
   grace_until: z.optional(z.string()),
   cancel_at: z.optional(z.string()),
-  /** The stored row, or null when the user has none. */
+  /** The stored row, or `null` when the user has no row. */
   row: z.nullable(z.record(z.string(), z.unknown())),
 });
 export type AdminUser = z.infer<typeof AdminUser>;

@@ -15,11 +15,11 @@ export interface Answer {
 }
 
 /**
- * Returns the reasons why clients of the fixture's version could not use the answer, or an empty list. Unknown fields
- * and the wording of a reply are ignored. This file contains all compatibility rules. The tests apply these rules to
- * the Python worker.
+ * Returns the reasons why clients of the fixture's version could not use the answer. Returns an empty list when the
+ * clients can use it. Unknown fields and the wording of a reply are ignored. This file contains all compatibility
+ * rules. The tests apply these rules to the Python worker.
  *
- * @param fixture with its placeholders filled
+ * @param fixture fixture whose placeholders have been replaced
  */
 export function incompatibilities(fixture: Fixture, answer: Answer, values: FixtureValues): string[] {
   const problems: string[] = [];
@@ -50,12 +50,12 @@ function checkNative({ check, checkShape, fixture, values }: Rules, { items, sto
   checkShape("worker-output", items.at(-1));
   const deltas = items.slice(0, -1) as { delta?: unknown; done?: unknown }[];
   const last = (items.at(-1) ?? {}) as Partial<WorkerOutput> & { done?: unknown };
-  check(last.done === true, "the last item has no done: true");
-  check(!deltas.some(({ done }) => done !== undefined), "an item before the last one has the field done");
+  check(last.done === true, "the last item does not have the field done with the value true");
+  check(!deltas.some(({ done }) => done !== undefined), "an item before the last item has the field done");
   check(!deltas.some(({ delta }) => delta === ""), "a delta is empty");
   check(
     deltas.length > 0 === requestsStream(fixture),
-    "the reply has deltas although stream is false, or has none although stream is true",
+    "the reply has deltas although stream is false, or no deltas although stream is true",
   );
   if (deltas.length > 0)
     check(deltas.map(({ delta }) => delta).join("") === last.text, "text differs from the joined deltas");
@@ -114,7 +114,7 @@ function checkEvents(rules: Rules, stream: string, events: string[]): void {
   const roles = choices.map(({ delta }) => delta?.role);
   check(
     roles[0] === "assistant" && !roles.slice(1).some(Boolean),
-    "the first event has no role, or a later event has one",
+    "the first event has no role, or a later event has a role",
   );
   check(
     choices.some(({ delta }) => delta?.content),
@@ -188,7 +188,7 @@ function checkError(
   check(error.code === code, `the code is ${error.code} instead of ${code}`);
   check(
     error.retryable === readCodes(fixture.version)[code]?.retryable,
-    `retryable differs from the registry's ${code}`,
+    `retryable differs from the registry's value for ${code}`,
   );
   check(Boolean(error.message), "the message is empty");
   if (isOpenAi) {
@@ -199,7 +199,7 @@ function checkError(
 
 /**
  * Finds the contract's error in the error of a job or in an HTTP body. The value may be JSON text. RunPod sometimes
- * wraps the error in one more `error` object, which its documentation does not mention.
+ * wraps the error in another `error` object. RunPod's documentation does not mention this object.
  */
 function findError(value: unknown): Partial<WorkerFailure["error"]> | undefined {
   const body = typeof value === "string" ? parseJson(value) : value;

@@ -45,8 +45,8 @@ export interface ErrorBody {
 }
 
 /**
- * The only error whose text may reach a client. A `message` replaces the registry's text with a more exact one. `cause`
- * is the internal reason; it is only logged.
+ * The only error whose text may reach a client. A `message` replaces the registry's text with a more exact text.
+ * `cause` is the internal reason. The functions only log it.
  */
 export class ApiError extends Error {
   override readonly name = "ApiError";

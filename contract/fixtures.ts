@@ -16,8 +16,8 @@ type JsonSchema = z.core.JSONSchema.JSONSchema;
 const Expectation = z.union([
   z.strictObject({
     /**
-     * Kind of the reply. `streamed` has deltas, and `whole` has none. `models` and `model` are answers of the OpenAI
-     * route.
+     * Kind of the reply. `streamed` has deltas, and `whole` has no deltas. `models` and `model` are answers of the
+     * OpenAI route.
      */
     reply: z.enum(["streamed", "whole", "models", "model"]),
     finish_reason: z.string().optional(),
@@ -104,9 +104,9 @@ export interface FixtureValues {
   /** Limits of the ticket. */
   limits: Limits;
   ticket: string;
-  /** Undefined when the caller cannot obtain one. */
+  /** Undefined when the caller cannot obtain an expired ticket. */
   expiredTicket?: string | undefined;
-  /** Ticket for another model. Undefined when the caller cannot obtain one. */
+  /** Ticket for another model. Undefined when the caller cannot obtain such a ticket. */
   otherModelsTicket?: string | undefined;
   /** Ticket for another endpoint of the same model. Undefined when the caller cannot obtain one. */
   otherEndpointsTicket?: string | undefined;

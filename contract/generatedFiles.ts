@@ -10,12 +10,14 @@ import { StreamItem, WorkerFailure, WorkerInput, WorkerOutput } from "./worker";
 /** Folder of the generated JSON files that the Python worker reads. */
 export const workerContractFolder = "images/worker/src/snack_worker/contract";
 
-/** Generated copy of the worker's persona, because a bundle of the relay cannot read the worker's files. */
+/**
+ * Generated copy of the worker's persona. The relay's bundle needs a copy, because it cannot read the worker's files.
+ */
 const personaFile = "functions/relay/generated/personaText.ts";
 
 /** Text of every generated file, by its path in the repository. A test compares them with the committed files. */
 export function generatedFiles(): Record<string, string> {
-  // With `io: "input"`, only a strict object's schema rejects unknown fields. All other schemas ignore them.
+  // With `io: "input"`, only a strict object's schema rejects unknown fields. All other schemas ignore unknown fields.
   const schema = (type: z.ZodMiniType) => z.toJSONSchema(type, { target: "draft-2020-12", io: "input" });
   const workerFiles = {
     "errors.json": errorCodes,

@@ -114,7 +114,7 @@ export const ModelCard = z.object({
   object: z.literal("model"),
   created: z.int(),
   owned_by: z.string(),
-  /** Version of the weights. Not in OpenAI's API. */
+  /** Version of the weights. OpenAI's API has no such field. */
   version: z.string(),
 });
 export type ModelCard = z.infer<typeof ModelCard>;

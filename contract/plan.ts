@@ -99,7 +99,7 @@ export type Usage = z.infer<typeof Usage>;
 export const PlanResponse = z.object({
   user_id: z.string(),
   plan: Plan,
-  /** Stripe's status of the subscription, or null without a subscription. */
+  /** Stripe's status of the subscription, or `null` without a subscription. */
   stripe_status: z.nullable(z.string()),
   expires_at: z.nullable(z.iso.datetime()),
   updated_at: z.nullable(z.iso.datetime()),

@@ -25,7 +25,7 @@ export const vipProviders = Object.keys(vipProviderKeys) as [VipProvider, ...Vip
 /** Schema of a provider's name. */
 export const VipProvider = z.enum(vipProviders);
 
-/** Id of a chat. The client chooses it, so that the client can cancel the chat before the first text. */
+/** Id of a chat. The client chooses the id, so that it can cancel the chat before the first text. */
 export const ChatId = z.string().check(z.regex(/^[\w-]{8,64}$/));
 
 /**
@@ -56,8 +56,8 @@ export const ChatReply = z.extend(z.omit(WorkerOutput, { model: true }), {
 export type ChatReply = z.infer<typeof ChatReply>;
 
 /**
- * Error of the relay. `text` is the part of the reply that the model generated before the error. `message` and `reply` are a sentence of
- * Mama's in Japanese; only the first web frontend gets `reply`.
+ * Error of the relay. `text` is the part of the reply that the model generated before the error. `message` and `reply`
+ * contain a sentence of Mama in Japanese. Only the first web frontend gets `reply`.
  */
 export const RelayFailure = z.extend(WorkerFailure, {
   text: z.optional(z.string()),

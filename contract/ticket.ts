@@ -1,7 +1,7 @@
 import * as z from "zod/mini";
 import { Limits, Model, Plan } from "./plan";
 
-/** `typ` header of a ticket. It prevents the use of another kind of JWT as a ticket. */
+/** `typ` header of a ticket. This type prevents the use of another kind of JWT as a ticket. */
 export const TICKET_TYPE = "snack-ticket+jwt";
 
 /** Beginning of a guest's user id, `guest:<uuid>`. */
@@ -28,17 +28,18 @@ export const TicketClaims = z.object({
   jti: z.string(),
   /**
    * Maximum number of replies that a worker gives for the ticket. The relay ignores this number, because it limits the
-   * chats and tokens of the account instead. Tickets of older versions have neither a number nor a limit.
+   * chats and tokens of the account. A ticket of an older version has no such number, so its replies are not limited.
    */
   jobs: z.optional(z.int().check(z.positive())),
   /**
-   * Id of the API request that opened the session. The relay and the worker log it, so that an operator finds all log
-   * lines of a session. Older readers ignore it.
+   * Id of the API request that opened the session. The relay and the worker log this id, so that an operator finds all
+   * log lines of a session. Older readers ignore this id.
    */
   correlation_id: z.optional(z.string().check(z.maxLength(64))),
   /**
-   * Household of a guest when the session was opened: the hash of the IP address. The relay counts a guest's use with it,
-   * because CloudFront may be between the guest and the relay. Tickets of customers and of older versions have none.
+   * Household of a guest when the session was opened: the hash of the IP address. The relay counts a guest's use by
+   * this hash, because CloudFront may be between the guest and the relay. Tickets of customers and tickets of older
+   * versions have no household.
    */
   household: z.optional(z.string().check(z.maxLength(64))),
   /**

@@ -33,7 +33,7 @@ export const WorkerInput = z.strictObject({
 });
 export type WorkerInput = z.infer<typeof WorkerInput>;
 
-/** Result of a job. Later versions may add fields but never remove or change one. */
+/** Result of a job. Later versions may add fields, but they never remove or change a field. */
 export const WorkerOutput = z.object({
   text: z.string(),
   finish_reason: z.enum(["stop", "length", "filter"]),

@@ -61,7 +61,7 @@ function parseValue(text: string): unknown {
 }
 
 function explain({ code, path, message }: z.core.$ZodIssue, values: unknown): string {
-  // The object around an unknown key may contain a secret that was set at the wrong place.
+  // The message does not quote the object that contains the unknown key. A misplaced secret may be in this object.
   if (code === "unrecognized_keys") return `${path.join(".")}: ${message}`;
   const value = path.reduce(
     (inner: unknown, step) => (inner as Record<PropertyKey, unknown> | undefined)?.[step],

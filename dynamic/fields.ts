@@ -95,8 +95,8 @@ export function diffFields(
 }
 
 /**
- * Returns the actual properties. If an actual value equals the declared value by `isSame`, returns the declared value
- * instead, so that only real drift shows.
+ * Returns the actual properties. If an actual value equals the declared value by `isSame`, returns the declared value,
+ * so that Pulumi shows only real drift.
  */
 export function asDeclared(declared: Properties, actual: Properties): Properties {
   return Object.fromEntries(

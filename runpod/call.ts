@@ -14,7 +14,10 @@ export interface Call<T> {
   secrets?: string[];
 }
 
-/** A save reads only the id from the response. Then an unexpected value in another field does not fail the save. */
+/**
+ * Schema of the response to a save. It contains only the id, so an unexpected value in another field does not fail the
+ * save.
+ */
 export const idOnly = z.object({ id: z.string() });
 
 /**

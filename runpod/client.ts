@@ -6,7 +6,7 @@ export interface TemplateSettings {
   imageName: string;
   env: Record<string, string>;
   containerDiskInGb: number;
-  /** Overrides the image's command. If it is empty, the image's command stays. */
+  /** Overrides the image's command. An empty text keeps the image's command. */
   dockerArgs: string;
   containerRegistryAuthId?: string | undefined;
 }
@@ -31,7 +31,7 @@ export interface EndpointSettings {
   /** 0 means no limit. */
   executionTimeoutMs: number;
   flashBootType: string;
-  /** Data centres. An empty list allows all. */
+  /** Data centres. An empty list allows all data centres. */
   locations: string[];
   minCudaVersion?: string | undefined;
   /** Models that RunPod's hosts download in advance. Empty if the API does not support this. */
@@ -41,13 +41,13 @@ export interface EndpointSettings {
 /** An endpoint as RunPod returns it. */
 export interface EndpointRecord extends Omit<EndpointSettings, "idleTimeoutSeconds" | "modelReferences"> {
   id: string;
-  /** Undefined when the API does not return it. */
+  /** Undefined when the API does not return this field. */
   idleTimeoutSeconds: number | undefined;
-  /** Undefined when the API does not return them. */
+  /** Undefined when the API does not return this field. */
   modelReferences: string[] | undefined;
   /**
-   * Id of the template that the endpoint must run. Equals `templateId`, but `templateId` is empty while the endpoint's
-   * container differs from the template.
+   * Id of the template that the endpoint must run. The field `templateId` has the same value, but it is empty while the
+   * endpoint's container differs from the template.
    */
   sourceTemplateId: string | undefined;
   /** Stack that owns the endpoint, from the owner tag of the endpoint or its template. */
@@ -84,7 +84,7 @@ export interface SecretRecord {
 /** Balance and spending of the account. */
 export interface AccountRecord {
   balanceDollars: number;
-  /** Undefined when the API does not return it. */
+  /** Undefined when the API does not return this field. */
   spendDollarsPerHour: number | undefined;
   /** Whether RunPod bills by invoice. Workers then start even without a balance. */
   isPostpaid: boolean;
@@ -103,7 +103,7 @@ export interface AccountApi {
 /** The control plane that a client uses. */
 interface ControlPlane {
   api: "graphql" | "rest";
-  /** Date from RunPod's `Sunset` header (RFC 8594), when the API shuts down. */
+  /** Date on which the API shuts down, from RunPod's `Sunset` header (RFC 8594). */
   endsAt: Date | undefined;
 }
 
@@ -117,12 +117,13 @@ export interface TemplateApi {
   findTemplateByName(name: string): Promise<TemplateRecord | undefined>;
   getTemplate(id: string): Promise<TemplateRecord | undefined>;
   /**
-   * Replaces the whole template `id`, so RunPod rolls the workers of its endpoints. Without an id, creates a template.
+   * Replaces the whole template `id`. RunPod then rolls the workers of the template's endpoints. Without an id, creates
+   * a template.
    */
   saveTemplate(settings: TemplateSettings, id?: string): Promise<{ id: string }>;
   /**
    * Does nothing when the template does not exist. RunPod refuses the delete while an endpoint uses the template and
-   * for two minutes after that.
+   * for two minutes after the last use.
    */
   deleteTemplate(id: string): Promise<void>;
 }
@@ -132,15 +133,15 @@ export interface EndpointApi {
   listEndpoints(): Promise<EndpointRecord[]>;
   getEndpoint(id: string): Promise<EndpointRecord | undefined>;
   /**
-   * Version number. RunPod increments it at each change that rolls the workers. Undefined when the API does not return
-   * it.
+   * Returns the version number. RunPod increments the number at each change that rolls the workers. Undefined when the
+   * API does not return the number.
    */
   getEndpointVersion(id: string): Promise<number | undefined>;
   /** Replaces the whole endpoint `id`. Without an id, creates an endpoint. */
   saveEndpoint(settings: EndpointSettings, id?: string): Promise<{ id: string }>;
   /**
-   * Sets `workersMin` and `workersMax` to 0 and keeps all other fields. RunPod deletes only endpoints whose counts are
-   * 0.
+   * Sets `workersMin` and `workersMax` to 0 and keeps all other fields. RunPod refuses to delete an endpoint with other
+   * counts.
    */
   scaleToZero(endpoint: EndpointRecord): Promise<void>;
   /**
@@ -154,7 +155,7 @@ export interface EndpointApi {
 export interface RegistryAuthApi {
   listRegistryAuths(): Promise<Listing<RegistryAuthRecord>>;
   createRegistryAuth(settings: RegistryAuthSettings): Promise<{ id: string }>;
-  /** Replaces the user name and the password, not the name of the credentials. */
+  /** Replaces the user name and the password. The name of the credentials stays. */
   updateRegistryAuth(id: string, settings: Omit<RegistryAuthSettings, "name">): Promise<void>;
   /** Does nothing when the credentials do not exist. */
   deleteRegistryAuth(id: string): Promise<void>;
@@ -187,7 +188,7 @@ export interface ApiOptions {
   apiKey: string;
   /** `https://api.runpod.io`, or another address of the control plane. */
   url: string;
-  /** Limit of one attempt in milliseconds. Default 30000. */
+  /** Time limit of one attempt in milliseconds. Default 30000. */
   timeoutMs?: number;
 }
 

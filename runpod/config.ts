@@ -7,8 +7,8 @@ export const RunpodConfig = z.object({
     .enum(["auto", "graphql", "rest"])
     .default("auto")
     .describe(
-      "RunPod's API that the program uses. auto: GraphQL until RunPod ends it (announced for early 2027), then REST v2 with " +
-        "the same resources. REST v2 cannot keep models in the hosts' cache.",
+      "RunPod API that the program uses. auto uses GraphQL until RunPod ends it (announced for early 2027), and then REST " +
+        "v2. The resources stay the same. REST v2 cannot keep models in the hosts' cache.",
     ),
   runpodApiUrl: secureUrl
     .default("https://api.runpod.io")
@@ -21,15 +21,17 @@ export const RunpodConfig = z.object({
     .min(1, "must be a whole number of workers, at least 1")
     .optional()
     .describe(
-      "Maximum number of workers over all endpoints of the RunPod account, as RunPod's console shows it. If it is set, " +
-        "the program rejects more workers before it calls RunPod; otherwise RunPod refuses them.",
+      "Maximum number of workers over all endpoints of the RunPod account, as RunPod's console shows it. With this key, " +
+        "the program checks the number before it calls RunPod. Without this key, RunPod refuses a larger number.",
     ),
   runpodRolloutIntervalMs: milliseconds(1)
     .default(5_000)
     .describe("Interval at which an update checks whether the workers run the new version."),
   runpodRolloutLimitMs: milliseconds(0)
     .default(900_000)
-    .describe("Longest time an update waits for the workers to run the new version. 0 does not wait."),
+    .describe(
+      "Longest time that an update waits for the workers to run the new version. With 0, the update does not wait.",
+    ),
   runpodImageLookupMs: milliseconds(0)
     .default(5_000)
     .describe("Time limit for reading the image's platforms and size from its registry. 0 skips this check."),
@@ -39,12 +41,13 @@ export const RunpodConfig = z.object({
   runpodRetryLimitMs: milliseconds(0)
     .default(300_000)
     .describe(
-      "Time limit for retries of a call that fails or that RunPod throttles. A longer Retry-After fails the call at once.",
+      "Time limit for retries of a call that fails or that RunPod throttles. The call fails at once if RunPod's " +
+        "Retry-After is longer.",
     ),
   runpodSettleLimitMs: milliseconds(0)
     .default(8_000)
     .describe(
-      "Longest delay with which RunPod's lists may show a change. After a create without a response, the program looks " +
+      "Longest time until RunPod's lists show a change. After a create without a response, the program looks " +
         "for the resource during this time before it repeats the create.",
     ),
   runpodInUseIntervalMs: milliseconds(1)
@@ -52,10 +55,13 @@ export const RunpodConfig = z.object({
     .describe("Interval at which a delete retries while RunPod still counts the template as in use."),
   runpodInUseLimitMs: milliseconds(1)
     .default(300_000)
-    .describe("Longest time a delete waits. RunPod counts a template as in use for two minutes after its last use."),
+    .describe(
+      "Longest time that a delete waits. RunPod counts a template as in use for two minutes after its last use.",
+    ),
 });
 
 /** Configuration keys of the RunPod provider with secret values. Maps each key to its description. */
 export const runpodSecrets = {
-  runpodApiKey: "API key of the RunPod account with all permissions. The program uses it; browsers never get it.",
+  runpodApiKey:
+    "API key of the RunPod account. The key needs all permissions. The program uses the key; browsers never get it.",
 } as const;

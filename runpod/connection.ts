@@ -11,7 +11,7 @@ import { type WorkerMonitor, workerMonitor } from "./workers";
 export interface Connection {
   client: RunpodClient;
   monitor: WorkerMonitor;
-  /** Interval and time limit for reads of RunPod's lists, which may not show a new resource yet. */
+  /** Interval and time limit for reads of RunPod's lists, which can show a new resource late. */
   settle: Polling;
   /** Interval and time limit for retries of a delete that RunPod refuses because the template is in use. */
   inUse: Polling;
@@ -21,11 +21,17 @@ export interface Connection {
   rollout: Polling;
   /** Timeout in milliseconds for the check of an image in its registry. With 0, the provider does not check. */
   imageLookupMs: number;
-  /** Maximum number of workers over all endpoints of the account. Undefined when the operator has not configured it. */
+  /**
+   * Maximum number of workers over all endpoints of the account. Undefined when the operator has not configured this
+   * number.
+   */
   workerQuota: number | undefined;
 }
 
-/** Stores the error if `configure` fails. Pulumi still calls the other methods, and these must throw the same error. */
+/**
+ * The connection, or the error of `configure`. After such an error, Pulumi still calls the other methods. These methods
+ * must throw the same error.
+ */
 let current: Connection | ConfigurationError | undefined;
 
 /**

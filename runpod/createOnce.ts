@@ -8,17 +8,17 @@ import { finalError, lookAgain, type Polling, waitBeforeRetry } from "./retry";
 interface Creation<T> {
   /** Finds the resource by name and owner. Throws when somebody else's resource has this name. */
   find(): Promise<T | undefined>;
-  /** Creates the resource, or adopts the existing one. */
+  /** Creates the resource, or adopts the existing resource. */
   save(existing: T | undefined): Promise<{ id: string }>;
-  /** Interval and time limit for reads of RunPod's lists, which may not show a change yet. */
+  /** Interval and time limit for reads of RunPod's lists, which can show a change late. */
   settle: Polling;
 }
 
 /**
- * Creates a resource exactly once. A create without a response may still take effect, and RunPod's lists may not show
- * the resource yet. So after a create without a response, or a refusal because the name is taken, this function looks
- * for the resource until the settle time is over. It adopts the resource if it finds one, and otherwise creates it
- * again. After any other refusal it looks only once.
+ * Creates a resource exactly once. A create without a response may still take effect, and RunPod's lists can show the
+ * resource late. After such a create, or when RunPod says that the name is taken, this function looks for the resource
+ * until the settle time is over. It adopts the resource if it finds one. Otherwise it repeats the create. After any
+ * other refusal, it looks only once.
  *
  * @param inputs properties to store if the function throws UnfinishedError
  * @param given properties as Pulumi passed them
@@ -30,7 +30,7 @@ export async function createOnce<T extends { id: string }>(
   given: Properties,
 ): Promise<{ id: string }> {
   const startedAt = performance.now();
-  /** Times of the first reads that showed a resource, by its id. */
+  /** Time of the first read that showed a resource, by the id of the resource. */
   const seenAt = new Map<string, number>();
   const look = async () => {
     const found = await find();
@@ -51,7 +51,7 @@ export async function createOnce<T extends { id: string }>(
       const mayExist = error.maybeDone || isNameTaken(error);
       if (mayExist) existing = await lookAgain(settle, look);
       // Unconfirmed: no public source contains RunPod's error text for a taken name. So any refusal may mean a taken
-      // name. If the list cannot be read, RunPod's reason is still the error.
+      // name. If the list cannot be read, this function throws the refusal.
       else existing = error.isRefusal && !isGhost ? await look().catch(undefinedAfterRunpodError) : undefined;
       if (isGhost) await sleep(settle.intervalMs);
       const isRetried = existing !== undefined || isGhost || (await waitBeforeRetry(error, attempts, startedAt));

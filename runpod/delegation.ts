@@ -7,17 +7,17 @@ import { restRequests } from "./rest/request";
 const delegation = z.object({ id: z.string() });
 
 /**
- * Whether a refusal concerns the image's registry. Reads RunPod's own text, because the program's message contains names
- * of the stack.
+ * Whether a refusal concerns the image's registry. Checks RunPod's own text only: the program's message also contains
+ * names of the stack, which could match.
  */
 function namesRegistry({ reason = "" }: RunpodError): boolean {
   return /regist|delegat/i.test(reason);
 }
 
 /**
- * Returns a client that retries a save without the id of an ECR delegation when RunPod refuses this id. The client then
- * tells the operator about the missing id. Unconfirmed: no public source names the field for this id, so the program
- * uses `containerRegistryAuthId`.
+ * Returns a client that sends the id of an ECR delegation. When RunPod refuses this id, the client repeats the save
+ * without the id and tells the operator. Unconfirmed: no public source names the field for this id, so the program uses
+ * `containerRegistryAuthId`.
  */
 export function withoutRefusedDelegations(client: RunpodClient, options: ApiOptions): RunpodClient {
   const requests = restRequests(options);
@@ -32,7 +32,7 @@ export function withoutRefusedDelegations(client: RunpodClient, options: ApiOpti
   async function saveWithout(settings: TemplateSettings, id: string | undefined, refusal: RunpodError) {
     const { containerRegistryAuthId, ...others } = settings;
     const line =
-      `${refusal.message} So the program leaves the ECR delegation ${containerRegistryAuthId} out of the template ` +
+      `${refusal.message} The program now leaves the ECR delegation ${containerRegistryAuthId} out of the template ` +
       `"${settings.name}". If workers cannot pull the image, set registry.kind to ecr or token.`;
     try {
       const saved = await client.saveTemplate(others, id);
@@ -40,7 +40,7 @@ export function withoutRefusedDelegations(client: RunpodClient, options: ApiOpti
       return saved;
     } catch (error) {
       if (!(error instanceof RunpodError)) throw error;
-      // RunPod may have saved the template without the id, although an endpoint has not changed.
+      // RunPod may have saved the template without the id and then refused to change an endpoint.
       if (error.maybeDone) tellOperator(line);
       // RunPod also refuses the save without the id, so another field is the cause. The first error names the cause.
       else if (error.isRefusal) throw refusal;
@@ -56,8 +56,8 @@ export function withoutRefusedDelegations(client: RunpodClient, options: ApiOpti
         return await client.saveTemplate(settings, id);
       } catch (error) {
         if (!(error instanceof RunpodError && error.isRefusal)) throw error;
-        // `maybeDone` means that RunPod saved the template but refused the change of an endpoint, maybe for another
-        // reason.
+        // `maybeDone` means that RunPod saved the template but refused to change an endpoint. That refusal can have
+        // another cause than the registry.
         if (error.maybeDone && !namesRegistry(error)) throw error;
         if (!(await isDelegation(settings.containerRegistryAuthId))) throw error;
         return saveWithout(settings, id, error);
@@ -65,8 +65,8 @@ export function withoutRefusedDelegations(client: RunpodClient, options: ApiOpti
     },
 
     /**
-     * With REST v2, an endpoint has a copy of its template's container, so RunPod can also refuse the id in a save of
-     * the endpoint.
+     * With REST v2, an endpoint has a copy of its template's container. So RunPod can also refuse the id when the
+     * client saves the endpoint.
      */
     async saveEndpoint(settings, id) {
       try {

@@ -26,10 +26,10 @@ export function describeDuplicates({ name, owner, id }: EndpointRecord, duplicat
 }
 
 /**
- * Deletes endpoints. Scales each to zero first, because RunPod refuses to delete an endpoint with workers. A failed delete
- * stops no other.
+ * Deletes endpoints. Scales each endpoint to zero first, because RunPod refuses to delete an endpoint with workers.
+ * Continues after a failed delete.
  *
- * @throws RunpodError when a delete has failed. With several failures, the message has each reason
+ * @throws RunpodError when at least one delete has failed. The message contains the reason of each failure
  */
 export async function deleteEndpoints(
   { client, inUse }: Pick<Connection, "client" | "inUse">,
@@ -51,7 +51,7 @@ async function deleteEndpoint(client: RunpodClient, endpoint: EndpointRecord): P
   await client.deleteEndpoint(endpoint.id);
 }
 
-/** Adds a list of the endpoints that use a template to RunPod's refusal to delete the template. */
+/** Returns RunPod's refusal to delete a template, extended by a list of the endpoints that use the template. */
 export async function explainUse(client: RunpodClient, templateId: string, error: unknown): Promise<unknown> {
   if (!(error instanceof RunpodError) || !error.isRefusal) return error;
   const endpoints = await client.listEndpoints().catch(() => []);

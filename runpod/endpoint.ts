@@ -6,27 +6,29 @@ export interface EndpointArgs {
   /** 3 to 191 characters. RunPod allows two endpoints with the same name; this provider does not. */
   name: pulumi.Input<string>;
   /**
-   * Id of the `Template` that the endpoint's workers run. The template must belong to this stack and to no other
-   * endpoint.
+   * Id of the `Template` that the endpoint's workers run. The template must belong to this stack. No other endpoint may
+   * use this template.
    */
   templateId: pulumi.Input<string>;
   /**
-   * GPU pools for the workers (`GPU_POOLS`), as a set. Two or three pools make a shortage unlikely. A minus excludes a
-   * GPU type: `["AMPERE_24", "ADA_24", "-NVIDIA L4"]`. A change of this set rolls the workers.
+   * GPU pools for the workers (`GPU_POOLS`), as a set. Two or three pools make a shortage unlikely. A minus before a
+   * GPU type excludes this type: `["AMPERE_24", "ADA_24", "-NVIDIA L4"]`. A change of this set rolls the workers.
    */
   gpuIds: pulumi.Input<pulumi.Input<string>[]>;
   /** GPUs per worker. Default 1. */
   gpuCount?: pulumi.Input<number>;
   /** Number of workers that always run. They cost money even without requests. */
   workersMin: pulumi.Input<number>;
-  /** Maximum number of workers. RunPod lowers it to 2 after 3 days without a request, and to 0 after 7 days. */
+  /**
+   * Maximum number of workers. RunPod lowers this number to 2 after 3 days without a request, and to 0 after 7 days.
+   */
   workersMax: pulumi.Input<number>;
   /** Seconds that a worker waits for the next job before it stops, 1 to 3600. */
   idleTimeoutSeconds: pulumi.Input<number>;
   /**
    * `QUEUE_DELAY` adds a worker when a job has waited `scalerValue` seconds. `REQUEST_COUNT` keeps one worker per
-   * `scalerValue` jobs; it requires GraphQL, because RunPod's REST API refuses `idleTimeoutSeconds` with
-   * `REQUEST_COUNT`.
+   * `scalerValue` jobs. `REQUEST_COUNT` requires GraphQL, because RunPod's REST API refuses it together with
+   * `idleTimeoutSeconds`.
    */
   scalerType: pulumi.Input<"QUEUE_DELAY" | "REQUEST_COUNT">;
   /** Seconds or jobs, depending on `scalerType`. At least 1. */

@@ -44,9 +44,9 @@ export const endpoint = {
    * - With REST v2, an update of the template misses an endpoint that RunPod's list does not show yet.
    * - RunPod lowers `workersMax` of an idle endpoint.
    * - A lost response can leave a duplicate.
-   * - The state contains duplicates that a refresh found and that a concurrent update has deleted since.
-   * - After two concurrent updates, the state can contain the id of a deleted duplicate; the replacement then adopts the
-   *   remaining endpoint.
+   * - A refresh stored duplicates in the state, and a concurrent update deleted these duplicates later.
+   * - After two concurrent updates, the state can contain the id of a deleted duplicate. The replacement then adopts
+   *   the remaining endpoint.
    */
   async diff(id: string, olds: Properties, news: Properties): Promise<dynamic.DiffResult> {
     const planned = diffFields(endpointFields, olds, news);
@@ -91,14 +91,15 @@ export const endpoint = {
     const { id: _, owner, sourceTemplateId: __, idleTimeoutSeconds, modelReferences, ...fields } = live;
     const props = asDeclared(declared, {
       ...fields,
-      // An API may not return these fields.
+      // Not every API returns these fields.
       idleTimeoutSeconds: idleTimeoutSeconds ?? declared.idleTimeoutSeconds,
       modelReferences: modelReferences ?? declared.modelReferences ?? [],
-      // A missing owner tag is drift of the template, not of the endpoint. So the owner then comes from the state.
+      // A missing owner tag is drift of the template, not of the endpoint. So this method takes a missing owner from
+      // the state.
       owner: owner ?? declared.owner ?? "",
     });
     if (duplicates.length === 0) return { id, props, inputs: { ...props } };
-    console.log(`${describeDuplicates(live, duplicates)}. Run "pulumi up", which keeps ${id}.`);
+    console.log(`${describeDuplicates(live, duplicates)}. "pulumi up" keeps ${id} and deletes the others.`);
     return { id, props: { ...props, duplicateIds: duplicates.map((each) => each.id) }, inputs: { ...props } };
   },
 
@@ -111,7 +112,7 @@ export const endpoint = {
     const { monitor, rollout } = connection();
     const before = checkedInputs(olds);
     const differing = Object.keys(endpointFields).filter((name) => changed(before, inputs, name));
-    // If no field differs, the last update did not finish, so this update must wait for the rollout.
+    // If no field differs, the previous update did not finish. So this update must wait for the rollout.
     const isRolling = differing.length === 0 || differing.some((name) => ROLLOUT_FIELDS.includes(name));
     const endpoints = isRolling ? [{ ...inputs, id }] : [];
     const save = () => saveEndpoint(inputs, id);
@@ -141,18 +142,17 @@ async function unsupportedByRest(olds: Properties, news: Properties): Promise<dy
   const failures: dynamic.CheckFailure[] = [];
   if (addsModels) {
     const reason =
-      "is not supported by RunPod's REST API: put the model into the image, or set runpodApi to graphql for as long as RunPod offers its GraphQL API";
+      "is not supported by RunPod's REST API: put the model into the image, or set runpodApi to graphql while RunPod still offers its GraphQL API";
     failures.push({ property: "modelReferences", reason });
   }
   if (addsRequestCount) {
-    const reason =
-      "must be QUEUE_DELAY with RunPod's REST API, which does not support idleTimeoutSeconds with REQUEST_COUNT";
+    const reason = "must be QUEUE_DELAY: RunPod's REST API refuses REQUEST_COUNT together with idleTimeoutSeconds";
     failures.push({ property: "scalerType", reason });
   }
   return failures;
 }
 
-/** Inputs that `check` has validated. */
+/** Returns the inputs, which `check` has validated. */
 function checkedInputs(properties: Properties): EndpointInputs {
   return checkFields(endpointFields, properties).inputs as EndpointInputs;
 }
@@ -167,8 +167,7 @@ function saveEndpoint(inputs: EndpointInputs, id: string | undefined): Promise<{
 }
 
 /**
- * Finds the stack's endpoint. The order of preference: an endpoint with equal name and template, with equal name, with
- * equal template.
+ * Finds the stack's endpoint. Order of preference: equal name and template, equal name only, equal template only.
  *
  * @throws Error when only somebody else has an endpoint with this name
  */
@@ -191,8 +190,8 @@ async function findOwn(
 }
 
 /**
- * Deletes the duplicates of a created endpoint and returns the id of the remaining endpoint. Keeps the endpoint with
- * the lowest id that still exists, so that concurrent updates keep the same endpoint.
+ * Deletes the duplicates of a created endpoint and returns the id of the remaining endpoint. Keeps the existing
+ * endpoint with the lowest id. So concurrent updates keep the same endpoint.
  */
 async function settleToOne(id: string, inputs: EndpointInputs, given: Properties): Promise<string> {
   const { client, settle } = connection();

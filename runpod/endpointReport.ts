@@ -6,19 +6,19 @@ const endpoint = z.object({ workers: z.object({ max: z.number() }) });
 const releases = z.object({ rollout: z.object({ percentOnLatest: z.number(), workersTotal: z.number() }) });
 const billing = z.object({ records: z.array(z.object({ totalAmount: z.number() })) });
 
-/** Facts of an endpoint that only REST v2 returns. Each is one call. */
+/** Facts of an endpoint that only REST v2 returns. Each method makes one call. */
 export interface EndpointReport {
-  /** Maximum number of workers that RunPod allows at present. */
+  /** Maximum number of workers that RunPod currently allows. */
   workersMax(): Promise<number>;
   /** Share of the workers that run the newest release, from 0 to 100. Undefined without workers. */
   rolloutPercent(): Promise<number | undefined>;
-  /** Largest amount in US dollars that one of the last two hours has cost. */
+  /** Costs of the current and of the previous hour in US dollars. Returns the higher cost. */
   hourlyUsd(): Promise<number>;
 }
 
 /**
- * Creates a reader of an endpoint's facts. The calls are not repeated: the next run of the poller reads again. Each call
- * throws a RunpodError when there is no response, and an Error when the response has another status or shape.
+ * Creates a reader of an endpoint's facts. The calls are not retried: the next run of the poller reads again. Each call
+ * throws a RunpodError when there is no response, and an Error when the response has an unexpected status or shape.
  */
 export function endpointReport({ apiKey, url, timeoutMs = 10_000 }: ApiOptions, endpointId: string): EndpointReport {
   const base = `${url.replace(/\/+$/, "")}/v2`;
@@ -36,7 +36,7 @@ export function endpointReport({ apiKey, url, timeoutMs = 10_000 }: ApiOptions, 
       return rollout.workersTotal > 0 ? rollout.percentOnLatest : undefined;
     },
     hourlyUsd: async () => {
-      // The present hour grows until its end, so the hour before counts too.
+      // The cost of the current hour grows until the end of the hour, so the previous hour counts too.
       const path = `/billing/serverless?bucketSize=hour&lastN=2&serverlessId=${id}`;
       const { records } = await read("billing", path, billing);
       return Math.max(0, ...records.map(({ totalAmount }) => totalAmount));

@@ -1,6 +1,6 @@
 /** Properties of a failed call. */
 interface CallFacts {
-  /** A retry may help: transport error, timeout, 429, 5xx and similar errors. */
+  /** A retry may help, for example after a transport error, a timeout, 429 or 5xx. */
   transient: boolean;
   /** RunPod may have executed the operation, completely or in part. Default: the value of `transient`. */
   maybeDone?: boolean;
@@ -44,7 +44,7 @@ export class RunpodError extends Error {
  * @param problem text after "the API key" in the message, such as `is not valid`
  */
 export function refusedKey(operation: string, problem: string): RunpodError {
-  const hint = '"pulumi refresh" and "pulumi destroy" use the key of the last "pulumi up".';
+  const hint = '"pulumi refresh" and "pulumi destroy" use the key from the latest "pulumi up".';
   const message = `RunPod refused ${operation}: the API key (runpodApiKey) ${problem}. ${hint}`;
   return new RunpodError(message, { transient: false });
 }
@@ -65,7 +65,7 @@ export function isNameTaken(error: unknown): boolean {
   return error instanceof RunpodError && error.isRefusal && NAME_TAKEN.test(error.message);
 }
 
-/** Minimum length of a replaced secret. A shorter secret may be an ordinary word of the message. */
+/** Minimum length of the secrets that `redact` replaces. A shorter secret may be an ordinary word of the message. */
 const SHORTEST_SECRET = 8;
 
 /** Replaces the secrets in a message with `***`. */

@@ -10,10 +10,10 @@ const catalogue = z.object({
 });
 
 /**
- * Reads the present prices of RunPod's catalogue (REST v2). A pool has the price of its dearest GPU type.
+ * Reads the current prices of RunPod's catalogue (REST v2). A pool has the price of its most expensive GPU type.
  *
  * @returns US dollars per second of one worker, by GPU pool
- * @throws RunpodError when there is no response, and an Error when the response has another status or shape
+ * @throws RunpodError when there is no response, and an Error when the response has an unexpected status or shape
  */
 export async function readGpuPrices({
   apiKey,

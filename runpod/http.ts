@@ -11,7 +11,7 @@ interface JsonCall {
   url: string;
   apiKey: string;
   body?: object;
-  /** Limit of one attempt. */
+  /** Time limit of one attempt. */
   timeoutMs: number;
   /** Start of the first attempt, from `performance.now()`. Default: now. */
   firstAt?: number;
@@ -36,7 +36,7 @@ function rateLimitOf(url: string, apiKey: string): RateLimit {
 }
 
 /**
- * Calls a JSON API of RunPod once. Waits first when RunPod's rate limit leaves few calls.
+ * Calls a JSON API of RunPod once. Waits before the call if RunPod's rate limit allows only a few more calls.
  *
  * @throws RunpodError when there is no response. Its message does not contain the key
  */
@@ -61,7 +61,10 @@ export async function callJson(call: JsonCall): Promise<HttpResponse> {
   }
 }
 
-/** Reads a stream that may not end. Returns the text received within `limitMs`, which is empty if the call fails. */
+/**
+ * Reads a stream, possibly an endless stream. Returns the text received within `limitMs`. The text is empty if the call
+ * fails.
+ */
 export async function readStream(url: string, apiKey: string, limitMs: number): Promise<string> {
   let text = "";
   try {
@@ -89,7 +92,7 @@ export function openStream(
   return send(url, apiKey, { headers, signal });
 }
 
-/** Sends one request. `timeoutMs` also limits the reading of the body. */
+/** Sends one request. The time limit includes the reading of the body. */
 function request(url: string, apiKey: string, timeoutMs: number, init: RequestInit = {}): Promise<Response> {
   return send(url, apiKey, { ...init, signal: AbortSignal.timeout(timeoutMs) });
 }

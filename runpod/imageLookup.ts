@@ -33,8 +33,8 @@ type Get = (path: string, accept: string) => Promise<AxiosResponse<unknown>>;
 /**
  * Reads an image's manifest from its registry, without credentials, through the registry HTTP API v2.
  *
- * @param timeoutMs limit of all calls together
- * @returns undefined when the registry is not reachable, is private or has another API
+ * @param timeoutMs time limit of all calls together
+ * @returns undefined when the registry cannot be reached, is private or uses a different API
  */
 export async function lookUpImage(imageName: string, timeoutMs: number): Promise<ImageInfo | undefined> {
   const { host, repository, reference } = parseImageName(imageName);
@@ -48,7 +48,7 @@ export async function lookUpImage(imageName: string, timeoutMs: number): Promise
 }
 
 /**
- * Returns a function that reads from the registry. Many registries require a token even for public images; their 401
+ * Returns a function that reads from the registry. Many registries require a token even for public images. Their 401
  * response contains the address that issues the token.
  */
 function registryGet(base: string, repository: string, signal: AbortSignal): Get {

@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { RunpodError } from "./error";
 
-/** Schema of a value with a default. RunPod returns null, or omits the field, when the value was never set. */
+/** Schema of a value with a default. RunPod returns `null`, or omits the field, when the value was never set. */
 export function nullable<T>(type: z.ZodType<T>, fallback: T) {
   return type.nullish().transform((value) => value ?? fallback);
 }
@@ -9,7 +9,7 @@ export function nullable<T>(type: z.ZodType<T>, fallback: T) {
 /** Schema of a text. Default: empty. */
 export const text = nullable(z.string(), "");
 
-/** Schema of an optional text: null and an empty text become undefined. */
+/** Schema of an optional text. `null` and an empty text become undefined. */
 export const optionalText = z
   .string()
   .nullish()
@@ -19,7 +19,7 @@ export const optionalText = z
 export interface Listing<T> {
   items: T[];
   /**
-   * Ids of the entries that do not match the schema; undefined for an entry without an id. Such an entry usually
+   * Ids of the entries that do not match the schema. Undefined for an entry without an id. Such an entry usually
    * belongs to somebody else, so it must not fail the whole list.
    */
   unreadable: (string | undefined)[];
@@ -28,11 +28,13 @@ export interface Listing<T> {
 const withId = z.object({ id: z.string() });
 
 /**
- * Schema of a list in a response. Validates each entry separately. A missing list or null is an error, not an empty
- * list.
+ * Schema of a list in a response. Validates each entry separately. A missing list is an error, and so is `null`.
+ * Neither counts as an empty list.
  */
 export function listing<T>(record: z.ZodType<T>) {
-  const list = z.array(z.unknown(), { error: "must be a list, or the program does not know which resources exist" });
+  const list = z.array(z.unknown(), {
+    error: "must be a list: without it, the program does not know which resources exist",
+  });
   return list.transform((values): Listing<T> => {
     const items: T[] = [];
     const unreadable: Listing<T>["unreadable"] = [];
@@ -60,7 +62,7 @@ export function findById<T extends { id: string }>(list: Listing<T>, id: string)
   if (found === undefined && mayHide(list, id)) {
     throw new RunpodError(
       `RunPod returned an entry that cannot be read, so it is unknown whether ${id} exists. Run the command again. ` +
-        "If this message stays, look for the resource in RunPod's console.",
+        "If this message appears again, look for the resource in RunPod's console.",
       { transient: false },
     );
   }

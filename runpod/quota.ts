@@ -36,7 +36,7 @@ export async function saveWithinQuota<T>(
     if (!(error instanceof RunpodError) || !isOverQuota(error)) throw error;
     const others = await listOthers().catch(() => []);
     const { message } = error;
-    // The facts of the call stay: `reason` and `isRefusal` say that RunPod itself refused.
+    // The new error keeps the facts of the call. `reason` and `isRefusal` say that RunPod itself refused.
     throw new RunpodError(`${message} ${explain(others, request, quotaIn(message))}`, error);
   }
 }

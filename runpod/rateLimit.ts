@@ -1,9 +1,11 @@
 import { pause, retryLimitMs } from "./retry";
 
-/** If a window has fewer calls left than this number, the program spreads these calls over the rest of the window. */
+/**
+ * If a window allows fewer calls than this number, the program spreads the calls evenly until the end of the window.
+ */
 const FEW_CALLS = 10;
 
-/** A window of RunPod's rate limit, from the last response. */
+/** A window of RunPod's rate limit, from the newest response. */
 interface Window {
   /** Number of calls that RunPod accepts until the end of the window. */
   remaining: number;
@@ -18,14 +20,14 @@ interface Window {
  */
 export class RateLimit {
   private windows: Window[] = [];
-  /** Number of calls without a response. The last `RateLimit` header does not count these calls. */
+  /** Number of calls without a response. The newest `RateLimit` header does not count these calls. */
   private unanswered = 0;
   /** Earliest time of the next call, from `performance.now()`. */
   private nextAt = 0;
 
   /**
-   * Sends a call as soon as every window allows it. If the wait would end after the retry limit, sends the call at once:
-   * RunPod's refusal then contains the time to wait.
+   * Sends a call as soon as every window allows it. If the wait would end after the retry limit, sends the call at
+   * once. RunPod's refusal then contains the time to wait.
    *
    * @param firstAt start of the call's first attempt, from `performance.now()`
    */
@@ -37,7 +39,7 @@ export class RateLimit {
     this.nextAt = startAt;
     this.unanswered += 1;
     try {
-      const line = `RunPod's rate limit leaves few calls. The program continues with ${operation}`;
+      const line = `RunPod's rate limit allows only a few more calls. The program continues with ${operation}`;
       await pause(startAt - now, 0, line);
       const response = await call();
       this.windows = windowsIn(response.headers.get("ratelimit"), performance.now()) ?? this.windows;
@@ -48,8 +50,8 @@ export class RateLimit {
   }
 
   /**
-   * Time at which a window allows the next call. Spreads the last calls over the rest of the window, unless the wait
-   * would end after `latestAt`.
+   * Time at which a window allows the next call. Spreads the last calls evenly until the end of the window, unless the
+   * wait would end after `latestAt`.
    */
   private startIn({ remaining, endsAt }: Window, now: number, latestAt: number): number {
     const left = remaining - this.unanswered;

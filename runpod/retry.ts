@@ -7,13 +7,13 @@ import { tellOperator } from "./operatorOutput";
 export interface Polling {
   /** Milliseconds between two checks. */
   intervalMs: number;
-  /** Total milliseconds. After this time the last result counts. */
+  /** Time limit in milliseconds. The last result before this limit counts. */
   limitMs: number;
 }
 
 /** Longest wait between two attempts, unless RunPod asks for a longer wait. */
 const LONGEST_DELAY_MS = 30_000;
-/** Longest wait between two reads of a list that may not show a change yet. */
+/** Longest wait between two reads of a list that can show a change late. */
 const LONGEST_LOOK_DELAY_MS = 2_500;
 /** A wait of at least this length is logged, so that the operator sees why nothing happens. */
 const LOGGED_DELAY_MS = 5_000;
@@ -21,9 +21,9 @@ const LOGGED_DELAY_MS = 5_000;
 let policy: Polling = { intervalMs: 500, limitMs: 10_000 };
 
 /**
- * Sets the retry policy of this process. `intervalMs` is the wait before the first retry; each further wait is twice as
- * long. No attempt starts later than `limitMs` after the start of the first attempt, and a wait for RunPod's rate limit
- * counts too. Default: 500 ms and 10 s.
+ * Sets the retry policy of this process. `intervalMs` is the wait before the first retry. Each further wait is twice as
+ * long. No attempt starts later than `limitMs` after the start of the first attempt. A wait for RunPod's rate limit
+ * counts toward this limit. Default: 500 ms and 10 s.
  */
 export function setRetryPolicy(next: Polling): void {
   policy = next;
@@ -57,8 +57,8 @@ export function parseRetryAfter(value: string | null | undefined, now = Date.now
 }
 
 /**
- * Waits before the next attempt. Returns false at once when a retry cannot help, or when it would start after the
- * limit.
+ * Waits before the next attempt. Returns false at once when a retry cannot help, or when the retry would start after
+ * the limit.
  *
  * @param attempts number of attempts so far
  * @param startedAt start of the first attempt, from `performance.now()`
@@ -127,7 +127,7 @@ export async function retryTransient<T>(attempt: (firstAt: number) => Promise<T>
 
 /**
  * Repeats `find` until it returns a resource or the limit is over. RunPod's lists can show a change late, and a create
- * can take effect after its connection was cut.
+ * can take effect after its connection was lost.
  */
 export async function lookAgain<T>(
   { intervalMs, limitMs }: Polling,

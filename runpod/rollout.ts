@@ -12,15 +12,15 @@ export interface RolloutTarget {
 }
 
 /**
- * RunPod starts a rollout shortly after the change. If this number of checks finds no new version, RunPod rolls
- * nothing.
+ * RunPod starts a rollout shortly after the change. If this number of checks finds no new version, RunPod does not roll
+ * the workers.
  */
 const CHECKS_FOR_RELEASE = 3;
 /** A rollout fails after this number of consecutive checks that find a crashing worker and no ready worker. */
 const CHECKS_OF_CRASHES = 5;
-/** The wait ends after this number of consecutive checks without an answer. */
+/** The program stops waiting after this number of consecutive checks without an answer. */
 const CHECKS_WITHOUT_ANSWER = 3;
-/** Longest time between two lines of progress. */
+/** Longest time between two progress messages. */
 const PROGRESS_INTERVAL_MS = 30_000;
 
 /**

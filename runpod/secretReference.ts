@@ -1,6 +1,6 @@
 /**
- * Returns the reference to a secret for a template's environment. RunPod replaces it with the value when a worker
- * starts.
+ * Returns the reference to a secret for a template's environment. RunPod replaces the reference with the value when a
+ * worker starts.
  */
 export function secretReference(name: string): string {
   return `{{ RUNPOD_SECRET_${name} }}`;

@@ -6,7 +6,8 @@ export interface TemplateArgs {
   /** Unique in the RunPod account, 3 to 191 characters. */
   name: pulumi.Input<string>;
   /**
-   * The worker's image with a tag other than `latest`, or a digest. A change of the image rolls the endpoint's workers.
+   * The worker's image, with a digest or a tag. The tag `latest` is not allowed. A change of the image rolls the
+   * endpoint's workers.
    */
   imageName: pulumi.Input<string>;
   /**
@@ -16,7 +17,7 @@ export interface TemplateArgs {
   env: pulumi.Input<Record<string, pulumi.Input<string>>>;
   /** Size of the worker's disk in gigabytes. If the unpacked image does not fit, the worker stops without a log. */
   containerDiskInGb: pulumi.Input<number>;
-  /** Overrides the image's command. Default: empty, so the image's command stays. */
+  /** Overrides the image's command. Default: empty, which keeps the image's command. */
   dockerArgs?: pulumi.Input<string>;
   /** Id of registry credentials stored at RunPod. Default: none, for a public image. */
   containerRegistryAuthId?: pulumi.Input<string>;

@@ -7,7 +7,7 @@ import { splitOwnerTag } from "./ownerTag";
 
 const GB = 1e9;
 /**
- * Ratio of the disk's size to the image's compressed size. Up to this ratio, the check warns that the disk may be too
+ * Ratio of the disk's size to the image's compressed size. Below this ratio, the check warns that the disk may be too
  * small. Layers with programs unpack to two or three times their size; layers with model weights hardly grow.
  */
 const UNPACKED_PER_COMPRESSED = 1.5;
@@ -22,7 +22,7 @@ export function adoptionConflict(existing: TemplateRecord, owner: string): strin
   );
 }
 
-/** Fails when another owner's template has this name. Passes when the read from RunPod fails. */
+/** Returns a failure when another owner's template has this name. Returns no failure when RunPod cannot be read. */
 export async function checkName(
   { client }: Connection,
   { name, owner }: { name: string; owner: string },
@@ -40,8 +40,8 @@ interface CheckedImage {
 }
 
 /**
- * Checks with the image's registry that the image exists, runs on RunPod's hosts and fits on the disk. Passes when the
- * registry cannot be read.
+ * Asks the image's registry whether the image exists, runs on RunPod's hosts and fits on the disk. Returns no failure
+ * when the registry cannot be read.
  */
 export async function checkImage(
   { imageLookupMs }: Pick<Connection, "imageLookupMs">,

@@ -34,7 +34,7 @@ export const templateFields = {
       },
     })
     .refine((env) => !(OWNER_TAG in env || TEMPLATE_TAG in env), {
-      error: `may not set ${OWNER_TAG} or ${TEMPLATE_TAG}: the provider sets them to tag its resources`,
+      error: `must not set ${OWNER_TAG} or ${TEMPLATE_TAG}: the provider sets them to tag its resources`,
     }),
   containerDiskInGb: z.int({ error: diskError }).min(1, { error: diskError }),
   dockerArgs: z.string({ error: argsError }).default(""),

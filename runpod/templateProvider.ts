@@ -79,8 +79,8 @@ export const template = {
 
   /**
    * Also deletes the stack's endpoints that still use the template. Pulumi has already deleted the endpoint in its
-   * state, so these endpoints come from creates whose response was lost. With REST, such an endpoint can appear even
-   * after the template is deleted.
+   * state. So these endpoints come from creates without a response. With REST, such an endpoint can appear even after
+   * the template is deleted.
    */
   async delete(id: string): Promise<void> {
     const { client, inUse, settle } = connection();
@@ -113,14 +113,14 @@ async function deleteUsers(templateId: string, template: TemplateRecord | undefi
   await deleteEndpoints(connection(), users);
 }
 
-/** Inputs that `check` has validated. */
+/** Returns the inputs, which `check` has validated. */
 function checkedInputs(properties: Properties): TemplateInputs {
   return checkFields(templateFields, properties).inputs as TemplateInputs;
 }
 
 /**
- * Whether only the name differs. False when nothing differs: then the last update did not finish, and this update must
- * wait for the workers.
+ * Whether only the name differs. False when nothing differs. In that case the previous update did not finish, so this
+ * update must wait for the workers.
  */
 function isOnlyRenamed(before: TemplateInputs, after: TemplateInputs): boolean {
   return changed(before, after, "name") && !ROLLOUT_FIELDS.some((name) => changed(before, after, name));

@@ -5,7 +5,7 @@ import { callJson, readStream } from "./http";
 
 /** Workers of one endpoint at one moment. */
 export interface Workers {
-  /** Configuration version for new workers. RunPod raises it with each change that rolls the workers. */
+  /** Configuration version for new workers. RunPod increments the version at each change that rolls the workers. */
   version: number | undefined;
   /** Number of workers of an older version, in any state. The other numbers count the current version only. */
   stale: number;
@@ -51,8 +51,9 @@ const releases = z.object({
 
 const LOG_LINES = 20;
 /**
- * Creates a monitor. It reads the progress of the rollout and the states of the workers from REST v2. If REST v2 does not
- * return the workers, the monitor reads the job API's counts, and the endpoint's version if the progress has none.
+ * Creates a monitor. It reads the progress of the rollout and the states of the workers from REST v2. If REST v2 does
+ * not return the workers, the monitor reads their numbers from the job API. If the progress contains no version, the
+ * monitor then reads the endpoint's version.
  *
  * @param options.logMs time to read a log, which is a stream without an end. Default 3000
  * @param jobApiUrl base URL of the job API, with `/v2`
@@ -64,7 +65,7 @@ export function workerMonitor(
 ): WorkerMonitor {
   const endpointUrl = (id: string) => `${url.replace(/\/+$/, "")}/v2/serverless/${encodeURIComponent(id)}`;
 
-  /** Reads `/v2/serverless/<id>/<part>`. Undefined when REST v2 does not return it. */
+  /** Reads `/v2/serverless/<id>/<part>`. Undefined when REST v2 does not return this part. */
   async function readRest<T>(id: string, part: string, schema: z.ZodType<T>): Promise<T | undefined> {
     const call = { operation: part, method: "GET", url: `${endpointUrl(id)}/${part}`, apiKey, timeoutMs } as const;
     const response = await callJson(call).catch(() => undefined);

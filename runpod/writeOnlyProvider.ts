@@ -33,11 +33,11 @@ interface Kind<F extends Fields> {
 
 /**
  * Creates the provider methods of a kind whose content RunPod never returns: registry credentials and secrets. A new
- * name replaces the resource; new content changes it in place. The beginning of the name is the owner tag, because
- * these kinds have no other field for a tag.
+ * name replaces the resource. New content changes the resource in place. The beginning of the name is the owner tag,
+ * because these kinds have no other field for a tag.
  */
 export function writeOnlyProvider<F extends Fields>({ label, fields, list, create, update, remove }: Kind<F>) {
-  /** Inputs that `check` has validated. */
+  /** Returns the inputs, which `check` has validated. */
   const checkedInputs = (properties: Properties) => checkFields(fields, properties).inputs as Values<F> & Properties;
 
   async function findLive(id: string): Promise<Named | undefined> {
@@ -79,7 +79,7 @@ export function writeOnlyProvider<F extends Fields>({ label, fields, list, creat
       return { id, outs: inputs };
     },
 
-    /** RunPod returns only the name. The content comes from the state; after an import it is missing. */
+    /** RunPod returns only the name. The content comes from the state. After an import, the content is missing. */
     async read(id: string, declared: Properties): Promise<dynamic.ReadResult> {
       const record = await findLive(id);
       if (record === undefined) return { id: "" };
@@ -102,8 +102,9 @@ export function writeOnlyProvider<F extends Fields>({ label, fields, list, creat
 }
 
 /**
- * Properties for the state after an attempt with an unknown outcome. `read` returns the content from the state, so new
- * content in the state would count as stored at RunPod. Without it, the next `up` shows a change, even after a refresh.
+ * Returns the properties to store after an attempt with an unknown outcome. They contain no content: `read` returns the
+ * content from the state, so new content would count as stored at RunPod. Without content in the state, the next `up`
+ * shows a change, even after a refresh.
  */
 function withoutContent({ owner, name }: Properties): Properties {
   return { owner, name };

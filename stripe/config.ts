@@ -7,7 +7,7 @@ export const StripeConfig = z.object({
     .string()
     .refine(isBaseUrl, "must be an https URL without a path; http is allowed only on localhost")
     .default("https://api.stripe.com")
-    .describe("Base URL of Stripe's API. Only the local cloud changes it."),
+    .describe("Base URL of Stripe's API. Only the local cloud changes this URL."),
 });
 
 /** Form of an API key of Stripe. */
@@ -17,10 +17,10 @@ export const stripeKeyForm = {
   example: "rk_live_placeholder",
 };
 
-/** The configuration keys of the Stripe provider whose values are secrets, with each key's meaning. */
+/** Configuration keys of the Stripe provider with secret values. Maps each key to its description. */
 export const stripeSecrets = {
   stripeWebhookKey:
-    "Restricted Stripe key that may write webhook endpoints. If it is set, the program registers the webhook endpoint.",
+    "Restricted Stripe key that may write webhook endpoints. With this key, the program registers the webhook endpoint.",
 } as const;
 
 function isBaseUrl(text: string): boolean {

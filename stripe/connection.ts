@@ -5,8 +5,8 @@ import { clientOptions } from "./clientOptions";
 import { StripeConfig, stripeKeyForm } from "./config";
 
 /**
- * The client, or the error of a failed `configure`. Pulumi calls the other methods even after that error, and they must
- * throw it.
+ * The client, or the error of `configure`. After such an error, Pulumi still calls the other methods. These methods
+ * must throw the same error.
  */
 let current: Stripe | ConfigurationError | undefined;
 

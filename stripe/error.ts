@@ -1,6 +1,6 @@
 import Stripe from "stripe";
 
-/** Facts about a failed call that the caller can act on. Each is false by default. */
+/** Facts about a failed call that the caller can act on. Each fact is false by default. */
 interface CallFacts {
   /** The object does not exist. */
   isMissing: boolean;
@@ -8,7 +8,7 @@ interface CallFacts {
   isReplayed: boolean;
   /** The account has reached the maximum number of webhook endpoints. */
   isLimitReached: boolean;
-  /** The operation may have happened. */
+  /** Stripe may have executed the operation. */
   maybeDone: boolean;
 }
 

@@ -10,8 +10,8 @@ export interface WebhookEndpointArgs {
   /** Text beside the URL in Stripe's dashboard. A change updates the endpoint in place. */
   description: pulumi.Input<string>;
   /**
-   * A whole number, at least 1. Raise it for a new secret. Stripe returns a secret only when an endpoint is created, so
-   * a new number replaces the endpoint. The new endpoint is created before the old one is deleted.
+   * A whole number, at least 1. Raise the number to get a new secret. Stripe returns a secret only when an endpoint is
+   * created, so a new number replaces the endpoint. The new endpoint is created before the old one is deleted.
    */
   secretGeneration: pulumi.Input<number>;
   /**
@@ -39,7 +39,8 @@ export class WebhookEndpoint extends pulumi.dynamic.Resource {
   /** Signing secret of the events, `whsec_…`. A secret output. */
   declare readonly secret: pulumi.Output<string>;
   /**
-   * `enabled`, or after a refresh `disabled` if Stripe or a person has disabled the endpoint. The next `up` enables it.
+   * `enabled`, or `disabled` when a refresh found that Stripe or a person has disabled the endpoint. The next `up`
+   * enables the endpoint.
    */
   declare readonly status: pulumi.Output<string>;
 

@@ -24,8 +24,8 @@ export type CreatedEndpoint = Endpoint & { secret: string };
 /**
  * Creates an endpoint.
  *
- * @param idempotencyKey if the key was used before, Stripe repeats the first response, even if that endpoint has been
- * deleted
+ * @param idempotencyKey when the key was used before, Stripe repeats its first response. The endpoint in this response
+ * may have been deleted
  * @throws StripeCallError
  */
 export async function createEndpoint(
@@ -64,7 +64,7 @@ export async function updateEndpoint(
 }
 
 /**
- * Deletes an endpoint. Does nothing when it does not exist.
+ * Deletes an endpoint. Does nothing when the endpoint does not exist.
  *
  * @throws StripeCallError
  */

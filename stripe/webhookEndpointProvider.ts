@@ -53,7 +53,7 @@ export const webhookEndpoint = {
     const endpoint = await getEndpoint(id);
     if (endpoint === undefined) return { id: "" };
     const inputs = asDeclared(declared, actualInputs(endpoint, checkedInputs(declared)));
-    // Stripe returns the secret only once, so it comes from the state.
+    // Stripe returns the secret only once, so this method takes the secret from the state.
     return { id, props: { ...inputs, secret: declared.secret, status: endpoint.status }, inputs };
   },
 
@@ -71,8 +71,8 @@ export const webhookEndpoint = {
   },
 
   /**
-   * Without a key, leaves the endpoint at Stripe and warns: an operator who has removed the key registers the webhook
-   * by hand.
+   * Without a key, keeps the endpoint at Stripe and warns the operator. An operator who has removed the key registers
+   * the webhook by hand.
    */
   async delete(id: string): Promise<void> {
     if (hasNoKey()) {
@@ -86,7 +86,7 @@ export const webhookEndpoint = {
   },
 };
 
-/** Inputs that `check` has validated. */
+/** Returns the inputs, which `check` has validated. */
 function checkedInputs(properties: Properties): WebhookEndpointInputs {
   return checkFields(webhookEndpointFields, properties).inputs as WebhookEndpointInputs;
 }
@@ -132,9 +132,9 @@ async function createWithinLimit(inputs: WebhookEndpointInputs): Promise<Created
 }
 
 /**
- * Creates an endpoint. If the answer of an earlier create was lost, adopts that create's endpoint: for the same
- * idempotency key Stripe repeats its first response for a day. If this response cannot be used, creates a new endpoint
- * with a random key.
+ * Creates an endpoint, or adopts the endpoint of an earlier create whose response was lost. For a day, Stripe repeats
+ * its first response to the same idempotency key. If this response cannot be used, creates a new endpoint with a random
+ * key.
  */
 async function createOrAdopt(inputs: WebhookEndpointInputs): Promise<CreatedEndpoint> {
   const created = (await tryCreate(inputs, "first")) ?? (await tryCreate(inputs, randomUUID()));
@@ -143,8 +143,8 @@ async function createOrAdopt(inputs: WebhookEndpointInputs): Promise<CreatedEndp
 }
 
 /**
- * @returns undefined when the repeated response cannot be used: it is an error, or its endpoint is deleted or already
- * in Pulumi's state
+ * @returns undefined when the repeated response cannot be used. Such a response is an error, or its endpoint is deleted
+ * or already in Pulumi's state
  */
 async function tryCreate(inputs: WebhookEndpointInputs, salt: string): Promise<CreatedEndpoint | undefined> {
   const api_version = inputs.apiVersion as Stripe.WebhookEndpointCreateParams.ApiVersion;
@@ -164,7 +164,7 @@ async function tryCreate(inputs: WebhookEndpointInputs, salt: string): Promise<C
 
 /**
  * Deletes endpoints that earlier creates with the same tag have left behind. Stripe allows several endpoints with one
- * URL and signs the events of each with a different secret. The secrets of the leftovers are lost.
+ * URL, and signs the events of each endpoint with a different secret. The secrets of the leftovers are lost.
  *
  * @returns the number of deleted endpoints
  */

@@ -2,9 +2,9 @@ import * as pulumi from "@pulumi/pulumi";
 import { forwardTo } from "./forward";
 
 /**
- * The current and the previous signing secret. While a new endpoint replaces the old one, both endpoints send events.
- * Each endpoint signs its events with a different secret. The previous secret stays valid until the next change, so
- * revoking a leaked secret takes two changes.
+ * The current and the previous signing secret. While a new endpoint replaces the old endpoint, both endpoints send
+ * events. Each endpoint signs its events with a different secret. The previous secret stays valid until the next
+ * change, so two changes are necessary to revoke a leaked secret.
  */
 export class WebhookSecrets extends pulumi.dynamic.Resource {
   /** Newest signing secret. A secret output. */

@@ -12,7 +12,7 @@ export const missingBrowser = executablePath
   ? undefined
   : "no Chromium found: install one or set CHROMIUM_PATH to its executable";
 
-/** Starts the machine's Chromium. Its own background connections, such as update checks, are disabled. */
+/** Starts the machine's Chromium. Disables Chromium's background connections, such as update checks. */
 export function launchBrowser(): Promise<Browser> {
   const quiet = ["--disable-background-networking", "--disable-component-update", "--disable-sync", "--no-first-run"];
   const args = ["--no-sandbox", "--disable-gpu", "--disable-quic", ...quiet];
@@ -20,8 +20,8 @@ export function launchBrowser(): Promise<Browser> {
 }
 
 /**
- * Returns CHROMIUM_PATH. Without it, searches PATH, the usual installation folders and Playwright's cache, in this
- * order.
+ * Returns CHROMIUM_PATH. Without this variable, searches PATH, the usual installation folders and Playwright's cache,
+ * in this order.
  */
 function findChromium(): string | undefined {
   if (env.CHROMIUM_PATH) {

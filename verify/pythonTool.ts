@@ -3,13 +3,13 @@ import { dirname, join } from "node:path";
 import { root } from "../cli/root";
 import { execute, findSystemPython, interpreterOf, pipInstall } from "../local/support/pythonEnvironment";
 
-/** A tool in its own Python environment, or the reason why this machine cannot have it. */
+/** A tool in a separate Python environment, or the reason why this machine cannot install the tool. */
 export type PythonTool = { python: string } | { missing: string };
 
 /**
  * Installs a tool from PyPI into `.build/<name>` on the first call, and after a change of the version.
  *
- * @param progress called with a line as each step begins
+ * @param progress called with one line when a step begins
  */
 export async function setUpPythonTool(
   { name, version }: { name: string; version: string },

@@ -55,20 +55,20 @@ program
   .command("failover")
   .description("plays sixteen failures of LLM providers against the relay, over the vendors' SDKs and real connections")
   .option("--json", "print one JSON object and nothing else")
-  .option("--only <ids>", "scenarios, such as S08,S09 (default: all)", ids)
+  .option("--only <ids>", "ids of the scenarios, such as S08,S09 (default: all)", ids)
   .addOption(
     new Option("--provider <names>", `providers that fail (default: ${failoverProviders.join(",")})`).argParser(
       providers,
     ),
   )
   .addOption(
-    new Option("--scale <number>", "divides all times, the relay's deadlines included").default(1).argParser(positive),
+    new Option("--scale <number>", "divides all times, including the relay's deadlines").default(1).argParser(positive),
   )
   .addHelpText(
     "after",
     `
-The scenarios are those of Failover Bench (github.com/failoverbench/failoverbench), by the same ids. The providers fail
-at the same time, each in all scenarios: about six minutes.
+The scenarios are the scenarios of Failover Bench (github.com/failoverbench/failoverbench), with the same ids. The
+providers run in parallel, and each provider plays all scenarios. Takes about six minutes.
 Exits with status 1 when a scenario fails, also with --json.`,
   )
   .action(async ({ only, provider, scale, json = program.opts<{ json?: boolean }>().json }: FailoverOptions) => {
@@ -88,16 +88,19 @@ program
   .description("lets clients leave their chats at random moments, and measures the relay's memory with slow readers")
   .option("--json", "print one JSON object and nothing else")
   .addOption(new Option("--clients <number>", "clients that leave").default(200).argParser(atLeast(12)))
-  .addOption(new Option("--seed <number>", "seed of the moments at which they leave").default(1).argParser(atLeast(0)))
+  .addOption(
+    new Option("--seed <number>", "seed of the moments at which the clients leave").default(1).argParser(atLeast(0)),
+  )
   .addHelpText(
     "after",
     `
 The relay runs behind the local function URL, which does not notice a client that leaves. Its upstreams are a slow
-external LLM and a RunPod endpoint whose replies never end in time. Half of the clients cancel with the browser client,
-the others close their connection. With the cancel call, an upstream call may outlive its client by 1.5 s. Without it, it
-may not outlive the relay's cap. Two deadlines are shorter than the product's: the cap is 6 s instead of 60 s for an LLM
-and 240 s for RunPod, and the first text has 5 s instead of 12 s and 180 s. The waits of the cancel call are the product's.
-The memory is that of a process with the relay's handler, after 200 and after 2,000 chats. Takes about two minutes.
+external LLM and a RunPod endpoint. Their replies take longer than the relay's cap. Half of the clients cancel with the
+browser client. The other clients only close their connection. After the cancel call, the upstream call must end within
+1.5 s. Without the cancel call, the upstream call must end within the relay's cap. Two deadlines are shorter than in the
+product. The cap is 6 s (product: 60 s for an LLM, 240 s for RunPod). The first text must arrive within 5 s (product: 12 s
+and 180 s). The delays of the cancel call are the same as in the product. The command measures the memory of a process
+with the relay's handler after 200 and after 2,000 chats. Takes about two minutes.
 Exits with status 1 when a limit is exceeded, also with --json.`,
   )
   .action(async ({ clients, seed, json = program.opts<{ json?: boolean }>().json }: LeaversOptions) => {
@@ -112,15 +115,15 @@ Exits with status 1 when a limit is exceeded, also with --json.`,
 
 program
   .command("client-app")
-  .description("packs the client, builds the app of its README with Vite and React, and drives it in Chromium")
+  .description("packs the client, builds the README's app with Vite and React, and drives the app in Chromium")
   .option("--json", "print one JSON object and nothing else")
   .addHelpText(
     "after",
     `
-The app is built in a temporary folder, with the packed client and the versions of Vite and React in
-verify/clientApp/app/package-lock.json. They come from the npm registry or npm's cache. The app runs against a local cloud
-on free ports. It has at most ${APP_BUDGET_LINES} lines, and the client at most ${CLIENT_BUDGET_BYTES} bytes (minified, gzip). Takes about a minute.
-Exits with status 1 when a check fails, and when there is no Chromium or no registry, also with --json.`,
+The command builds the app in a temporary folder, with the packed client and the versions of Vite and React in
+verify/clientApp/app/package-lock.json. The packages come from the npm registry or npm's cache. The app runs against a
+local cloud on free ports. The app may have at most ${APP_BUDGET_LINES} lines, and the client at most ${CLIENT_BUDGET_BYTES} bytes (minified, gzip). Takes about a minute.
+Exits with status 1 when a check fails, and when Chromium or the registry is missing, also with --json.`,
   )
   .action(async ({ json = program.opts<{ json?: boolean }>().json }: { json?: boolean }) => {
     const report = await runClientApp((line) => void (json || console.log(`${line} …`)));
@@ -133,18 +136,18 @@ program
   .command("openapi")
   .description("sends generated requests to a local cloud, and compares every answer with contract/openapi.json")
   .option("--json", "print one JSON object and nothing else")
-  .addOption(new Option("--requests <number>", "least number of requests").default(5_000).argParser(atLeast(1)))
+  .addOption(new Option("--requests <number>", "minimum number of requests").default(5_000).argParser(atLeast(1)))
   .addOption(new Option("--seed <number>", "seed of the generated requests").default(1).argParser(atLeast(0)))
   .addHelpText(
     "after",
     `
-Schemathesis makes the requests: the examples of the document, one case for each constraint of a schema, and random valid
-and invalid ones. They go to the API, the relay and the job APIs, as a guest and as a customer of each plan. Schemathesis
-gets its own Python environment in .build/schemathesis. Without Python or PyPI the command says SKIPPED.
-The answers are compared on the wire, each field included. RunPod answers 500 for every failed job: such an answer counts
-as a server error when the worker's error is one. The requests that failed a check of Schemathesis are in
-.build/reports/schemathesis.txt.
-Exits with status 1 when a number other than requests and accepted is not 0, also with --json.`,
+Schemathesis generates the requests: the examples of the document, one case for each constraint of a schema, and random
+valid and invalid requests. It calls the API, the relay and the job APIs, as a guest and as a customer of each plan. The
+command installs Schemathesis into a Python environment in .build/schemathesis. Without Python or PyPI, the command prints
+SKIPPED. It compares every field of each answer with the document. RunPod answers 500 for every failed job. Such an answer
+counts as a server error only when the worker's error is a server error. The file .build/reports/schemathesis.txt
+contains the requests that failed a check of Schemathesis.
+Exits with status 1 when any number except requests and accepted is above 0, also with --json.`,
   )
   .action(async ({ requests, seed, json = program.opts<{ json?: boolean }>().json }: OpenApiOptions) => {
     const say = (line: string) => console.error(pc.dim(line));
@@ -163,28 +166,30 @@ Exits with status 1 when a number other than requests and accepted is not 0, als
 
 program
   .command("soak")
-  .description("lets customers use a local cloud for minutes, turns all its faults on and off, and checks the end")
+  .description("lets customers use a local cloud, turns all its faults on and off, and checks the result")
   .option("--json", "print one JSON object and nothing else")
-  .addOption(new Option("--minutes <number>", "time with faults").default(10).argParser(positive))
-  .addOption(new Option("--customers <number>", "customers at the same time").default(30).argParser(atLeast(1)))
-  .addOption(new Option("--seed <number>", "seed of what the customers do").default(1).argParser(atLeast(0)))
+  .addOption(new Option("--minutes <number>", "minutes with faults").default(10).argParser(positive))
+  .addOption(new Option("--customers <number>", "number of concurrent customers").default(30).argParser(atLeast(1)))
+  .addOption(new Option("--seed <number>", "seed of the customers' actions").default(1).argParser(atLeast(0)))
   .addHelpText(
     "after",
     `
 Customers sign up, chat on each plan, leave, lose their connection, pay, change, cancel and dispute. The local cloud is
-npm start in another process. Its faults are on one after another, then some at once.
+npm start in another process. Its faults are active one after another, and then several at the same time.
 chats              complete replies
 excused            errors that an active fault explains
-stalledSeconds     time in which this machine was too busy for the product's time limits; it explains all errors
+stalledSeconds     time in which this machine was too busy for the product's time limits; errors in this time count as
+                   explained
 lostEvents         Stripe's events that were never handled, and replies with missing or misplaced text
-wrongPlans         plans that differ from what was paid, at the end and a month of Stripe's clock later
+wrongPlans         plans that differ from the purchased plan, at the end and after Stripe's clock has moved by a month
 unexpected5xx      server errors that no active fault explains
 unexpectedErrors   other errors that no active fault explains
 memoryGrowth       growth of the resident memory from the warm-up to the end, in percent, after garbage collection,
-                   without Lambda containers that were started meanwhile
-leftProcesses      processes that survive the stop of the local cloud
-The start, the warm-up and the checks take some minutes more. stderr has each finding.
-Exits with status 1 when a number from lostEvents on is not 0, or memoryGrowth is above ${MAX_GROWTH_PERCENT}, also with --json.`,
+                   without Lambda containers that started meanwhile
+leftProcesses      processes that still run after the stop of the local cloud
+The start, the warm-up and the checks take some more minutes. The command prints each finding on stderr.
+Exits with status 1 when memoryGrowth is above ${MAX_GROWTH_PERCENT}, or when lostEvents, wrongPlans, unexpected5xx,
+unexpectedErrors or leftProcesses is above 0, also with --json.`,
   )
   .action(async ({ minutes, customers, seed, json = program.opts<{ json?: boolean }>().json }: SoakOptions) => {
     const progress = new Progress(process.stderr);
@@ -226,7 +231,7 @@ Everything is computed: no server is started. Exits with status 1 when ok is fal
 
 void run(program);
 
-/** Passes on a line at most every 30 s, for an output that is no terminal. */
+/** Prints at most one line every 30 s. Used when the output is not a terminal. */
 function everyHalfMinute(print: (line: string) => void): (line: string) => void {
   let lastAt = performance.now();
   return (line) => {

@@ -9,10 +9,12 @@ const always = ["unavailable", "internal"] as const;
 const identity = ["unauthorized", "wrong_token", ...always] as const;
 const signedIn = { security: [{ idToken: [] }] };
 
-/** Body of a route without parameters. It may also be missing. */
+/** Body of a route without parameters. A request without a body is also valid. */
 const emptyBody = { content: json(z.strictObject({}), { empty: {} }) };
 
-/** Stripe's event: https://docs.stripe.com/api/events. Only the signature decides whether it is accepted. */
+/**
+ * Stripe's event: https://docs.stripe.com/api/events. Only the signature decides whether the webhook accepts the event.
+ */
 const stripeEvent = {
   "application/json": {
     schema: { type: "object" as const },
@@ -41,8 +43,8 @@ export const apiPaths: ZodOpenApiPathsObject = {
       tags: ["Auth"],
       summary: "A free session without sign-in",
       description:
-        "An address may only bring some new guests an hour. A request with the ticket of an earlier guest session renews " +
-        "that guest's session.",
+        "The number of new guests per address and hour is limited. A request with the ticket of an earlier guest " +
+        "session renews that guest's session.",
       security: [{}, { ticket: [] }],
       requestBody: emptyBody,
       responses: {

@@ -48,7 +48,7 @@ const tags = [
 
 const bearer = { type: "http", scheme: "bearer" } as const;
 
-/** An operation of the document, as far as its readers need it. */
+/** An operation of the document. The type contains only the fields that our code reads. */
 export interface Operation {
   operationId: string;
   responses: Record<string, Answer>;
@@ -65,7 +65,7 @@ interface ServerUrl {
   description: string;
 }
 
-/** The OpenAPI document, as far as its readers need it. */
+/** The OpenAPI document. The type contains only the fields that our code reads. */
 export interface OpenApi {
   openapi: string;
   info: { description: string };
@@ -78,7 +78,7 @@ export interface OpenApi {
  * OpenAPI 3.1 document of every call that a frontend makes, built from the schemas that validate those calls.
  *
  * @param options.strict whether the schemas of responses refuse unknown fields. Clients must ignore unknown fields, so
- * only the tests of our own answers set it
+ * only the tests of our own answers set this option
  */
 export function openApi({ strict = false } = {}): OpenApi {
   return createDocument(
@@ -87,7 +87,7 @@ export function openApi({ strict = false } = {}): OpenApi {
       info: {
         title: "Snack Misaki",
         version: "1",
-        description: "Two domains: the auth and billing API, and inference. Answers may gain fields.",
+        description: "Two domains: the auth and billing API, and inference. Later versions may add fields to answers.",
         license: { name: "MIT", identifier: "MIT" },
       },
       servers: [{ url: "https://{api}", description: "stack output `apiUrl`", variables: { api: { default: "api" } } }],

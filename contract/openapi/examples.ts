@@ -4,7 +4,10 @@ import type { ChatReply, LegacyChatResponse } from "../relay";
 import type { SessionResponse } from "../session";
 import type { StreamItem, WorkerInput } from "../worker";
 
-/** Examples of the OpenAPI document. Each has its schema's type. The lint compares each with its schema. */
+/**
+ * Examples of the OpenAPI document. Each example has the type of its schema. The lint compares each example with its
+ * schema.
+ */
 
 const limits = { max_tokens: 512, max_messages: 40, max_input_chars: 2_000 };
 

@@ -55,7 +55,7 @@ export const relayPaths: ZodOpenApiPathsObject = {
       summary: "Streams a reply",
       description:
         "The last event has `done` or `error`. Without `Accept: text/event-stream` the answer is one JSON object. A body " +
-        "with `message` or `conversation` is the request of the product's first web frontend: it needs no ticket.",
+        "with `message` or `conversation` comes from the product's first web frontend. Such a request needs no ticket.",
       // The ticket may also be a field of the body.
       security: [{ ticket: [] }, {}],
       requestBody: {

@@ -3,10 +3,10 @@ import type { ZodOpenApiResponseObject, ZodOpenApiResponsesObject } from "zod-op
 import { ApiError, type ErrorCode, errorCodes } from "../errors";
 import { WorkerFailure } from "../worker";
 
-/** Error with which API Gateway itself answers, such as `{"message":"Unauthorized"}`. */
+/** Error that API Gateway itself sends, such as `{"message":"Unauthorized"}`. */
 export const GatewayError = z.object({ message: z.string() });
 
-/** Error with which Lambda itself answers at the relay's URL. The spelling of the field depends on the error. */
+/** Error that Lambda itself sends at the relay's URL. The spelling of the field depends on the error. */
 export const FunctionUrlError = z.object({
   message: z.optional(z.string()),
   Message: z.optional(z.string()),
@@ -14,7 +14,7 @@ export const FunctionUrlError = z.object({
   Type: z.optional(z.string()),
 });
 
-/** Error with which RunPod itself answers at a job API. RunPod documents no format: this is the only one seen. */
+/** Error that RunPod itself sends at a job API. RunPod documents no format. We have seen only this format. */
 export const RunpodError = z.object({ status: z.int(), title: z.string(), detail: z.string() });
 
 type Headers = Record<string, { description: string; schema: { type: "string" | "integer" } }>;
@@ -30,15 +30,15 @@ interface FrontAnswer {
   headers?: Headers;
 }
 
-/** A service in front of a handler. It refuses some requests before the handler runs, in another error format. */
+/** A service in front of a handler. It refuses some requests before the handler runs, in a different error format. */
 export interface Front {
   name: string;
-  /** Beginning of the names of its responses in the document's components. */
+  /** Prefix of the names of this service's responses in the document's components. */
   id: string;
   error: z.ZodMiniType;
-  /** Headers of all its answers, and of all answers that it passes on. */
+  /** Headers of all answers that this service sends or forwards. */
   headers: Headers;
-  /** Its own answers, by HTTP status. */
+  /** Answers of this service itself, by HTTP status. */
   answers: Record<number, FrontAnswer>;
 }
 
@@ -57,14 +57,14 @@ export const gateway: Front = {
     403: gatewayAnswer("Forbidden", "The API is not available under this host name"),
     404: gatewayAnswer("Not Found", "No route has this method and path"),
     413: gatewayAnswer("Request Entity Too Large", "The body has more than 10 MB"),
-    429: gatewayAnswer("Too Many Requests", "The route's limit over all callers is reached"),
+    429: gatewayAnswer("Too Many Requests", "The route's limit for all callers together is reached"),
     500: gatewayAnswer("Internal Server Error", "The function failed"),
     503: gatewayAnswer("Service Unavailable", "The function did not answer within 30 s"),
     504: gatewayAnswer("Endpoint request timed out", "API Gateway did not reach Lambda in time"),
   },
 };
 
-/** API Gateway in front of a route with sign-in. Its authorizer checks the ID token before the function does. */
+/** API Gateway in front of a route with sign-in. Its authorizer checks the ID token before the function runs. */
 export const authorizer: Front = {
   ...gateway,
   answers: {
@@ -89,7 +89,7 @@ export const functionUrl: Front = {
   error: FunctionUrlError,
   headers: { "x-amzn-requestid": header("Id of the request in Lambda's log") },
   answers: {
-    400: lambdaError("InvalidRequestContentException", "Lambda cannot make an event of the request", {
+    400: lambdaError("InvalidRequestContentException", "Lambda cannot convert the request to an event", {
       message: "Could not parse request body into json.",
     }),
     403: lambdaError("AccessDeniedException", "The permissions of the function URL are missing", {
@@ -107,7 +107,7 @@ export const functionUrl: Front = {
       when: "The function failed. The body is text, although the content type is JSON",
       example: "Internal Server Error",
     },
-    504: { when: "The function's time is over", example: { message: "Endpoint request timed out" } },
+    504: { when: "The function has reached its time limit", example: { message: "Endpoint request timed out" } },
   },
 };
 
@@ -130,7 +130,7 @@ export const runpod: Front = {
       429,
       "Too Many Requests",
       "too many run requests",
-      "The endpoint's limit of this operation is reached",
+      "The endpoint's limit for this operation is reached",
     ),
   ]),
 };
@@ -143,12 +143,12 @@ export function json(schema: z.ZodMiniType, examples: Record<string, unknown>) {
   return { "application/json": { schema, examples: toExamples(examples) } };
 }
 
-/** Gives each value the form of OpenAPI's examples. */
+/** Converts each value to the format of OpenAPI's examples. */
 export function toExamples(values: Record<string, unknown>): Examples {
   return Object.fromEntries(Object.entries(values).map(([name, value]) => [name, { value }]));
 }
 
-/** The response with status 200. `cache-control` and the front's headers are documented with it. */
+/** Creates the response with status 200. The response documents `cache-control` and the front's headers. */
 export function ok(
   front: Front,
   content: NonNullable<ZodOpenApiResponseObject["content"]>,
@@ -168,8 +168,9 @@ interface ErrorOptions {
 }
 
 /**
- * Error responses, one per HTTP status: those of the handler by their codes, and those of the service in front of it. The
- * description lists the codes, and says when the service in front answers. Each code has an example.
+ * Creates the error responses, one per HTTP status. They contain the handler's errors and the errors of the service in
+ * front of the handler. The description lists the codes, and says when the service in front answers. Each code has an
+ * example.
  */
 export function errors(
   front: Front,
@@ -208,7 +209,10 @@ export function errors(
   return Object.fromEntries(responses);
 }
 
-/** Responses that only a service in front gives. The document defines each once, in its components. */
+/**
+ * Responses that only a service in front of the handler gives. The document defines each response once, in its
+ * components.
+ */
 const frontResponses = new Map<FrontAnswer, ZodOpenApiResponseObject>();
 
 function frontResponse(front: Front, status: number, answer: FrontAnswer): ZodOpenApiResponseObject {

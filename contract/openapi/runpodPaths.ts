@@ -16,7 +16,7 @@ const servers = [
 
 const JobStatus = z.enum(["IN_QUEUE", "IN_PROGRESS", "COMPLETED", "FAILED", "CANCELLED", "TIMED_OUT"]);
 
-/** Body of `POST /run`. `policy` limits the job: milliseconds. */
+/** Body of `POST /run`. `policy` contains time limits of the job in milliseconds. */
 const JobRequest = z.object({
   input: WorkerInput,
   policy: z.optional(
@@ -59,7 +59,10 @@ const jobParameter = {
   example: jobId,
 } as const;
 
-/** Answers of the OpenAI route beside RunPod's own: the worker's error, and Cloudflare's page after about 100 s. */
+/**
+ * Answers of the OpenAI route in addition to RunPod's own answers: the worker's error, and Cloudflare's page after
+ * about 100 s.
+ */
 const openAiFailures: ZodOpenApiResponsesObject = {
   "500": {
     description: "The job failed. The body is the worker's error",
@@ -95,7 +98,7 @@ export const runpodPaths: ZodOpenApiPathsObject = {
     get: {
       operationId: "streamJob",
       ...tag,
-      summary: "Stream items since the last call",
+      summary: "Returns the stream items since the previous call",
       parameters: [jobParameter],
       responses: {
         ...ok(
@@ -161,7 +164,7 @@ export const runpodPaths: ZodOpenApiPathsObject = {
           {
             ...json(ChatCompletion, { reply: completion }),
             "text/event-stream": {
-              // The last event of a job that failed has the error.
+              // The last event of a failed job contains the error.
               schema: z.union([ChatCompletionChunk, WorkerFailure]),
               examples: toExamples({ first: completionChunk }),
             },

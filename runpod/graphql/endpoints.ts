@@ -27,7 +27,7 @@ const commaList = z
       .filter(Boolean),
   );
 
-/** An endpoint in a response, without its owner. The defaults are those of the published schema. */
+/** An endpoint in a response, without its owner. The defaults come from the published schema. */
 export const endpointRecord: z.ZodType<Omit<EndpointRecord, "owner" | "sourceTemplateId">> = z
   .object({
     id: z.string(),
@@ -50,7 +50,7 @@ export const endpointRecord: z.ZodType<Omit<EndpointRecord, "owner" | "sourceTem
 
 /** Endpoint calls of the GraphQL API. */
 export function endpointApi({ send, sendRepeatable, remove, queryMyself }: GraphqlRequests): EndpointApi {
-  /** An endpoint has no owner tag, so the owner of its template is also its owner. */
+  /** An endpoint has no owner tag, so its owner is the owner of its template. */
   async function listEndpoints(): Promise<Listing<EndpointRecord>> {
     const response = templateList.extend({ endpoints: listing(endpointRecord) });
     const fields = `endpoints { ${FIELDS} } ${TEMPLATES}`;
@@ -63,7 +63,7 @@ export function endpointApi({ send, sendRepeatable, remove, queryMyself }: Graph
     return { ...endpoints, items };
   }
 
-  /** Fields in which RunPod has refused null. */
+  /** Fields for which RunPod has refused `null`. */
   const refusedNulls = new Set<string>();
 
   async function saveEndpoint(settings: EndpointSettings, id?: string): Promise<{ id: string }> {
@@ -84,7 +84,7 @@ export function endpointApi({ send, sendRepeatable, remove, queryMyself }: Graph
       if (refused === undefined) throw error;
       refusedNulls.add(refused);
       console.log(
-        `RunPod refuses ${refused}: null, so the program leaves this field out. A value set earlier may stay.`,
+        `RunPod refuses the value null for ${refused}. The program leaves this field out, so an earlier value may stay.`,
       );
       return saveEndpoint(settings, id);
     }
@@ -128,14 +128,14 @@ export function endpointApi({ send, sendRepeatable, remove, queryMyself }: Graph
 }
 
 /**
- * Fields without a value are sent as null, which removes an earlier value. Unconfirmed: no public source says that
- * RunPod accepts null in these fields.
+ * The program sends `null` for these fields when they have no value. `null` removes an earlier value. Unconfirmed: no
+ * public source says that RunPod accepts `null` in these fields.
  */
 const unconfirmedNulls = ["locations", "minCudaVersion", "modelReferences"] as const;
 
 /**
- * Input of `saveEndpoint`. With an id, RunPod replaces the endpoint; without an id, RunPod creates one. RunPod resets
- * omitted fields to its defaults, so the input contains every field, even null.
+ * Input of `saveEndpoint`. With an id, RunPod replaces the endpoint. Without an id, RunPod creates an endpoint. RunPod
+ * resets omitted fields to its defaults, so the input contains every field, even a field that is `null`.
  */
 function endpointInput({ idleTimeoutSeconds, ...settings }: EndpointSettings, id?: string) {
   return {

@@ -7,8 +7,8 @@ import { secretApi } from "./secrets";
 import { templateApi } from "./templates";
 
 /**
- * Client for RunPod's GraphQL control plane. The schema is the one published with RunPod's official Pulumi provider. RunPod
- * shuts this API down in early 2027.
+ * Client for RunPod's GraphQL control plane. The schema comes from RunPod's official Pulumi provider. RunPod shuts this
+ * API down in early 2027.
  */
 export function graphqlClient(options: ApiOptions): RunpodClient {
   const requests = graphqlRequests(options);

@@ -9,7 +9,7 @@ import { isTransientStatus, parseRetryAfter, retryTransient } from "../retry";
 const TRANSIENT =
   /try again later|internal server error|service unavailable|too many requests|temporarily unavailable/i;
 
-/** A GraphQL operation. `secrets` contains values of the variables. */
+/** A GraphQL operation. `secrets` must contain the secret values of the variables. */
 interface GraphqlCall<T> extends Call<T> {
   document: string;
   variables?: object;
@@ -25,7 +25,9 @@ export interface GraphqlRequests {
   remove(call: Omit<GraphqlCall<unknown>, "response">): Promise<void>;
   /** Reads fields of `myself`, the only query in the published schema. */
   queryMyself<T extends object>(operation: string, fields: string, record: z.ZodType<T>): Promise<T>;
-  /** Announced end of the API. Undefined before the first response, or if RunPod has announced none. */
+  /**
+   * Date when RunPod shuts the API down. Undefined before the first response, or if RunPod has not announced a date.
+   */
   endsAt(): Date | undefined;
 }
 
@@ -81,8 +83,8 @@ export function graphqlRequests({ apiKey, url, timeoutMs = 30_000 }: ApiOptions)
         response,
         isRepeatedWhenInvalid: true,
       });
-      // RunPod answers an unknown key with 200 and null. If null counted as an empty account, all resources would look
-      // deleted.
+      // RunPod answers an unknown key with 200 and `null`. If `null` counted as an empty account, all resources would
+      // look deleted.
       if (myself === null) throw refusedKey(operation, "is not valid");
       return myself;
     },

@@ -67,7 +67,7 @@ export function templateApi({ send, sendRepeatable, remove, queryMyself }: Graph
   };
 }
 
-/** Input of `saveTemplate`. With an id, RunPod replaces the template; without an id, RunPod creates one. */
+/** Input of `saveTemplate`. With an id, RunPod replaces the template. Without an id, RunPod creates a template. */
 function templateInput({ env, ...settings }: TemplateSettings, id?: string) {
   return {
     ...settings,

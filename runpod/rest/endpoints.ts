@@ -77,7 +77,8 @@ function withTemplate(endpoint: RestEndpoint, templates: TemplateRecord[]): Endp
 /**
  * Body of a save. It contains every field that has a default at RunPod, especially `flashboot` and `timeout`.
  *
- * @param isNew whether the save creates the endpoint. A create must contain the type; an update must not contain it
+ * @param isNew whether the save creates the endpoint. A create must contain the type. An update must not contain the
+ * type
  */
 function endpointBody(settings: EndpointSettings, template: TemplateRecord, isNew: boolean) {
   const pools = settings.gpuIds.filter((gpu) => !gpu.startsWith("-"));

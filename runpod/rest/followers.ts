@@ -19,8 +19,8 @@ export function runsTemplate(endpoint: RestEndpoint, template: TemplateRecord): 
 
 /**
  * Whether the program must also write a change of the template to the endpoint. An endpoint from REST v2 has a tag with
- * the id of its template. An endpoint from GraphQL has no such tag, so its owner and container must be equal to those
- * of the template.
+ * the id of its template. An endpoint from GraphQL has no such tag, so its owner and container must be equal to the
+ * owner and container of the template.
  */
 export function followsTemplate(endpoint: RestEndpoint, template: TemplateRecord): boolean {
   const templateId = endpoint.env[TEMPLATE_TAG];

@@ -23,7 +23,7 @@ const podRecord = z.object({
   id: z.string(),
   name: text,
   status: text,
-  /** US dollars per hour at present; 0 for a pod without compute. */
+  /** Current cost in US dollars per hour; 0 for a pod without compute. */
   cost: nullable(z.number(), 0),
   createdAt: text,
   startedAt: optionalText,
@@ -34,7 +34,7 @@ const gpuType = z.object({
   id: z.string(),
   /** GB. */
   memory: nullable(z.number(), 0),
-  /** US dollars per hour of a pod in RunPod's data centers. */
+  /** Price of a pod in RunPod's data centers, in US dollars per hour. */
   price: z.object({ secure: z.number().nullish() }).transform(({ secure }) => secure ?? undefined),
   /** `NONE`, `LOW`, `MEDIUM` or `HIGH`. */
   availability: text,
@@ -54,20 +54,23 @@ export interface PodLogLine {
   ts: string;
 }
 
-/** Number of earlier lines at the begin of a log stream. RunPod allows at most 5000. */
+/** Number of earlier lines at the start of a log stream. RunPod allows at most 5000. */
 const LOG_TAIL = 5_000;
 
 /** Calls of REST v2 for GPU pods (RunPod's OpenAPI document, September 2026). GraphQL is not used for pods. */
 export interface PodApi {
-  /** Lists all pods, without members of clusters. */
+  /** Lists all pods except members of clusters. */
   listPods(): Promise<Listing<PodRecord>>;
   /** Undefined when the pod does not exist. */
   getPod(id: string): Promise<PodRecord | undefined>;
-  /** Never retried: RunPod has no idempotency key, and names need not be unique. Use it with `createOnce`. */
+  /**
+   * Creates a pod. Never retries: RunPod has no idempotency key, and two pods can have the same name. Use this method
+   * with `createOnce`.
+   */
   createPod(settings: PodSettings): Promise<PodRecord>;
   /** Terminates a pod. Also succeeds when the pod does not exist. */
   deletePod(id: string): Promise<void>;
-  /** GPU types with prices, and with the present stock for pods. */
+  /** Lists the GPU types with prices and with the current stock for pods. */
   listGpuOffers(): Promise<Listing<GpuOffer>>;
   /**
    * Streams the lines of a pod's log until the connection ends.

@@ -9,7 +9,7 @@ import { retryTransient } from "../retry";
 /** Body of an error response, `application/problem+json`. */
 const problem = z.object({ title: z.string(), detail: z.string(), errors: z.array(z.unknown()) }).partial();
 
-/** A call of RunPod's REST API. `secrets` contains values of the body. */
+/** A call of RunPod's REST API. `secrets` must contain the secret values of the body. */
 interface RestCall<T> extends Call<T> {
   method: "GET" | "POST" | "PATCH" | "DELETE";
   /** Path below `/v2`. */
@@ -18,8 +18,8 @@ interface RestCall<T> extends Call<T> {
 }
 
 /**
- * Calls RunPod's REST API. Every method throws `RunpodError`. After a transient failure, every call except a POST is
- * retried.
+ * Calls RunPod's REST API. Every method throws `RunpodError`. Retries every call except a POST after a transient
+ * failure.
  */
 export interface RestRequests {
   send<T>(call: RestCall<T>): Promise<T>;
@@ -118,7 +118,8 @@ function refusal(operation: string, response: HttpResponse, secrets: string[]): 
   }
   const { title, detail, errors = [] } = problem.safeParse(body).data ?? {};
   const reasons = [detail ?? title ?? (status === 404 ? "not found" : `HTTP ${status}`), ...errors.map(asText)];
-  // `isNotFound` and `isNameTaken` search for these words in the message. RunPod's own text may not contain them.
+  // `isNotFound` and `isNameTaken` search for these words in the message. RunPod's own text does not always contain
+  // them.
   const meaning = status === 404 ? "not found" : status === 409 ? "conflict" : "";
   const suffix = reasons.join().toLowerCase().includes(meaning) ? "" : ` (${meaning})`;
   const reason = `${reasons.join("; ")}${suffix}`;

@@ -11,7 +11,7 @@ describe("npm with an option of ours but without --", () => {
   it.each([
     [
       ["start", "--reset"],
-      "npm took --reset for its own option. Write -- before the options: npm run start -- --reset",
+      "npm has parsed --reset as its own option. Write -- before the options: npm run start -- --reset",
     ],
     [["start", "--no-python"], "npm run start -- --no-python"],
     [["start", "--dir=elsewhere", "--free-ports"], "npm run start -- --free-ports --dir elsewhere"],

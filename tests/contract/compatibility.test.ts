@@ -97,7 +97,7 @@ describe("The Python worker", needsPython, () => {
 
     it("is incompatible when it ignores the stream field of the request", () => {
       const [streamed, whole] = [find("native/text"), find("native/text-whole")];
-      const problem = "the reply has deltas although stream is false, or has none although stream is true";
+      const problem = "the reply has deltas although stream is false, or no deltas although stream is true";
       expect(incompatibilities(whole.fixture, streamed.answer, values)).toEqual([problem]);
       expect(incompatibilities(streamed.fixture, whole.answer, values)).toEqual([problem]);
     });

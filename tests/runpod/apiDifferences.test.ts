@@ -10,7 +10,7 @@ describe("The input check with the REST API", () => {
       "modelReferences",
       /is not supported by RunPod's REST API: put the model into the image/,
     ],
-    [{ scalerType: "REQUEST_COUNT" }, "scalerType", /must be QUEUE_DELAY with RunPod's REST API/],
+    [{ scalerType: "REQUEST_COUNT" }, "scalerType", /must be QUEUE_DELAY: RunPod's REST API refuses REQUEST_COUNT/],
   ])("rejects an endpoint with %j", async (change, property, reason) => {
     const { endpoint, endpointInputs } = fixture();
     const { failures } = await endpoint.check({ ...endpointInputs, ...change });

@@ -27,7 +27,7 @@ describe.each(["graphql", "rest"] as const)("An ECR delegation whose id RunPod r
     expect(stored()).toEqual([undefined]);
     expect(account.lines).toEqual([
       expect.stringMatching(
-        /registry auth not found So .* leaves the ECR delegation deleg_\w+ out of the template "snack-phi3"\. If workers cannot/,
+        /registry auth not found The program now leaves the ECR delegation deleg_\w+ out of the template "snack-phi3"\. If workers cannot/,
       ),
     ]);
   });

@@ -237,7 +237,7 @@ describe("A create with an empty field", () => {
       expect([...runpod.endpoints.keys()]).toEqual([id]);
       await expect
         .poll(() => engine.output())
-        .toContain(`RunPod refuses ${field}: null, so the program leaves this field out.`);
+        .toContain(`RunPod refuses the value null for ${field}. The program leaves this field out,`);
     },
   );
 });

@@ -37,7 +37,7 @@ describe.each(["graphql", "rest"] as const)("Through %s", (api) => {
       graphql: { templates: "podTemplates", endpoints: "endpoints", auths: "containerRegistryCreds" },
       rest: { templates: "templates", endpoints: "endpoints", auths: "registries" },
     }[api];
-    const unknown = /must be a list, or the program does not know which resources exist/;
+    const unknown = /must be a list: without it, the program does not know which resources exist/;
     const answerWithNull = (nullField: string) => {
       account.runpod.switches.faults = [fault(api === "graphql" ? "myself" : "GET *", { nullField }, { times: 99 })];
     };

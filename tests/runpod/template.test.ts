@@ -187,7 +187,7 @@ describe("The inputs of a template", () => {
     [{ containerDiskInGb: 0 }, "containerDiskInGb", /at least 1.*got 0/],
     [{ env: { "BAD NAME": "x" } }, "env.BAD NAME", "is not a variable name: only letters, digits and _ are allowed"],
     [{ env: { PORT: 80 } }, "env.PORT", "must be a text"],
-    [{ env: { SNACK_MISAKI_STACK: "x" } }, "env", /may not set SNACK_MISAKI_STACK or SNACK_MISAKI_TEMPLATE/],
+    [{ env: { SNACK_MISAKI_STACK: "x" } }, "env", /must not set SNACK_MISAKI_STACK or SNACK_MISAKI_TEMPLATE/],
     [{ env: undefined }, "env", /is required/],
   ])("are rejected when they contain %j", async (bad, property, reason) => {
     const { template, templateInputs } = fixture();

@@ -189,7 +189,7 @@ describe("The rate limit of REST v2", () => {
       .catch(() => {});
     await vi.waitFor(() =>
       expect(log.mock.calls.join()).toBe(
-        "RunPod's rate limit leaves few calls. The program continues with list registries in 50 s, for at most 60 s in total.",
+        "RunPod's rate limit allows only a few more calls. The program continues with list registries in 50 s, for at most 60 s in total.",
       ),
     );
   });

@@ -18,12 +18,15 @@ const FIRST_TEXT_BUDGET_MS = 20;
 const THROUGHPUT_BUDGET = 0.95;
 const CACHE_BUDGET = 0.85;
 const REFUSED_CPU_BUDGET_MS = 10;
-/** Maximum time that the relay adds to the first text, and minimum throughput as a share of direct calls. */
+/**
+ * Maximum time that the relay adds to the first text, minimum share of the throughput of direct calls, and maximum zip
+ * sizes.
+ */
 const RELAY_BUDGET = { overheadMs: { p50: 1, p95: 3 }, throughput: 0.99, zipBytes: 450_000, runpodZipBytes: 120_000 };
 
 const program = command(
   "bench",
-  "Measures sizes and times and compares them with their budgets. Exits with status 1 when one is exceeded.",
+  "Measures sizes and times and compares them with their budgets. Exits with status 1 when a value exceeds its budget.",
 );
 
 program
@@ -33,7 +36,7 @@ program
   .addHelpText(
     "after",
     `
-client              what a frontend's bundle gains by the client: minified by Vite's minifier, gzip
+client              size that the client adds to a frontend's bundle: minified by Vite's minifier, gzip
 zips                size of each function's archive
 importRatio         time to import a function's bundle, divided by the time to import only its SDK clients
 evaluateCpuRatio    CPU time of a preview (the program and the server of dynamic resources), in units
@@ -51,7 +54,7 @@ Exits with status 1 when a budget is exceeded, also with --json. The budgets are
 program
   .command("worker")
   .description(
-    "measures the worker: delay and throughput compared with direct calls of the engine, share of prompts in the prefix cache",
+    "measures the worker: delay and throughput in comparison with direct calls of the engine, share of prompts in the prefix cache",
   )
   .option("--json", "print one JSON object and nothing else")
   .addHelpText("after", "\nExits with status 1 when a budget is exceeded, also with --json.")
@@ -60,47 +63,50 @@ program
 program
   .command("relay")
   .description(
-    "measures the relay: delay of the first text and throughput, beside LiteLLM's proxy and Portkey's gateway",
+    "measures the relay's delay of the first text and its throughput, and compares it with LiteLLM's proxy and Portkey's gateway",
   )
   .option("--json", "print one JSON object and nothing else")
   .addHelpText(
     "after",
     `
-overheadMs          time to the first text through the relay, minus that of a direct call to the same upstream
-afterPauseMs        the same when each request follows a pause of 20 ms, in which the cores sleep; it has no budget
-litellm, portkey    overheadMs of LiteLLM's proxy and Portkey's gateway; null when they could not be measured
-throughputRatio64   tokens per second of 64 concurrent clients through the relay, divided by those of direct calls
-admissionMs         time of the two conditional writes that admit a VIP's chat, against dynalite on this machine
+overheadMs          time to the first text through the relay, minus the time of a direct call to the same upstream
+afterPauseMs        the same time when each request follows a pause of 20 ms, in which the cores sleep; without a budget
+litellm, portkey    overheadMs of LiteLLM's proxy and Portkey's gateway; null for a gateway that could not be measured
+throughputRatio64   tokens per second of 64 concurrent clients through the relay, divided by the result of direct calls
+admissionMs         time of the two conditional writes that admit a VIP's chat, measured with dynalite on this machine
 directMs            time to the first text of a direct call
 importMs            time to import the relay's bundle, and the bundle of each external LLM, in a fresh process
 zipBytes            zipped size of the relay with the bundles of all external LLMs
 runpodZipBytes      zipped size of the bundle that a chat on RunPod loads
 
 overheadMs contains the ticket's verification, the usage rules and the OpenAI SDK, with the tables in memory. It does
-NOT contain DynamoDB: a chat also waits for admissionMs, with DynamoDB's network instead of this machine's. It does not
-contain Lambda's own network either. All servers are single processes on this machine, without a database. LiteLLM
-verifies a key, Portkey none. Portkey's own code waits 25 ms before it passes on the first piece of a stream.
+NOT contain DynamoDB: a real chat also waits for admissionMs, over DynamoDB's network. It does not contain Lambda's own
+network either. Each server is a single process on this machine, without a database. LiteLLM verifies a key. Portkey
+verifies no key. Portkey's code waits 25 ms before it forwards the first piece of a stream.
 
-Each value is a median of rounds in one run. In a round, each server in turn answers one request after another for half
-a second, in random order of the servers: processes and cores are awake. In Lambda a chat follows a pause, as in
-afterPauseMs. The first texts come from an upstream without pauses, the throughput from one with the pace of a GPU.
+Each value is the median of the rounds in one run. In a round, the servers answer in random order. Each server answers
+one request after another for half a second, so that its process and the cores are awake. In Lambda a chat follows a
+pause, as in afterPauseMs. The upstream sends without pauses when the first text is measured, and at the pace of a GPU
+when the throughput is measured.
 
-LiteLLM (Python 3.11 to 3.14) and Portkey are installed into .build/bench/ the first time: 0.8 GB. If one cannot be
-installed, the others are measured; with REQUIRE_ALL=1 the command fails.
+The first run installs LiteLLM (Python 3.11 to 3.14) and Portkey into .build/bench/: 0.8 GB. If a gateway cannot be
+installed, the command measures the remaining servers. With REQUIRE_ALL=1 the command fails.
 Exits with status 1 when a budget is exceeded, also with --json. The budgets are for two otherwise idle cores.`,
   )
   .action((options) => report(options, "measuring; this takes about three minutes", benchRelay, relayTable));
 
 program
   .command("double")
-  .description("measures a purchase at the Stripe double with a small state, and with one a hundred times larger")
+  .description(
+    "measures a purchase at the Stripe double with a small state, and with a state that is a hundred times larger",
+  )
   .option("--json", "print one JSON object and nothing else")
   .addHelpText("after", "\nExits with status 1 when the budget is exceeded, also with --json.")
   .action((options) => report(options, "measuring; this takes about a minute", benchDouble, doubleTable));
 
 void run(program);
 
-/** Measures, then prints the result as a table or as JSON. Sets exit status 1 when a value is over its budget. */
+/** Measures, then prints the result as a table or as JSON. Sets exit status 1 when a value exceeds its budget. */
 async function report<T>(
   options: { json?: boolean },
   hint: string,
@@ -156,8 +162,8 @@ function workerTable(result: WorkerBench): BudgetTable {
     table.atLeast(`prompt in the prefix cache, ${model}`, share.ours, CACHE_BUDGET, percent);
     table.fact("  tokenizer", share.tokenizer);
     table.fact("  with the official prompt format", percent(share.official));
-    table.fact("  with another greeting from the middle of the chat", percent(share.oursAcrossTheHour));
-    table.fact("  with the model's replies cached", percent(share.oursWithGenerated));
+    table.fact("  when the greeting changes in the middle of the chat", percent(share.oursAcrossTheHour));
+    table.fact("  when the cache also contains the model's replies", percent(share.oursWithGenerated));
   }
   return table;
 }
@@ -166,7 +172,7 @@ function doubleTable({ checkoutMsAt, ratio }: DoubleBench): BudgetTable {
   const table = new BudgetTable();
   table.fact("purchase at 100 events", `${checkoutMsAt.events100} ms`);
   table.fact("purchase at 10,000 events", `${checkoutMsAt.events10000} ms`);
-  table.atMost("slower at a hundred times the state", ratio, DOUBLE_BUDGET, (value) => `${value.toFixed(2)} ×`);
+  table.atMost("ratio of the two purchases", ratio, DOUBLE_BUDGET, (value) => `${value.toFixed(2)} ×`);
   return table;
 }
 
@@ -180,18 +186,18 @@ function relayTable(result: RelayBench): BudgetTable {
   for (const at of ["p50", "p95"] as const) {
     table.atMost(`added to the first text, ${at}`, overheadMs[at], RELAY_BUDGET.overheadMs[at], ms);
     for (const [name, gateway] of Object.entries({ LiteLLM: result.litellm, Portkey: result.portkey })) {
-      if (gateway) table.atMost(`  beside ${name}'s`, overheadMs[at], gateway[at], ms);
-      else table.fact(`  beside ${name}'s`, "not measured");
+      if (gateway) table.atMost(`  compared with ${name}`, overheadMs[at], gateway[at], ms);
+      else table.fact(`  compared with ${name}`, "not measured");
     }
   }
   table.fact("added to the first text after a pause, p50", ms(result.afterPauseMs.p50));
   table.fact("  p95", ms(result.afterPauseMs.p95));
   const throughput = "throughput of 64 clients, share of direct calls";
   table.atLeast(throughput, result.throughputRatio64, RELAY_BUDGET.throughput, percent);
-  table.fact("admission against dynalite, not part of the above, p50", ms(admissionMs.p50));
+  table.fact("admission with dynalite, not included above, p50", ms(admissionMs.p50));
   table.fact("  p95", ms(admissionMs.p95));
   table.atMost("zip, all external LLMs", result.zipBytes, RELAY_BUDGET.zipBytes, kB);
-  table.atMost("zip, loaded for RunPod", result.runpodZipBytes, RELAY_BUDGET.runpodZipBytes, kB);
+  table.atMost("zip, part that a chat on RunPod loads", result.runpodZipBytes, RELAY_BUDGET.runpodZipBytes, kB);
   for (const [name, time] of Object.entries(result.importMs)) table.fact(`import ${name}`, ms(time));
   return table;
 }

@@ -36,7 +36,7 @@ export class BudgetTable {
       console.log(pc.yellow(`Values over budget: ${this.over}. The budgets are for two otherwise idle cores.`));
   }
 
-  /** @param share measured value divided by its budget; budget divided by the value for a lower limit */
+  /** @param share measured value divided by its budget. For a lower limit: budget divided by the measured value */
   private row(what: string, value: string, budget: string, share: number): void {
     if (share > 1) this.over += 1;
     const colour = share > 1 ? pc.red : pc.green;

@@ -1,7 +1,7 @@
 import { type ChildProcess, type SpawnOptions, spawn } from "node:child_process";
 import { once } from "node:events";
 
-/** Processes that a benchmark starts. They end with the benchmark, even when it is interrupted. */
+/** Processes that a benchmark starts. They end with the benchmark, even when the benchmark is interrupted. */
 export class Children {
   private readonly all: ChildProcess[] = [];
 

@@ -10,7 +10,8 @@ import { round } from "./round";
 /** Result of `npm run bench -- double`. */
 export interface DoubleBench {
   /**
-   * Duration of one purchase at the Stripe double in milliseconds, when its state has at least this number of events.
+   * Duration of one purchase at the Stripe double in milliseconds. The name of the field gives the number of events in
+   * the double's state.
    */
   checkoutMsAt: { events100: number; events10000: number };
   /** Duration with 10,000 events, divided by the duration with 100 events. */
@@ -23,8 +24,8 @@ const MEASURED = 60;
 const AT_ONCE = 8;
 
 /**
- * Measures a purchase at the Stripe double over HTTP, as the product and a customer make it: create a customer, open a
- * Checkout Session, pay it. Measures with a small state, then with a state that is a hundred times larger.
+ * Measures a purchase at the Stripe double over HTTP. A purchase has three steps: create a customer, open a Checkout
+ * Session, pay. Measures with a small state, then with a state that is a hundred times larger.
  */
 export async function benchDouble(say: (line: string) => void): Promise<DoubleBench> {
   const dir = await mkdtemp(join(tmpdir(), "snack-bench-double-"));
@@ -59,7 +60,7 @@ function buyer({ port }: StripeDouble): () => Promise<void> {
     const body = new URLSearchParams({ card_number: "4242424242424242" });
     const paid = await fetch(session.url ?? "", { method: "POST", body, redirect: "manual" });
     await paid.arrayBuffer();
-    if (paid.status !== 303) throw new Error(`The double did not take the payment: ${paid.status}`);
+    if (paid.status !== 303) throw new Error(`The Stripe double refused the payment with status ${paid.status}`);
   };
 }
 

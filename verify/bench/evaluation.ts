@@ -7,7 +7,7 @@ import type { Cost } from "./sdkImport";
  * Measures one preview of the program. The CPU time covers the two processes that every Pulumi engine starts: the
  * program, and the server of dynamic resources. The wall-clock time also covers the local Pulumi engine.
  *
- * @param dir folder for scratch files
+ * @param dir folder for temporary files
  */
 export async function evaluate(options: EngineOptions, dir: string): Promise<Cost> {
   const times = join(dir, "cpu-times.txt");

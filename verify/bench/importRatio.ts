@@ -57,9 +57,9 @@ const clients: Record<FunctionName, string> = {
 const ROUNDS = 15;
 
 /**
- * Divides the time to import each function's bundle by the time to import only its SDK clients. Both are bundled in the
- * same way. Each time is a median of fresh processes. The two imports alternate, so that a busy machine slows down
- * both.
+ * Divides the time to import each function's bundle by the time to import only its SDK clients. The function and the
+ * clients are bundled in the same way. Each time is the median of several fresh processes. The two imports alternate,
+ * so that a busy machine slows down both.
  */
 export async function importRatios(): Promise<Record<FunctionName, number>> {
   const dir = mkdtempSync(join(tmpdir(), "snack-misaki-import-"));

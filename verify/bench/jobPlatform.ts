@@ -1,7 +1,7 @@
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 
-/** Time limit of a worker's request for jobs: the platform holds the request while the queue is empty. */
+/** Time limit of a worker's request for jobs. The platform holds the request while the queue is empty. */
 const TAKE_WAIT_MS = 20_000;
 
 interface Report {
@@ -13,7 +13,7 @@ interface Report {
 export interface JobReport {
   /** `performance.now()` when the first item arrived. */
   firstItemAt: number;
-  /** Number of requests that the worker made for the job, including the one with the result. */
+  /** Number of requests that the worker made for the job, including the request with the result. */
   posts: number;
   /** Joined text of the deltas. */
   text: string;
@@ -30,8 +30,8 @@ interface QueuedJob {
 }
 
 /**
- * RunPod's side of the worker protocol for one worker. It answers every request at once, so that a measurement contains
- * only the worker's own time.
+ * RunPod's side of the worker protocol for one worker. It answers every request immediately, so that a measurement
+ * contains only the worker's own time.
  */
 export class JobPlatform {
   private readonly server = createServer((request, response) => void this.answer(request, response));

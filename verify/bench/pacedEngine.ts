@@ -2,9 +2,10 @@ import { createServer, type IncomingMessage, type ServerResponse } from "node:ht
 import { text } from "node:stream/consumers";
 
 /**
- * OpenAI-compatible LLM engine without a model, at the pace of a GPU. It simulates continuous batching: all running
- * replies get their next token at the same moment, and a step takes longer with more replies. Prints its URL and serves
- * until its standard input ends. With the argument `at-once` it sends each reply without any pause.
+ * OpenAI-compatible LLM engine without a model. It sends tokens at the pace of a GPU. It simulates continuous batching:
+ * all unfinished replies get their next token at the same moment. A step takes longer when there are more replies.
+ * Prints its URL and serves until its standard input ends. With the argument `at-once` it sends each reply without any
+ * pause.
  */
 
 /** Text of all replies. Each reply ends at a different point of this text. Every character is one token. */

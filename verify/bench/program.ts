@@ -72,7 +72,7 @@ export async function benchProgram(say: (line: string) => void): Promise<Program
   }
 }
 
-/** Alternates between measuring the SDK's import and `measure`, so that a busy machine slows down both. */
+/** Measures the SDK's import and calls `measure` in turns, so that a busy machine slows down both. */
 async function compare(
   rounds: number,
   measure: () => Promise<Cost>,

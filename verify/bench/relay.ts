@@ -20,10 +20,12 @@ export interface RelayBench extends BundleBench {
   afterPauseMs: Percentiles;
   /** Tokens per second of 64 concurrent clients through the relay, divided by the tokens per second of direct calls. */
   throughputRatio64: number;
-  /** Like `overheadMs`. Null when the gateway could not be measured. */
+  /** Like `overheadMs`. `null` when the gateway could not be measured. */
   litellm: Percentiles | null;
   portkey: Percentiles | null;
-  /** Time of the two conditional writes that admit a VIP's chat, against dynalite. It is not part of `overheadMs`. */
+  /**
+   * Time of the two conditional writes that admit a VIP's chat, measured with dynalite. It is not part of `overheadMs`.
+   */
   admissionMs: Percentiles;
   /** Time to the first text of a direct call. */
   directMs: Percentiles;
@@ -34,8 +36,8 @@ export interface RelayBench extends BundleBench {
 const MODEL = "mistral";
 
 /**
- * Measures the relay, LiteLLM's proxy and Portkey's gateway in front of the same upstream. Each is one process without
- * a database. The relay verifies a ticket.
+ * Measures the relay, LiteLLM's proxy and Portkey's gateway in front of the same upstream. Each of the three is one
+ * process without a database. The relay verifies a ticket.
  *
  * @throws Error when a gateway cannot be measured and `REQUIRE_ALL` is 1
  */

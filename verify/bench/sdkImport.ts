@@ -13,8 +13,8 @@ const script = `
   console.log((user + system) / 1000);`;
 
 /**
- * Measures a process that only imports Pulumi's SDK and its AWS package. This cost is the unit of the ratios, because
- * it depends on the machine and its load in the same way as the program does.
+ * Measures a process that only imports Pulumi's SDK and its AWS package. This cost is the unit of the ratios. A slow or
+ * busy machine changes it in the same way as the cost of the program.
  */
 export function importSdk(): Cost {
   const { NODE_OPTIONS: _, NODE_COMPILE_CACHE: __, ...env } = process.env;

@@ -10,7 +10,8 @@ import { findVenvPython } from "../../local/support/pythonEnvironment";
 import { customerApi } from "../../local/visitor/customer";
 import type { Cost } from "./sdkImport";
 
-// The shell's `times` prints the CPU time of all ended descendants. The trap keeps the shell running after Ctrl-C.
+// The shell's `times` prints the CPU time of all descendants that have ended. The trap keeps the shell running after
+// Ctrl-C.
 const script = 'trap : INT; "$@"; times';
 
 /**

@@ -23,7 +23,7 @@ export interface StreamedReply {
 export class StreamClient {
   private readonly agent = new Agent({ keepAlive: true });
 
-  /** Sends a request and reads the whole reply. Rejects for another status than 200 and for a reply without its end. */
+  /** Sends a request and reads the whole reply. Rejects when the status is not 200 or the reply is incomplete. */
   ask({ url, headers, body, read }: StreamTarget): Promise<StreamedReply> {
     const startedAt = performance.now();
     const reply = { firstTextMs: 0, text: "", tokens: 0 };

@@ -26,7 +26,7 @@ export interface WorkerBench {
   firstTextDelayMs: PerConcurrency;
   /** Tokens per second through the worker, divided by the tokens per second of direct calls. */
   throughputRatio: PerConcurrency;
-  /** Mean number of requests to RunPod for one reply of 60 to 137 tokens, including the one with the result. */
+  /** Mean number of requests to RunPod for one reply of 60 to 137 tokens, including the request with the result. */
   postsPerReply: number;
   /**
    * Share of the prompts' tokens that the prefix cache contains, in a chat of ten turns: see
@@ -88,7 +88,7 @@ const SPREAD_MS = 2_500;
 interface Reply {
   firstTextMs: number;
   text: string;
-  /** Completion tokens, counted by the worker or, for a direct call, by the engine. */
+  /** Completion tokens, as counted by the worker. For a direct call, as counted by the engine. */
   tokens: number;
   posts: number;
 }
@@ -122,7 +122,7 @@ export async function benchWorker(say: (line: string) => void): Promise<WorkerBe
       for (let round = 0; round < ROUNDS; round++) {
         const clients = Number(name.slice(1));
         rounds.direct.push(await measure(clients, direct));
-        // A ticket allows only a few jobs, so each job gets its own input with a new ticket.
+        // A ticket allows only a few jobs, so each job gets a separate input with a new ticket.
         const inputs = await Promise.all(Array.from({ length: clients * REPLIES }, makeInput));
         rounds.worker.push(await measure(clients, () => askWorker(platform, inputs.pop())));
       }
@@ -166,7 +166,10 @@ interface Round {
   tokensPerSecond: number;
 }
 
-/** Runs `clients` concurrent clients that start within `spreadMs`. Each sends `replies` requests, one after another. */
+/**
+ * Runs `clients` concurrent clients that start within `spreadMs`. Each client sends `replies` requests, one after
+ * another.
+ */
 async function measure(
   clients: number,
   ask: () => Promise<Reply>,

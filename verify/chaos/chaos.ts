@@ -28,7 +28,7 @@ const program = command(
   "chaos",
   "Simulates random failures and checks the final state. billing: the sync from Stripe to a customer's row, with late, " +
     "duplicate, replayed and lost events, declined payments, crashes, outages and replaced keys. runpod: the RunPod " +
-    "provider, with failing and late calls, lost answers, lagging lists, two updates at once, the end of GraphQL and " +
+    "provider, with failing and late calls, lost answers, outdated lists, concurrent updates, the end of GraphQL and " +
     "lost state. Exits with status 1 when a run ends in a wrong state.",
 )
   .addArgument(new Argument("<simulation>", "code under test").choices(Object.keys(simulations)))
@@ -40,7 +40,7 @@ const program = command(
       .default(1)
       .argParser(wholeNumber(0)),
   )
-  .addHelpText("after", "\nTo see every event of a wrong run, repeat it: --seed <its seed> --runs 1")
+  .addHelpText("after", "\nTo see every event of a wrong run, repeat the run: --seed <seed of the run> --runs 1")
   .action(async (simulation: keyof typeof simulations, { runs = defaultRuns[simulation], seed, json }: Options) => {
     const traced: string[] = [];
     const report: Report = await simulations[simulation]({
@@ -69,7 +69,8 @@ function wholeNumber(min: number): (text: string) => number {
 }
 
 /**
- * Returns a function that updates one line on a terminal. Elsewhere the function prints a new line every ten seconds.
+ * Returns a function that updates one line on a terminal. Without a terminal, the function prints a new line every ten
+ * seconds.
  */
 function progressPrinter(runs: number): (done: number, wrong: number) => Promise<void> {
   let lastLineAt = performance.now();

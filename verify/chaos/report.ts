@@ -1,6 +1,6 @@
 import pc from "picocolors";
 
-/** Maximum number of wrong runs that a report lists. The others are only counted. */
+/** Maximum number of wrong runs that a report lists. Further wrong runs are only counted. */
 export const SHOWN_WRONG_RUNS = 20;
 
 export interface SimulationOptions {
@@ -13,7 +13,7 @@ export interface SimulationOptions {
   progress?: (done: number, wrong: number) => Promise<void>;
 }
 
-/** A run with a wrong state. `what` describes each error in one line. */
+/** A run with a wrong state. `what` contains one line for each error. */
 export interface WrongRunSummary {
   seed: number;
   what: string[];

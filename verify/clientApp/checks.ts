@@ -1,6 +1,6 @@
 import type { BrowserContext, Page } from "playwright-core";
 
-/** The browser and the app that the checks drive. They run in order and share their tabs. */
+/** The browser and the app that the checks drive. The checks run in order and share the tabs. */
 export interface Stage {
   context: BrowserContext;
   url: string;
@@ -12,7 +12,7 @@ export interface Stage {
   complaints: string[];
 }
 
-/** One behaviour of the app. It throws when the app behaves otherwise. */
+/** Check of one behaviour of the app. `run` throws when the app does not behave like this. */
 export interface Check {
   name: string;
   run(stage: Stage): Promise<void>;
@@ -24,7 +24,7 @@ const who = (page: Page) => page.locator("p");
 const button = (page: Page, name: string) => page.getByRole("button", { name, exact: true });
 const shows = (page: Page, text: string) => who(page).getByText(text, { exact: true }).waitFor();
 
-/** Asks and waits for the whole reply. Fails when the page shows it behind the reply before. */
+/** Asks and waits for the whole reply. Throws when the page appends the new reply to the previous reply. */
 async function asks(page: Page, text: string): Promise<void> {
   const output = page.locator("output");
   const before = (await output.textContent()) ?? "";
@@ -36,7 +36,7 @@ async function asks(page: Page, text: string): Promise<void> {
   });
   await page.getByLabel("ママに話しかける").fill(text);
   await button(page, "送る").click();
-  // React empties a form when its action has ended.
+  // React empties a form when the form's action has ended.
   await page.waitForFunction(() => document.querySelector("input")?.value === "");
   await page.locator("output", { hasText: "あら、いらっしゃい。" }).waitFor();
   const joined = (await shown.jsonValue()).find((one) => before && one !== before && one.startsWith(before));
@@ -49,10 +49,14 @@ async function signsIn(page: Page): Promise<void> {
   await page.getByRole("button", { name: /^free/ }).click();
 }
 
-/** Takes the one message that the page has just shown. It is no error of the app. */
+/**
+ * Checks the only message that the page has shown, and removes it from `complaints`. Such a message is not an error of
+ * the app.
+ */
 function tells(complaints: string[], message: RegExp): void {
   const [told = "", ...others] = complaints.splice(0);
-  if (!message.test(told) || others.length > 0) throw new Error(`The page told "${[told, ...others].join("; ")}"`);
+  if (!message.test(told) || others.length > 0)
+    throw new Error(`The page showed the message "${[told, ...others].join("; ")}"`);
 }
 
 /** Checks of the README's app against the local cloud. */
@@ -64,9 +68,9 @@ export const checks: Check[] = [
       await asks(tab, "こんばんは");
     },
   },
-  { name: "a second reply replaces the first one", run: ({ tab }) => asks(tab, "こんばんは") },
+  { name: "a second reply replaces the first reply", run: ({ tab }) => asks(tab, "こんばんは") },
   {
-    name: "a guest at the address of a finished purchase is asked to sign in, and sees the page",
+    name: "a guest who opens the address of a finished purchase is asked to sign in, and sees the page",
     async run({ tab, url, complaints }) {
       await tab.goto(`${url}/?checkout=success`);
       await shows(tab, "ゲスト (free)");
@@ -78,7 +82,7 @@ export const checks: Check[] = [
     async run({ tab, url }) {
       await signsIn(tab);
       await shows(tab, FREE);
-      if (tab.url() !== `${url}/`) throw new Error(`The address is ${tab.url()}`);
+      if (tab.url() !== `${url}/`) throw new Error(`Expected the address ${url}/, got ${tab.url()}`);
     },
   },
   {

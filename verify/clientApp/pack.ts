@@ -15,8 +15,8 @@ export const CLIENT_BUDGET_BYTES = 6_000;
 export const APP_BUDGET_LINES = 40;
 
 /**
- * Size of what a frontend's bundle gains by `createClient` of the packed client, in bytes of gzip. Vite builds with the
- * same bundler, minifier and comments.
+ * Size that `createClient` of the packed client adds to a frontend's bundle, in bytes after gzip. Vite uses the same
+ * bundler and minifier, and treats comments in the same way.
  */
 export async function clientGzipBytes(): Promise<number> {
   buildClientModule();
@@ -38,11 +38,12 @@ export async function clientGzipBytes(): Promise<number> {
 /** Reads the app in the client's README. */
 export function readmeApp(): { code: string; lines: number } {
   const [, code] = /^```tsx\n(.*?)^```$/ms.exec(readFileSync("client/README.md", "utf8")) ?? [];
-  if (code === undefined) throw new Error("client/README.md: has no app, a code block that starts with ```tsx");
+  if (code === undefined)
+    throw new Error("client/README.md has no app: the app is a code block that starts with ```tsx");
   return { code, lines: code.split("\n").filter((line) => line.trim() !== "").length };
 }
 
-/** Settings that the app gets when it is built: the stack outputs. */
+/** Stack outputs that the build writes into the app. */
 export interface AppSettings {
   apiUrl: string;
   signIn: object;

@@ -1,7 +1,7 @@
 import pc from "picocolors";
 import type { ClientAppReport } from "./run";
 
-/** Lines for a person. */
+/** Renders the report as readable lines. */
 export function clientAppLines({ linesOfApp, gzipBytes, passed, failed, failures }: ClientAppReport): string[] {
   return [
     `the app has ${linesOfApp} lines; the client has ${gzipBytes} bytes (minified, gzip)`,

@@ -22,14 +22,15 @@ export interface ClientAppReport {
   failures: { name: string; reason: string }[];
 }
 
-/** Longest wait for one thing on a page. A busy machine needs several times as long as an idle machine. */
+/** Longest wait for one change on a page. A busy machine needs several times as long as an idle machine. */
 const WAIT_MS = 30_000;
 
 /**
- * Packs the client, builds the app of its README outside the repository, and drives it in Chromium against a local cloud.
+ * Packs the client, builds the README's app outside the repository, and drives the app in Chromium against a local
+ * cloud.
  *
  * @param say called with each line of progress
- * @throws Error without Chromium or without the npm registry: then nothing is proved
+ * @throws Error without Chromium or without the npm registry, because the checks cannot run
  */
 export async function runClientApp(say: (line: string) => void): Promise<ClientAppReport> {
   if (missingBrowser !== undefined) throw new Error(`client-app: ${missingBrowser}`);
@@ -76,7 +77,7 @@ function* overBudget({ linesOfApp, gzipBytes }: Pick<ClientAppReport, "linesOfAp
   }
 }
 
-/** Runs all checks in one browser. A failed check does not stop the others. */
+/** Runs all checks in one browser. Continues after a failed check. */
 async function drive(url: string, say: (line: string) => void): Promise<ClientAppReport["failures"]> {
   say("driving the app in Chromium");
   const browser = await launchBrowser();

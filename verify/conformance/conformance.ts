@@ -33,8 +33,12 @@ const program = command(
     "endpoint to check, https://api.runpod.ai/v2/<id> (default: all endpoints of a local cloud)",
     url,
   )
-  .option("--api <url>", "auth API that creates sessions; without --url, the session's endpoint is checked", url)
-  .option("--limit <seconds>", "time limit of the worker's start and of each answer", count, 600)
+  .option(
+    "--api <url>",
+    "auth API that creates sessions; without --url, the command checks the session's endpoint",
+    url,
+  )
+  .option("--limit <seconds>", "time limit for the worker's start and for each answer", count, 600)
   .option("--at-once <number>", "number of concurrent requests; use 1 for an engine on a CPU", count, 4)
   .addOption(engineOption())
   .addHelpText(
@@ -43,10 +47,10 @@ const program = command(
 Environment:
   RUNPOD_API_KEY  API key that may call the endpoint; required with --url
   TICKET          ticket for the endpoint's model; required with --url unless --api is given
-  ID_TOKEN        customer's ID token for --api; without it the session is a guest's
+  ID_TOKEN        customer's ID token for --api; default: the session of a guest
 
 The check covers what the contract promises: fields and their types, error codes, limits and the order of a stream. It
-ignores the wording of a reply. A fixture is skipped when its ticket is not available, such as an expired ticket.`,
+ignores the wording of a reply. The command skips a fixture whose ticket is not available, such as an expired ticket.`,
   )
   .action(async (options: Options) => {
     const say = options.json ? () => {} : (line: string) => console.log(pc.dim(`${line} …`));
@@ -63,7 +67,7 @@ async function checkSelected(options: Options, say: (line: string) => void): Pro
     if (options.engine) throw new Error("--engine is only for the local cloud: remove it, or remove --url and --api");
     return checkTargets([await deployedTarget(options, process.env)], options, say);
   }
-  // Imported only here, because loading the local cloud is slow.
+  // Imports the local cloud only when it is needed, because loading it is slow.
   const { withLocalTargets } = await import("./localTargets.js");
   return withLocalTargets({ engine: options.engine, progress: say }, (targets) => checkTargets(targets, options, say));
 }
@@ -94,7 +98,7 @@ function print({ passed, failed, skipped, results }: ContractResult): void {
   const table = new Table({
     head: ["fixture", "endpoint", "result", "ms"],
     style: { head: [], border: [] },
-    // Lines between the rows would double the height of the table.
+    // Omits the lines between the rows, which would double the height of the table.
     chars: { mid: "", "left-mid": "", "mid-mid": "", "right-mid": "" },
   });
   for (const { version, fixture, endpoint, result, ms } of results)

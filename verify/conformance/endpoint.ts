@@ -14,8 +14,8 @@ const POLL_EVERY_MS = 200;
 const FINAL_STATUSES = ["COMPLETED", "FAILED", "CANCELLED", "TIMED_OUT"];
 
 /**
- * Sends a fixture's request as real clients do: a streamed job by `/run`, `/stream` and `/status`, any other job by
- * `/runsync`, and an OpenAI request by the OpenAI route.
+ * Sends a fixture's request like a real client. A streamed job uses `/run`, `/stream` and `/status`. Any other job uses
+ * `/runsync`. An OpenAI request uses the OpenAI route.
  *
  * @param limitMs time limit of the whole request, including the wait in the queue
  * @throws Error when no answer arrives in time, or when the endpoint does not answer like RunPod's job API
@@ -28,7 +28,7 @@ export function sendFixture(endpoint: Endpoint, fixture: Fixture, limitMs: numbe
 }
 
 /**
- * Waits until a worker of the endpoint answers. The time includes a cold start.
+ * Waits until a worker of the endpoint answers. The wait includes a cold start.
  *
  * @throws Error when no worker answers within `limitMs`
  */

@@ -13,7 +13,7 @@ import { cachedSession, type Target, valuesFromSessions } from "./target";
  * @param options.progress called with each line of progress
  * @param use gets the endpoints, and the base URL of the workers' engine
  * @returns the result of `use`
- * @throws Error when the Python worker is missing, because the local cloud then has only canned replies
+ * @throws Error when the Python worker is missing. The local cloud then gives only canned replies
  */
 export function withLocalTargets<T>(
   options: { engine: EngineChoice | undefined; progress: (line: string) => void },

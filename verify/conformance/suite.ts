@@ -15,7 +15,7 @@ export interface FixtureResult {
 /**
  * Sends the fixtures of every version to an endpoint.
  *
- * @param values called for each fixture, so that it can return a renewed ticket
+ * @param values called for each fixture, because the ticket may have been renewed
  * @param options.atOnce number of concurrent requests
  * @param options.limitMs time limit of one fixture
  * @param options.onResult called after each fixture

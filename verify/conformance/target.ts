@@ -10,16 +10,13 @@ import type { Endpoint } from "./endpoint";
 export interface Target {
   name: string;
   endpoint: Endpoint;
-  /**
-   * Returns fixture values with a ticket that stays valid for some time and accepts further jobs. Called once per
-   * fixture.
-   */
+  /** Returns fixture values. The ticket stays valid for some time and accepts more jobs. Called once per fixture. */
   values(): Promise<FixtureValues>;
 }
 
 /**
- * Time before a ticket's expiry at which the ticket is renewed. A ticket with less time left could expire while the
- * request waits in the queue.
+ * A ticket that expires within this time is renewed first. Otherwise the ticket could expire while the request waits in
+ * the queue.
  */
 const RENEW_AHEAD_MS = 45_000;
 
@@ -32,8 +29,9 @@ const Environment = z.object({
 /**
  * Builds the target of a deployed endpoint from the command's options and the environment.
  *
- * @param options.url base URL of the endpoint's job API; without it, the session's endpoint is checked
- * @param options.api auth API that creates the sessions: for the customer of `ID_TOKEN`, otherwise for a guest
+ * @param options.url base URL of the endpoint's job API. Default: the session's endpoint
+ * @param options.api auth API that creates the sessions. With `ID_TOKEN`, the sessions belong to that customer,
+ * otherwise to a guest
  * @throws Error that names the missing option or variable
  */
 export async function deployedTarget(
@@ -42,7 +40,7 @@ export async function deployedTarget(
 ): Promise<Target> {
   const { RUNPOD_API_KEY: key, TICKET: ticket, ID_TOKEN: idToken } = Environment.parse(environment);
   if (options.url && !key) throw new Error("RUNPOD_API_KEY is not set: --url needs a key that may call the endpoint");
-  if (!options.api && !ticket) throw new Error("TICKET is not set: --url needs a ticket, or --api to request one");
+  if (!options.api && !ticket) throw new Error("TICKET is not set: --url needs a ticket, or --api to request a ticket");
 
   if (!options.api) {
     const endpoint = { url: withoutSlash(options.url ?? ""), authorization: `Bearer ${key}` };
@@ -64,7 +62,10 @@ export async function deployedTarget(
 
 const withoutSlash = (url: string): string => url.replace(/\/+$/, "");
 
-/** Returns a function that creates a session and reuses it until it is about to expire or its ticket is used up. */
+/**
+ * Returns a function that creates a session and reuses the session until it is about to expire or its ticket accepts no
+ * more jobs.
+ */
 export function cachedSession(create: () => Promise<Session>): () => Promise<Session> {
   let jobs = 0;
   const renew = async () => {

@@ -6,10 +6,10 @@ import { GARBAGE } from "./wire/wire";
 /** Character that marks the tokens of each provider. */
 export const marks = { primary: "桃", fallback: "梨" };
 
-/** A problem as text, or undefined when the check passes. */
+/** A problem as text, or undefined when the check finds no problem. */
 export type Problem = string | undefined;
 
-/** Checks that every chat must pass, with any fault. */
+/** Checks every chat, with any fault. Returns all problems. */
 export function checkAlways(seen: Seen): Problem[] {
   const { reply, primary, fallback } = seen;
   const ends = reply.items.filter((item) => "done" in item || "error" in item);
@@ -18,7 +18,7 @@ export function checkAlways(seen: Seen): Problem[] {
   return [
     problemIf(
       ends.length !== 1 || ends[0] !== last,
-      `must end with its only done or error item, has ${ends.length} such items`,
+      `must end with its only done or error item, but has ${ends.length} such items`,
     ),
     problemIf(JSON.stringify(reply.items).includes(GARBAGE), "the text of a malformed event reached the caller"),
     problemIf(invalid, `sent an invalid request: ${JSON.stringify(invalid?.refusal?.body)}`),
@@ -29,8 +29,8 @@ export function checkAlways(seen: Seen): Problem[] {
 }
 
 /**
- * Checks a reply that claims to be complete. It must be whole and from one model, and must report only this model and
- * its usage.
+ * Checks a reply that claims to be complete. The reply must be whole and from one model. It must report only this model
+ * and this model's usage.
  */
 function checkDone({ reply, primary, fallback }: Seen): Problem[] {
   const done = doneOf(reply);
@@ -54,7 +54,7 @@ function checkDone({ reply, primary, fallback }: Seen): Problem[] {
   ];
 }
 
-/** Checks that only the answer is billed, and no failed attempt without text. */
+/** Checks that the relay bills only the answer. A failed attempt without text must not be billed. */
 export function billedOnce({ reply }: Seen): Problem {
   const { usage } = doneOf(reply) ?? {};
   const used = usage ? usage.prompt_tokens + usage.completion_tokens : 0;
@@ -62,15 +62,15 @@ export function billedOnce({ reply }: Seen): Problem {
 }
 
 /**
- * Whether a usage matches the answered request. The providers count one token per character of the prompt, and one per
- * token of the reply. The usage of an unterminated reply is an estimate, so any number is right.
+ * Whether a usage matches the answered request. Each character of the prompt counts as one token, and each token of the
+ * reply too. The usage of an unterminated reply is an estimate, so any number is right.
  */
 function isUsageOf(usage: { prompt_tokens: number; completion_tokens: number }, request: SeenRequest): boolean {
   if (request.fault === "unterminated") return usage.completion_tokens > 0;
   return usage.prompt_tokens === Math.max(2, request.promptChars) && usage.completion_tokens === request.tokens;
 }
 
-/** Checks that a hanging request is closed when its chat ends. */
+/** Checks that the relay closes a hanging request when the chat ends. */
 function checkReleased(request: SeenRequest): Problem {
   const hangs = ["silent", "slow", "stall"].includes(request.fault) && !request.complete;
   return problemIf(
@@ -80,8 +80,8 @@ function checkReleased(request: SeenRequest): Problem {
 }
 
 /**
- * Checks that the caller gets a whole reply, from the provider `by` if given. Without a second provider, a clean error
- * is also allowed.
+ * Checks that the caller gets a whole reply. With `by`, the reply must come from this provider. Without a second
+ * provider, a clean error is also allowed.
  */
 export function answered(seen: Seen, by?: "primary" | "fallback"): Problem {
   const done = doneOf(seen.reply);

@@ -45,7 +45,7 @@ export async function startFaultyProvider(options: FaultyOptions): Promise<Fault
     await new Playback(options, read.chat, seen, response, closing.signal).play(fault);
   };
   const { url, close } = await listen("faulty provider", 0, (request, response) => {
-    // A playback ends with an AbortError when its client leaves or the provider closes.
+    // A playback ends with an AbortError when the client leaves or the provider closes.
     handle(request, response).catch(() => response.destroy());
   });
   const provider: FaultyServer = {

@@ -19,7 +19,7 @@ class ResponseStream extends Writable {
   }
 }
 
-// The global of Lambda's Node.js runtime.
+// Replaces the global `awslambda` of Lambda's Node.js runtime.
 Object.assign(globalThis, {
   awslambda: {
     streamifyResponse: (handler: StreamHandler) => handler,
@@ -30,8 +30,8 @@ Object.assign(globalThis, {
 });
 
 /**
- * Invokes a streaming handler with `POST /chat`, as its function URL does, and returns the items of the response. An
- * error before the first text is a JSON body with a status: it becomes an error item.
+ * Invokes a streaming handler with `POST /chat`, like a function URL, and returns the items of the response. An error
+ * before the first text is a JSON body with a status. This function returns it as an error item.
  *
  * @throws Error when an item does not follow the contract
  */

@@ -16,13 +16,16 @@ import { RUNPOD_KEY } from "./wire/runpod";
 
 /** The relay under test. */
 export interface RelayUnderTest {
-  /** Runs one chat and waits until it and its invocation have ended. A failed chat ends with an error item. */
+  /** Runs one chat. Waits until the chat and the invocation have ended. A failed chat ends with an error item. */
   chat(messages: Message[]): Promise<SeenReply>;
 }
 
 /** Options of a relay under test. */
 export interface RelayOptions {
-  /** Providers in their order, with the base URL of the faulty server for each. RunPod must be the only provider. */
+  /**
+   * Providers in order of preference, with the base URL of each provider's faulty server. RunPod cannot be combined
+   * with another provider.
+   */
   providers: { name: VipProvider | "runpod"; url: string }[];
   /** Divides the deadlines, the waits and the cooldowns. */
   scale: number;
@@ -47,7 +50,7 @@ const modules: Record<VipProvider, () => Promise<ProviderModule>> = {
   huggingface: () => import("../../functions/relay/providers/huggingface.js"),
 };
 
-/** Environment variable of each provider's URL, the path below the server's base URL, and the API key. */
+/** For each provider: the environment variable of its URL, the path below the server's base URL, and the API key. */
 const access: Record<VipProvider, { variable: string; path: string; key: string }> = {
   anthropic: { variable: "ANTHROPIC_BASE_URL", path: "", key: ANTHROPIC_KEY },
   openai: { variable: "OPENAI_BASE_URL", path: "/v1", key: OPENAI_KEY },
@@ -56,8 +59,8 @@ const access: Record<VipProvider, { variable: string; path: string; key: string 
 };
 
 /**
- * Starts the relay's handler with its attempts, deadlines, cooldowns and providers over the vendors' SDKs. Only tickets
- * and tables are replaced. A chat passes sampling parameters, which some of the models reject.
+ * Starts the relay's handler with its real attempts, deadlines and cooldowns. The providers use the vendors' SDKs. Only
+ * tickets and tables are replaced. Each chat contains sampling parameters, which some of the models reject.
  */
 export async function startRelay(options: RelayOptions): Promise<RelayUnderTest> {
   const billed: number[] = [];
@@ -131,7 +134,7 @@ async function create(name: VipProvider, serverUrl: string): Promise<Provider> {
   const { variable, path, key } = access[name];
   const url = `${serverUrl}${path}`;
   if (name === "bedrock") {
-    // The AWS SDK reads the process's own environment.
+    // The AWS SDK reads the environment of the process.
     Object.assign(process.env, { [variable]: url, AWS_ACCESS_KEY_ID: "failover", AWS_SECRET_ACCESS_KEY: "failover" });
   }
   const module = await modules[name]();
@@ -153,7 +156,7 @@ function scaled(deadlines: Deadlines, scale: number): Deadlines {
   };
 }
 
-/** Cooldowns of one container, whose clock runs faster. */
+/** Cooldowns of one container. The clock of the cooldowns runs faster by the scale. */
 function scaledCooldowns(scale: number): Cooldowns {
   const ends = new Map<string, number>();
   const cooldowns = createCooldowns({

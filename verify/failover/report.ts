@@ -3,7 +3,10 @@ import pc from "picocolors";
 import type { FailoverResult, ScenarioResult } from "./run";
 import { scenarios } from "./scenarios";
 
-/** One line per scenario with the outcome at every provider, then the details of the failed ones and the totals. */
+/**
+ * Renders one line per scenario with the outcome at every provider. The details of the failed scenarios and the totals
+ * follow.
+ */
 export function reportLines(result: FailoverResult): string[] {
   const providers = [...new Set(result.scenarios.map(({ provider }) => provider))];
   const table = new Table({ head: ["scenario", "", ...providers], style: { head: [], border: [] } });
@@ -19,7 +22,7 @@ export function reportLines(result: FailoverResult): string[] {
   ];
 }
 
-/** One line on a scenario, for the progress of a run. */
+/** Renders one progress line for a scenario. */
 export function resultLine({ id, provider, passed, detail }: ScenarioResult): string {
   return `${passed ? pc.green("passed") : pc.red("failed")} ${id} ${provider}: ${detail}`;
 }

@@ -13,7 +13,7 @@ import { startFaultyRunpod } from "./wire/runpod";
 /** Providers that can play the faults: the external LLMs, and a RunPod endpoint. */
 export const failoverProviders = [...vipProviders, "runpod"] as const;
 
-/** Name of a provider that plays the faults. */
+/** Name of a provider that can play the faults. */
 export type FailoverProvider = (typeof failoverProviders)[number];
 
 /** Options of a run. */
@@ -22,7 +22,7 @@ export interface FailoverOptions {
   only?: readonly string[];
   /** Default: all. */
   providers?: readonly FailoverProvider[];
-  /** Divides all times, the relay's deadlines included. */
+  /** Divides all times, including the relay's deadlines. */
   scale: number;
   /** Called after each scenario. */
   onResult?: (result: ScenarioResult) => void;
@@ -45,8 +45,8 @@ export interface FailoverResult {
 }
 
 /**
- * The healthy second provider. It is never Bedrock: Bedrock's URL is an environment variable of the process, so the
- * process can use only one Bedrock.
+ * The healthy second provider of each provider. It is never Bedrock: Bedrock's URL is an environment variable of the
+ * process, so the process can use only one Bedrock server.
  */
 const fallbackOf: Record<VipProvider, VipProvider> = {
   anthropic: "openai",
@@ -55,7 +55,7 @@ const fallbackOf: Record<VipProvider, VipProvider> = {
   huggingface: "anthropic",
 };
 
-/** Time after a chat within which its abandoned requests must be closed. */
+/** The relay must close abandoned requests within this time after the chat. */
 const RELEASE_MS = 1_500;
 const HELLO: Message[] = [{ role: "user", content: "こんばんは" }];
 
@@ -133,7 +133,7 @@ function asCrash(error: unknown) {
   return { problems: [`the scenario crashed: ${error instanceof Error ? error.message : error}`], summary: "" };
 }
 
-/** Both providers and a relay in front of them, for one case. */
+/** Both providers of one case, and a relay in front of them. */
 interface Stage extends AsyncDisposable {
   scale: number;
   isOneRoute: boolean;
@@ -216,7 +216,10 @@ async function runOutage(stage: Stage, { outageMs, chats, everyMs, recoveredWith
   const problems = [
     problemIf(failed.length > 0, `${failed.length} of ${chats} chats were not answered`),
     problemIf(slow.length > 0, `${slow.length} chats took longer than 30 s`),
-    problemIf(back > recoveredWithinMs, `used the provider again only ${Math.round(back / 1000)} s after the outage`),
+    problemIf(
+      back > recoveredWithinMs,
+      `used the provider again as late as ${Math.round(back / 1000)} s after the outage`,
+    ),
     // Without a cooldown, every chat during the outage would call the provider twice.
     problemIf(!stage.isOneRoute && duringOutage > chats / 2, `${duringOutage} requests during the outage`),
   ].filter((problem) => problem !== undefined);

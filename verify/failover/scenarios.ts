@@ -26,7 +26,7 @@ export interface Outage {
   recoveredWithinMs: number;
 }
 
-/** A fault, and the behaviour that the caller and the provider expect. */
+/** A fault, and the checks of the relay's behaviour toward the caller and the provider. */
 export interface Scenario {
   id: string;
   title: string;
@@ -34,7 +34,7 @@ export interface Scenario {
   outage?: Outage;
 }
 
-/** Longest acceptable wait of a caller: two calls of 12 s each, and the pause before the retry. */
+/** Longest acceptable wait of a caller: two calls of 12 s each, and the pause between them. */
 const ANSWERED_WITHIN_MS = 30_000;
 
 /**
@@ -44,7 +44,7 @@ const ANSWERED_WITHIN_MS = 30_000;
 export const scenarios: Scenario[] = [
   {
     id: "S01",
-    title: "429 with Retry-After, once",
+    title: "one 429 with Retry-After",
     cases: [
       {
         script: once({ kind: "refuse", error: "rate_limited", retryAfterMs: 2_000 }),
@@ -54,7 +54,7 @@ export const scenarios: Scenario[] = [
   },
   {
     id: "S02",
-    title: "429 for ever",
+    title: "every request gets 429",
     cases: [
       {
         script: always({ kind: "refuse", error: "rate_limited" }),
@@ -74,7 +74,7 @@ export const scenarios: Scenario[] = [
   },
   {
     id: "S04",
-    title: "503 for ever",
+    title: "every request gets 503",
     cases: [
       {
         script: always({ kind: "refuse", error: "overloaded" }),
@@ -94,7 +94,7 @@ export const scenarios: Scenario[] = [
   },
   {
     id: "S06",
-    title: "accepts and never answers",
+    title: "accepts the request and never answers",
     cases: [
       {
         script: always({ kind: "silent" }),
@@ -112,14 +112,14 @@ export const scenarios: Scenario[] = [
     cases: [
       {
         script: always({ kind: "slow", firstTextMs: 20_000 }),
-        // A GPU worker may need minutes to start, so the relay waits for its first text.
+        // A GPU worker can need minutes to start, so the relay waits for the worker's first text.
         check: (seen) => [answered(seen, "fallback"), atMost(seen, 1), within(seen, seen.isOneRoute ? 30_000 : 15_000)],
       },
     ],
   },
   {
     id: "S08",
-    title: "cut after 40 of 60 tokens",
+    title: "stream is cut after 40 of 60 tokens",
     cases: (["closed", "ended"] as const).map((connection) => ({
       name: connection,
       script: always({ kind: "cut", afterTokens: 40, connection }),
@@ -148,7 +148,7 @@ export const scenarios: Scenario[] = [
   },
   {
     id: "S11",
-    title: "no last event",
+    title: "the last event is missing",
     cases: (["ended", "open"] as const).map((connection) => ({
       name: connection,
       script: always({ kind: "unterminated", connection }),
@@ -187,7 +187,7 @@ export const scenarios: Scenario[] = [
   },
   {
     id: "S14",
-    title: "cut, and the fallback rejects a prefill",
+    title: "stream is cut, and the fallback rejects a prefill",
     cases: [
       {
         script: always({ kind: "cut", afterTokens: 40, connection: "closed" }),
@@ -240,7 +240,7 @@ function pauseAtLeast({ primary: [first, second], scale }: Seen, ms: number): Pr
   return problemIf(pausedMs < ms, `retried after ${Math.round(pausedMs)} ms, but Retry-After was 2 s`);
 }
 
-/** Checks that the error contains the text that the caller already has, when there is no second provider. */
+/** Without a second provider, checks that the error contains the text that the caller already has. */
 function keepsPartialText({ reply, isOneRoute }: Seen, tokens: number): Problem {
   if (!isOneRoute || doneOf(reply)) return undefined;
   const error = reply.items.at(-1);

@@ -17,7 +17,7 @@ export interface Seen {
   reply: SeenReply;
   /** Requests at the provider that plays faults. */
   primary: SeenRequest[];
-  /** Requests at the healthy provider. Empty when there is none. */
+  /** Requests at the healthy provider. Empty when there is no healthy provider. */
   fallback: SeenRequest[];
   /** Whether the relay has no second provider to ask. */
   isOneRoute: boolean;
@@ -25,12 +25,12 @@ export interface Seen {
   scale: number;
 }
 
-/** The last item of a complete reply, undefined for an error. */
+/** The last item of a complete reply. Undefined for an error. */
 export function doneOf({ items }: SeenReply): Done | undefined {
   return items.flatMap((item) => ("done" in item ? item : [])).at(-1);
 }
 
-/** The code of the error that ended a reply, undefined for a complete reply. */
+/** The code of the error that ended a reply. Undefined for a complete reply. */
 export function errorOf({ items }: SeenReply): string | undefined {
   return items.flatMap((item) => ("error" in item ? item.error.code : [])).at(-1);
 }

@@ -17,7 +17,7 @@ interface Options {
   json?: boolean;
 }
 
-/** Exit status of a skipped run. Automake's test suites use the same status. */
+/** Exit status of a skipped run, as in Automake's test suites. */
 const SKIPPED_STATUS = 77;
 
 const stop = new AbortController();
@@ -30,7 +30,7 @@ const program = command(
 )
   .addArgument(new Argument("[models...]", "models to build").choices(models).default([...models], "all"))
   .option("--cpu", "build on a Debian system with a stand-in for vLLM, start each image and chat with it")
-  .option("--tag <tag>", "tag of the images; their workers report it as the version", "dev")
+  .option("--tag <tag>", "tag of the images; the workers report this tag as their version", "dev")
   .option("--repository <name>", "name of the images, without the model's name", "snack-misaki")
   .addOption(
     new Option("--push", "push each image to its registry, and print its name with the digest").conflicts("cpu"),

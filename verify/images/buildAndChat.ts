@@ -24,11 +24,11 @@ const CERTIFICATES = "/etc/ssl/certs/ca-certificates.crt";
 
 /**
  * Builds images/Dockerfile for each model on a Debian system without a GPU, then starts the image's entry point and
- * chats with it. `vllm` and `hf` are stand-ins; everything else is real. Removes the images at the end. Keeps the
- * Debian system for the next run.
+ * chats with the worker. `vllm` and `hf` are stand-ins. Everything else is real. Removes the images at the end. Keeps
+ * the Debian system for the next run.
  *
  * @param version version that is written into the images and that their workers must report
- * @throws Error that names the failed step and shows the last lines of its output
+ * @throws Error that names the failed step and quotes the last output lines
  */
 export async function buildAndChat(
   models: readonly Model[],
@@ -70,7 +70,7 @@ export async function buildAndChat(
     return images;
   } finally {
     rmSync(uvToml);
-    // Needs a new instance, because Ctrl-C may have aborted the signal of `buildah`.
+    // The cleanup needs a new instance, because Ctrl-C may have aborted the signal of `buildah`.
     await new Buildah(dir, new AbortController().signal).clear();
   }
 }

@@ -20,8 +20,9 @@ export interface ImageSettings {
 /**
  * Builds the images for deployment. Uses docker, or buildah when docker does not run.
  *
- * @returns the images' names: `host/name@sha256:…` when they are pushed, else `host/name:tag`
- * @throws Error when neither docker nor buildah runs, or with the last lines of a failed build
+ * @returns the images' names: `host/name@sha256:…` for pushed images, otherwise `host/name:tag`
+ * @throws Error when neither docker nor buildah runs. Also throws when a build fails, and then quotes the last output
+ * lines
  */
 export async function buildImages(
   models: readonly Model[],
@@ -58,8 +59,8 @@ type Build = (model: Model, settings: ImageSettings, file: string, options: RunO
 
 const build: Record<"docker" | "buildah", Build> = {
   async docker(model, settings, file, options) {
-    // Attestations would turn the image into an index with a platform "unknown", which breaks some pullers. Without
-    // --push, the image would need the disk twice.
+    // Attestations would turn the image into an index with a platform "unknown", and some programs cannot pull such an
+    // index. A build without --push and a later push would need twice the disk space.
     const flags = ["--provenance=false", "--sbom=false", ...(settings.push ? ["--push", "--metadata-file", file] : [])];
     await runProgram("docker", ["build", ...flags, ...buildArguments(model, settings)], options);
     if (!settings.push) return undefined;

@@ -20,7 +20,7 @@ export class Buildah {
     this.storage = ["--root", join(dir, "storage"), "--runroot", join(dir, "run"), "--storage-driver", "vfs"];
   }
 
-  /** Builds an image from folders only. Files of a later folder replace those of an earlier folder. */
+  /** Builds an image from folders only. Files of a later folder replace files of an earlier folder. */
   async fromFolders(tag: string, folders: string[]): Promise<void> {
     const container = await this.run(["from", "scratch"]);
     for (const folder of folders) await this.run(["add", "--quiet", container, folder, "/"]);

@@ -32,11 +32,11 @@ const POLL_MS = 50;
 const REPLY_PAUSE_S = "1";
 
 /**
- * Starts a container as RunPod starts a worker, and sends it two messages through the RunPod double's job API. During the
- * second reply it sends SIGTERM: the container must still finish the reply and exit with 0.
+ * Starts a container like a RunPod worker, and sends it two messages through the RunPod double's job API. Sends SIGTERM
+ * during the second reply. The container must still finish the reply and exit with status 0.
  *
- * @param start starts the container. Its argument contains the variables of the endpoint's template and those that
- * RunPod sets
+ * @param start starts the container. Its argument contains the variables of the endpoint's template and the variables
+ * that RunPod sets
  * @throws Error with the first wrong result and the container's output
  */
 export async function chatWithContainer(
@@ -82,7 +82,7 @@ async function chat(
     MODEL: model,
     TICKET_ISSUER: ISSUER,
     TICKET_JWKS: JSON.stringify(jwks),
-    // Needs a free port, because the containers share this machine's network.
+    // The engine needs a free port, because the containers share this machine's network.
     ENGINE_PORT: String(await freePort()),
     VLLM_STUB_REPLY_S: REPLY_PAUSE_S,
   });
@@ -115,14 +115,14 @@ async function chat(
   launcher.container?.terminate();
   const second = readReply(await poll("complete reply after SIGTERM", finishedJob(secondJob.id)));
   if (second.text !== first.text) throw new Error(`SIGTERM changed the reply: ${second.text}`);
-  // The worker may still have an open request for jobs. Closing the RunPod double ends that request.
+  // The worker can still have an open request for jobs. Closing the RunPod double ends this request.
   await double.close();
   const exitCode = (await launcher.container?.ended) ?? "not started";
   if (exitCode !== 0) throw new Error(`the worker exited with ${exitCode} after SIGTERM`);
   return { firstReplyMs, reply: first.text, pieces: second.pieces, version: first.model.version, exitCode };
 }
 
-/** Runs the RunPod double's first worker as a container. Later workers do nothing. */
+/** Runs the RunPod double's first worker as a container. Ignores later workers. */
 class ContainerLauncher {
   container: Container | undefined;
   /** Exit code or signal of the container; undefined while it runs. */
@@ -162,7 +162,7 @@ function idleWorker(): RunningWorker {
   return { exited: stopped.promise, stop: async () => stopped.resolve(undefined) };
 }
 
-/** Makes a key pair and a ticket signed with it. */
+/** Creates a key pair, and signs a ticket with it. */
 async function signTicketFor(model: Model): Promise<{ jwks: JSONWebKeySet; ticket: string }> {
   const { privateKey, publicKey } = await generateKeyPair("EdDSA", { extractable: true });
   const limits = { max_tokens: 200, max_messages: 10, max_input_chars: 500 };
@@ -222,7 +222,10 @@ async function deploy(call: Call, graphqlUrl: string, variables: Record<string, 
   });
 }
 
-/** Reads the reply of a finished job. Throws unless the job has completed and its joined deltas equal the reply. */
+/**
+ * Reads the reply of a finished job. Throws when the job has not completed, or when the joined deltas differ from the
+ * reply.
+ */
 function readReply({ status, output, error }: Json) {
   if (status !== "COMPLETED") throw new Error(`the job failed: ${error}`);
   const items = (output as unknown[]).map((item) => StreamItem.parse(item));

@@ -7,7 +7,7 @@ const ENTER = `root=$1 dir=$2; shift 2
 mount --rbind /dev "$root/dev" && mount -t proc proc "$root/proc" && exec chroot "$root" env -C "$dir" -- "$@"`;
 
 /**
- * Running container of an image. The entry point has separate mounts and process ids. It shares this machine's network.
+ * Running container of an image. The container has separate mounts and process ids. It shares this machine's network.
  */
 export class Container {
   /** Exit code, or the signal that ended the container. */

@@ -10,8 +10,8 @@ const requiredPrograms = {
 };
 
 /**
- * Returns the reason why this machine cannot build images with --cpu, and the fix. Returns undefined when it can build
- * them.
+ * Returns the reason why this machine cannot build images with --cpu, and the fix. Returns undefined when the machine
+ * can build images.
  */
 export function cpuObstacle(): string | undefined {
   if (process.platform !== "linux" || process.arch !== "x64")

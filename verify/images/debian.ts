@@ -57,7 +57,7 @@ function aptOutput(program: string, args: string[], signal: AbortSignal): Promis
   return runProgram(program, args, { signal }).catch(() => "");
 }
 
-/** Returns the mirror of Debian's main component from apt's index targets, one `label codeName component uri` per line. */
+/** Finds the mirror of Debian's main component in apt's index targets. Each line is `label codeName component uri`. */
 export function mirrorOf(targets: string): string | undefined {
   const lines = targets.split("\n").map((line) => line.split(" "));
   return lines.find(

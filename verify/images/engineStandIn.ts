@@ -6,11 +6,11 @@ import { runProgram } from "./runProgram";
 /** PyPI package of uv, which is part of vLLM's image. The Dockerfile creates the worker's environment with uv. */
 const UV = "uv==0.13.9";
 
-/** Commands of vLLM's image. Each one runs a stand-in from the worker's tests instead. */
+/** Commands of vLLM's image. Each command runs a stand-in from the worker's tests. */
 const standIns = {
-  // Runs before the worker's environment exists.
+  // `hf` runs before the worker's environment exists.
   hf: "/usr/bin/python3 -m tests.hf_command",
-  // Needs the packages of the worker's environment.
+  // `vllm` needs the packages of the worker's environment.
   vllm: "/worker/bin/python -m tests.vllm_command",
 };
 

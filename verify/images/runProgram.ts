@@ -5,11 +5,11 @@ import { finished } from "node:stream/promises";
 export interface RunOptions {
   /** Abort signal that ends the program. */
   signal: AbortSignal;
-  /** File for the program's output. Without this file, only the last lines are kept; an error quotes them. */
+  /** File for the program's output. Without this file, only the last lines are kept. An error quotes the last lines. */
   logFile?: string;
   /** Called with each line of the output. */
   onLine?(line: string): void;
-  /** Variables that override those of this process. */
+  /** Variables that override the variables of this process. */
   env?: Record<string, string>;
 }
 
@@ -20,7 +20,7 @@ const KEPT_LINES = 15;
  * Runs a program until it exits.
  *
  * @returns its standard output, without the last line break
- * @throws Error with the last lines of output when the program fails
+ * @throws Error with the last output lines when the program fails
  */
 export async function runProgram(file: string, args: string[], options: RunOptions): Promise<string> {
   const child = spawn(file, args, {

@@ -1,5 +1,7 @@
 import { create, type Settings } from "../../functions/relay";
 import { shortDeadlines } from "./cap";
 
-/** The relay's function with a shorter cap. It reads its settings from the environment variable `RELAY_SETTINGS`. */
+/**
+ * The relay's function with shorter deadlines. It reads its settings from the environment variable `RELAY_SETTINGS`.
+ */
 export const handler = create(JSON.parse(process.env.RELAY_SETTINGS ?? "") as Settings, { deadlines: shortDeadlines });

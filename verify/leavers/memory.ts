@@ -22,9 +22,9 @@ export interface MemoryOptions {
 
 /** Number of concurrent chats. */
 const READERS = 24;
-/** Pauses of a reader: before the reply, and after each part of it. */
+/** Pauses of a reader: before the reply, and after each part of the reply. */
 const PAUSE_MS = { first: 300, next: 20 };
-/** A reply is larger than the buffers of a Unix socket, so that the relay has to wait for a slow reader. */
+/** A reply is larger than the buffers of a Unix socket. So the relay has to wait for a slow reader. */
 const PIECE = "あ".repeat(200);
 const PIECES = 700;
 

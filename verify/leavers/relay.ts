@@ -43,7 +43,8 @@ const parameters = { signingKey: "signing-key", runpodKey: "runpod-key", openaiK
 const unlimited = { chatsPerMinute: 1_000_000, tokensPerDay: 1_000_000_000 };
 
 /**
- * Starts the relay's function with its tables and parameters. Its bundle has the options of the product's bundle.
+ * Starts the relay's function with its tables and parameters. The bundle is built with the options of the product's
+ * bundle.
  *
  * @param dir folder for the state of the local AWS
  */

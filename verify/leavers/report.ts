@@ -14,14 +14,14 @@ export interface LeaversReport extends LeaversResult {
 }
 
 /**
- * Judges a run. It passes under three conditions:
+ * Judges a run. The run must meet three conditions:
  *
- * - After a client has cancelled, its call ends within 1.5 s.
+ * - After a client has cancelled, the client's upstream call ends within 1.5 s.
  * - Every other call ends within the cap.
  * - The memory has not grown by more than a fifth.
  *
- * A run also fails when it proves nothing: a group has no call, or no client that has left after text, or only such
- * clients.
+ * A run that proves nothing also fails. In such a run, one of the groups has no call, has no client that left after
+ * text, or has only such clients.
  */
 export function reportOf(result: LeaversResult, memory: MemoryResult): LeaversReport {
   const { withCancel, withoutCancel } = result;
@@ -48,8 +48,8 @@ export function leaversLines({ withCancel, withoutCancel, memory, passed }: Leav
     `${clients} clients ${name} left, ${afterText} of them after the first text; ${calls} upstream calls`;
   return [
     group("with the cancel call", withCancel),
-    `  longest time from a client's leaving to the end of its call: ${withCancel.longestAfterLeavingMs} ms (limit ${END_MS} ms)`,
-    group("without it", withoutCancel),
+    `  longest time from the moment a client leaves to the end of its call: ${withCancel.longestAfterLeavingMs} ms (limit ${END_MS} ms)`,
+    group("without the cancel call", withoutCancel),
     `  calls longer than the cap of ${CAP_MS / 1000} s: ${withoutCancel.outlivedCap}`,
     `memory: ${memory.after200Mb} MB after 200 chats, ${memory.after2000Mb} MB after 2,000 (ratio ${memory.ratio})`,
     passed ? pc.green("passed") : pc.red("failed"),

@@ -12,7 +12,7 @@ import { leaveWithCancel, leaveWithoutCancel, type Visit } from "./visit";
 
 /** Options of a run. */
 export interface LeaversOptions {
-  /** Number of clients, at least 4: one for each combination of an upstream and a way to leave. */
+  /** Number of clients, at least 4. Each combination of an upstream and a way to leave needs one client. */
   clients: number;
   /** Seed of the times at which clients leave, and of the upstreams' speed. */
   seed: number;
@@ -20,17 +20,17 @@ export interface LeaversOptions {
   say: (line: string) => void;
 }
 
-/** Results of the two groups of clients, which have all left their chats. */
+/** Results of the two groups of clients. All clients have left their chats. */
 export interface LeaversResult {
   /** Clients that send the cancel call. `afterText` is the number of clients that had received text. */
   withCancel: { clients: number; afterText: number; calls: number; longestAfterLeavingMs: number };
-  /**
-   * Clients that only close their connection. `outlivedCap` is the number of calls that lasted longer than a chat may.
-   */
+  /** Clients that only close their connection. `outlivedCap` is the number of calls that lasted longer than the cap. */
   withoutCancel: { clients: number; afterText: number; calls: number; outlivedCap: number };
 }
 
-/** Longest time from the end of a chat to the end of its call. The relay looks for a cancellation every second. */
+/**
+ * Longest time from the end of a chat to the end of its upstream call. The relay looks for a cancellation every second.
+ */
 export const END_MS = 1_500;
 
 /** Clients start one after the other, so that about twelve chats run at the same time. */
@@ -39,7 +39,7 @@ const LONGEST_STAY_MS = 5_000;
 /** The upstreams are so slow that no reply ends before the cap. */
 const FIRST_TEXT_MS = { least: 200, most: 3_500 };
 const TOKEN_PAUSE_MS = 250;
-/** Requests that start the function's containers before the clients come. */
+/** Number of requests that start the function's containers before the clients come. */
 const WARM_UP_REQUESTS = 16;
 
 /** A client and its chat. */
@@ -68,7 +68,7 @@ export async function runLeavers({ clients, seed, say }: LeaversOptions): Promis
     llm.play(slowly(new Random(seed, 1)));
     runpod.play(slowly(new Random(seed, 2)));
     await warmUp(relay);
-    say(`${clients} clients come and leave`);
+    say(`${clients} clients start a chat and leave`);
     const leavers = await letLeave(relay, clients, seed);
     say("waiting for the upstream calls to end");
     const requests = () => [...llm.requests, ...runpod.requests];
@@ -81,7 +81,7 @@ export async function runLeavers({ clients, seed, say }: LeaversOptions): Promis
   }
 }
 
-/** Replies that begin at a random time and are longer than a chat may be. */
+/** Script of replies that begin at a random time and last longer than the cap. */
 function slowly(random: Random): Script {
   return () => ({
     kind: "slow",
@@ -117,17 +117,17 @@ function letLeave(relay: LocalRelay, clients: number, seed: number): Promise<Lea
   return Promise.all(leaving);
 }
 
-/** Waits until every call has ended, or until every call must have ended. */
+/** Waits until every call has ended. Stops waiting at the time by which every call must have ended. */
 async function allEnded(requests: () => SeenRequest[]): Promise<void> {
   const until = performance.now() + CAP_MS + 2 * END_MS;
-  // A client that has just left may not have reached its upstream yet.
+  // The call of a client that has just left can reach its upstream later.
   await sleep(END_MS);
   while (performance.now() < until && requests().some(({ abandonedAtMs }) => abandonedAtMs === undefined)) {
     await sleep(50);
   }
 }
 
-/** @throws Error when an upstream has received no call, because the run then proves nothing about it */
+/** @throws Error when an upstream has received no call. Such a run proves nothing about the upstream */
 function assess(leavers: Leaver[], requests: SeenRequest[]): LeaversResult {
   const now = performance.now();
   const callsOf = ({ name, visit }: Leaver) =>
@@ -139,7 +139,7 @@ function assess(leavers: Leaver[], requests: SeenRequest[]): LeaversResult {
       }));
   for (const plan of ["vip", "paid"]) {
     if (leavers.filter((leaver) => leaver.plan === plan).flatMap(callsOf).length === 0)
-      throw new Error(`The upstream of the plan ${plan} has received no call`);
+      throw new Error(`The upstream of the plan "${plan}" has received no call`);
   }
   const summarise = (group: Leaver[]) => ({
     clients: group.length,

@@ -10,7 +10,8 @@ export interface Visit {
 }
 
 /**
- * Chats and leaves after `stayMs` like a browser page: aborts the product's client, which cancels the chat.
+ * Starts a chat and leaves after `stayMs` like a browser page. Aborts the product's client, which then cancels the
+ * chat.
  *
  * @throws Error when the chat ends before the client leaves
  */
@@ -32,7 +33,7 @@ export async function leaveWithCancel(session: Session, text: string, stayMs: nu
 }
 
 /**
- * Chats and leaves after `stayMs` without the cancel call: the client only closes its connection.
+ * Starts a chat and leaves after `stayMs` without the cancel call. Only closes the connection.
  *
  * @throws Error when the chat ends before the client leaves
  */

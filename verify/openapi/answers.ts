@@ -13,7 +13,7 @@ export interface SeenAnswer {
   body: string;
 }
 
-/** A difference between an answer and the document. `status` also stands for an unknown operation. */
+/** A difference between an answer and the document. An unknown operation has the kind `status`. */
 export interface Difference {
   kind: "status" | "body";
   /** One line: the request, the status and the difference. */
@@ -27,7 +27,7 @@ const ID = "openapi.json";
 /**
  * Compares answers with the document: path, status, content type, body and error code.
  *
- * @param document made with `strict`, so that its schemas refuse undocumented fields
+ * @param document document created with `strict`, so that its schemas refuse undocumented fields
  * @returns a function that lists an answer's differences
  */
 export function createAnswerCheck(document: OpenApi): (seen: SeenAnswer) => Difference[] {
@@ -72,7 +72,7 @@ function findOperation(document: OpenApi, { server, method, path }: SeenAnswer):
   return undefined;
 }
 
-/** Any other path does not exist. RunPod has more operations, and documents them itself. */
+/** A path outside the document must not exist. RunPod's server has more operations, which RunPod documents. */
 function unknownPathProblems({ server, status }: SeenAnswer): Problem[] {
   const isExpected = server === "runpod" || status === 404 || status === 413;
   return isExpected ? [] : [{ kind: "status", problem: "the document has no such operation" }];
@@ -94,7 +94,8 @@ function answerProblems(
   if (!answer) return [{ kind: "status", problem: "the document has no such status" }];
   const type = contentType.split(";")[0]?.trim() ?? "";
   const media = answer.content?.[type];
-  if (!media) return [{ kind: "body", problem: `the document has no content type ${type || "(none)"} for it` }];
+  if (!media)
+    return [{ kind: "body", problem: `the document has no content type ${type || "(none)"} for this answer` }];
   const schema = [...pointer, "content", type, "schema"].map(escapePointer).join("/");
   return valuesOf(type, body).flatMap((value) => {
     const problem = schemaProblem(schema, value) ?? codeProblem(value, status, Object.keys(media.examples ?? {}));
@@ -117,7 +118,7 @@ function valuesOf(type: string, body: string): unknown[] {
   return events.filter((data) => data !== "[DONE]").map(parseJson);
 }
 
-/** The text itself when it is no JSON. */
+/** Parses JSON. Returns any other text unchanged. */
 function parseJson(text: string): unknown {
   try {
     return JSON.parse(text);
@@ -126,12 +127,15 @@ function parseJson(text: string): unknown {
   }
 }
 
-/** Each error code of a status has an example with the code's name. */
+/**
+ * Checks that the document lists the answer's error code. Each error code of a status has an example with the code's
+ * name.
+ */
 function codeProblem(value: unknown, status: number, documented: string[]): string | undefined {
   if (status < 400 || status === 500) return undefined;
   const code = (value as { error?: { code?: unknown } } | null)?.error?.code;
   return typeof code === "string" && !documented.includes(code)
-    ? `the document does not list the code ${code} for it`
+    ? `the document does not list the code ${code} for this answer`
     : undefined;
 }
 

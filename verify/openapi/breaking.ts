@@ -1,6 +1,6 @@
 import type { OpenApi } from "../../contract/openapi/document";
 
-/** JSON Schema, as far as the document uses it. */
+/** JSON Schema. The type contains only the keywords that the document uses. */
 interface Schema {
   $ref?: string;
   anyOf?: Schema[];
@@ -30,8 +30,9 @@ interface Described {
 }
 
 /**
- * Finds changes of the document that break a client of the document before: a removed operation, an answer that such a
- * client does not understand, or a request of such a client that is now refused. Answers may gain fields and enum values.
+ * Finds changes of the document that break an old client, which was written for the document `before`. Such a change
+ * removes an operation, changes an answer so that an old client does not understand it, or refuses a request of an old
+ * client. New fields and new enum values in answers are allowed.
  *
  * @returns one line for each change
  */
@@ -96,8 +97,8 @@ interface Place {
 }
 
 /**
- * Reasons why a value of the narrow schema is not valid for the wide one. For an answer, the client has the wide schema;
- * for a request, the server has it.
+ * Lists the reasons why a value of the narrow schema is not valid in the wide schema. The receiver has the wide schema:
+ * the client for an answer, the server for a request.
  */
 function differences(wide: Place, narrow: Place, kind: "answer" | "request", at = "body"): string[] {
   const [expected, actual] = [resolve(wide), resolve(narrow)];
@@ -110,7 +111,8 @@ function differences(wide: Place, narrow: Place, kind: "answer" | "request", at 
       request: [alternatives ?? [actual], choices ?? [expected]],
     };
     const [kept = [], offered = []] = pairs[kind];
-    // An answer may gain alternatives, and a request too: each known one must still fit one of the offered ones.
+    // Answers and requests may gain alternatives. Each known alternative must still match one of the offered
+    // alternatives.
     return kept.flatMap((known) => {
       const tried = offered.map((one) => (kind === "answer" ? inner(known, one, at) : inner(one, known, at)));
       return tried.toSorted((a, b) => a.length - b.length)[0] ?? [];
@@ -170,7 +172,7 @@ function limitChanges(expected: Schema, actual: Schema, at: string): string[] {
   const allowed = valuesOf(expected);
   const refused = allowed ? (valuesOf(actual) ?? ["any value"]).filter((value) => !allowed.includes(value)) : [];
   return [
-    ...tighter.map((name) => `${at} has another ${name}`),
+    ...tighter.map((name) => `${at} has a stricter ${name}`),
     ...refused.map((value) => `${at} refuses ${String(value)}`),
   ];
 }

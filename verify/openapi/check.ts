@@ -16,15 +16,14 @@ const program = command(
     "after",
     `
 lint    problems that Redocly finds with the rules of redocly.yaml
-drift   differences between the document and the code: a status, an error code or a field that only one of them has
+drift   statuses, error codes and fields that only the document or only the code has
 
-The answers of the running system are compared with the document by the tests of the local cloud, and by
-npm run verify -- openapi.`,
+The tests of the local cloud and npm run verify -- openapi compare the answers of the running system with the document.`,
   )
   .action(async ({ json }: { json?: boolean }) => {
     const text = readFileSync(join(root, documentFile), "utf8");
     const isOld = text !== generatedFiles()[documentFile];
-    const outdated = isOld ? [`${documentFile} is not the generated one: run npm run contract:generate`] : [];
+    const outdated = isOld ? [`${documentFile} is out of date: run npm run contract:generate`] : [];
     const document = JSON.parse(text) as OpenApi;
     const found = { lint: lint(), drift: [...outdated, ...(await findDrift(root, document))] };
     const problems = [...found.lint, ...found.drift];
@@ -44,7 +43,7 @@ interface RedoclyReport {
   problems: { message: string; ruleId: string; location: { pointer?: string }[] }[];
 }
 
-/** Runs Redocly without network. Returns one line for each problem. Warnings count. */
+/** Runs Redocly without network. Returns one line for each error or warning. */
 function lint(): string[] {
   const { stdout, stderr, error } = spawnSync(
     process.execPath,

@@ -15,10 +15,10 @@ const typesFile = "contract/openapi/generatedTypes.ts";
 const inHandler = (name: string): Root => ({ file: "functions/relay/handler.ts", name });
 const inRequest = (name: string): Root => ({ file: "functions/relay/request.ts", name });
 
-/** Makes the relay's services, and passes them to `createRelay`. */
+/** Function that creates the relay's services and passes them to `createRelay`. */
 const relayServices: Root = { file: "functions/relay.ts", name: "create" };
 
-/** Code of each operation of the relay. The functions that choose between the operations are left out. */
+/** Code of each operation of the relay, without the functions that choose between the operations. */
 const relayOperations: Record<string, { roots: Root[]; except: string[] }> = {
   chat: {
     roots: [
@@ -37,7 +37,8 @@ const relayOperations: Record<string, { roots: Root[]; except: string[] }> = {
 };
 
 /**
- * Errors that the code of a handler contains, and that the handler never answers with. The document must not have them.
+ * Errors that appear in the code of a handler but never in its answers. The value is the reason. The document must not
+ * contain these errors.
  */
 const neverAnswered: Record<string, Partial<Record<ErrorCode, string>>> = {
   openSession: { too_long: "the body has no field" },
@@ -53,10 +54,10 @@ const neverAnswered: Record<string, Partial<Record<ErrorCode, string>>> = {
   cancelChat: { too_long: "the body has no text with a limit" },
 };
 
-/** Statuses of RunPod's OpenAI route that RunPod's other operations do not have: a failed job, and Cloudflare's limit. */
+/** Statuses that only RunPod's OpenAI route has: 500 for a failed job, 524 for Cloudflare's time limit. */
 const openAiStatuses = [500, 524];
 
-/** Where a handler's code is. */
+/** An operation of the document, and the location of its handler's code. */
 interface Place {
   /** Operation with its path and method in the document. */
   path: string;
@@ -74,7 +75,7 @@ interface Place {
  * with status 200.
  *
  * @param root the repository's folder
- * @param overlay sources that replace files. For tests
+ * @param overlay sources that replace files in tests
  * @returns one line for each difference
  */
 export async function findDrift(root: string, document: OpenApi, overlay: Overlay = {}): Promise<string[]> {
@@ -89,7 +90,7 @@ export async function findDrift(root: string, document: OpenApi, overlay: Overla
   });
 }
 
-/** Finds the code of each operation: index.ts names the function of each route. */
+/** Finds the code of each operation. `index.ts` names the function of each route. */
 function placesOf(root: string, document: OpenApi, overlay: Overlay): Place[] {
   const index = overlay["index.ts"] ?? readFileSync(join(root, "index.ts"), "utf8");
   const functions = new Map(
@@ -140,7 +141,7 @@ function missing<T>(all: Set<T>, others: Set<T>): T[] {
   return [...all].filter((one) => !others.has(one));
 }
 
-/** Error codes of an operation: each has an example with its name. */
+/** Error codes of an operation. Each code has an example with the code's name. */
 function codesOf({ responses }: Operation): Set<ErrorCode> {
   const refusals = Object.entries(responses).filter(([status]) => Number(status) >= 400);
   const names = refusals.flatMap(([, { content = {} }]) =>
@@ -149,7 +150,7 @@ function codesOf({ responses }: Operation): Set<ErrorCode> {
   return new Set(names.filter((name): name is ErrorCode => name in errorCodes));
 }
 
-/** Compares the types of the bodies with status 200 with the document's type of this response. */
+/** Compares the types of a handler's bodies for status 200 with the documented type. */
 function bodyProblems(handlers: Handlers, { path, method, jsonFile }: Place, { bodies }: HandlerAnswers): string[] {
   const { checker } = handlers;
   const own = jsonFile ? handlers.jsonBody(jsonFile) : undefined;
@@ -169,7 +170,7 @@ function documentedBody(handlers: Handlers, path: string, method: string): ts.Ty
   const { checker } = handlers;
   const generated = checker.getSymbolAtLocation(handlers.source(typesFile));
   const paths = generated && checker.tryGetMemberInModuleExports("paths", generated);
-  if (!paths) throw new Error("openapi-typescript generated no interface paths");
+  if (!paths) throw new Error('openapi-typescript generated no interface "paths"');
   const names = [path, method, "responses", "200", "content", "application/json"];
   return names.reduce((type, name) => {
     const property = checker.getPropertyOfType(type, name);
@@ -178,7 +179,7 @@ function documentedBody(handlers: Handlers, path: string, method: string): ts.Ty
   }, checker.getDeclaredTypeOfSymbol(paths));
 }
 
-/** Fields that a type has and the documented type does not, at any depth, such as `limits.max_words`. */
+/** Finds the fields of a type that the documented type does not have, at any depth, such as `limits.max_words`. */
 function unknownFields(checker: ts.TypeChecker, type: ts.Type, documented: ts.Type, at = ""): string[] {
   const fields = objectsOf(type).flatMap((object) => checker.getPropertiesOfType(object));
   return fields.flatMap((field) => {
@@ -191,7 +192,7 @@ function unknownFields(checker: ts.TypeChecker, type: ts.Type, documented: ts.Ty
   });
 }
 
-/** Object types of a union. Lists and primitive types have no fields of ours. */
+/** Object types of a union, without lists and primitive types. */
 function objectsOf(type: ts.Type): ts.Type[] {
   const members = type.isUnion() ? type.types : [type];
   return members.filter((one) => one.flags & (ts.TypeFlags.Object | ts.TypeFlags.Intersection) && !isList(one));

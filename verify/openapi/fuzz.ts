@@ -16,7 +16,7 @@ import { createAnswerCheck, type SeenAnswer } from "./answers";
 import { runSchemathesis } from "./schemathesis";
 import { watchAnswers } from "./watchAnswers";
 
-/** Result of the fuzzing. All numbers but `requests` and `accepted` must be 0. */
+/** Result of the fuzzing. All numbers except `requests` and `accepted` must be 0. */
 export interface FuzzReport {
   /** Requests that reached the API, the relay and the endpoints. */
   requests: number;
@@ -26,16 +26,16 @@ export interface FuzzReport {
   undocumentedStatuses: number;
   /** Bodies, content types or headers that the document does not allow. */
   schemaViolations: number;
-  /** Operations that answered a caller without a valid token. */
+  /** Number of operations that accepted a caller without a valid token. */
   ignoredAuth: number;
-  /** The first differences of each kind, for a person. */
+  /** The first differences, as readable lines. */
   details: string[];
 }
 
 /** Options of `fuzz`. */
 export interface FuzzOptions {
   python: string;
-  /** Least number of requests. */
+  /** Minimum number of requests. */
   requests: number;
   seed: number;
   /** Called with a line of progress. */
@@ -54,15 +54,15 @@ interface Target {
 
 const MAX_DETAILS = 20;
 
-/** Output of Schemathesis about failures of the last fuzzing. */
+/** File with the output of Schemathesis about the failures of the newest run. */
 const outputFile = join(root, ".build/reports/schemathesis.txt");
 
-/** About the number of cases that a run has anyway: examples, and one case for each constraint. */
+/** Approximate number of cases that every run has: examples, and one case for each constraint. */
 const FIXED_CASES = 3_200;
-/** Operations, each counted once for each of its callers. */
+/** Number of operations. An operation counts once for each of its callers. */
 const OPERATIONS = 50;
 
-/** Limits so high that most requests reach a handler. The limits of guests and of billing stay. */
+/** Limits so high that most requests reach a handler. The limits of guests and of billing do not change. */
 const config = {
   "throttle.ratePerSecond": 2_000,
   "throttle.burst": 4_000,
@@ -70,7 +70,7 @@ const config = {
   "throttle.webhook": { ratePerSecond: 2_000, burst: 4_000 },
 };
 
-/** Paths of the document by server. */
+/** Regular expression of the document's paths at each server. */
 const pathsOf: Record<Server, string> = {
   api: "^/(auth|billing|webhook)/",
   relay: "^/chat",
@@ -78,8 +78,8 @@ const pathsOf: Record<Server, string> = {
 };
 
 /**
- * Sends generated requests to both domains of a new local cloud: as a guest and as a customer of each plan. Compares all
- * answers with the OpenAPI document.
+ * Sends generated requests to both domains of a new local cloud. The callers are a guest and a customer of each plan.
+ * Compares all answers with the OpenAPI document.
  */
 export async function fuzz({ python, requests, seed, say }: FuzzOptions): Promise<FuzzReport> {
   const dir = mkdtempSync(join(tmpdir(), "snack-misaki-fuzz-"));
@@ -135,8 +135,8 @@ function recorder(report: FuzzReport): (seen: SeenAnswer) => void {
 }
 
 /**
- * Whether we have failed. RunPod answers 500 for every failed job, also when the worker refused a bad request: then the
- * code of the worker's error tells.
+ * Whether the answer is an error of our server. RunPod answers 500 for every failed job, even when the worker refused a
+ * bad request. For these answers, the code of the worker's error decides.
  */
 function isServerError({ server, status, body }: SeenAnswer): boolean {
   if (status < 500) return false;
@@ -171,15 +171,15 @@ async function fuzzTarget(
   }
 }
 
-/** Keeps what Schemathesis prints about failures: each request as a curl command, without tokens. */
+/** Stores the output of Schemathesis about failures. It contains each request as a curl command, without tokens. */
 function keepOutput(output: string): void {
   mkdirSync(dirname(outputFile), { recursive: true });
   appendFileSync(outputFile, output);
 }
 
 /**
- * Text of the document with a valid ticket in its examples. Without the schemas of events: Schemathesis compares them with
- * the whole event, and our own check compares them with the event's data.
+ * Text of the document with a valid ticket in its examples. The text omits the schemas of events: Schemathesis would
+ * compare them with the whole event, but they describe only the event's data. Our own check compares the data.
  */
 function documentFor(ticket: string): string {
   const document = openApi({ strict: true });
@@ -191,7 +191,7 @@ function addDetail({ details }: FuzzReport, text: string): void {
   if (details.length < MAX_DETAILS && !details.includes(text)) details.push(text);
 }
 
-/** New callers of each server, because a ticket is valid for two minutes only. */
+/** Creates new callers of each server, because a ticket is valid for only two minutes. */
 async function targetsOf(cloud: LocalCloud, outputs: ProgramOutputs): Promise<Target[]> {
   const callers = [
     await guest(outputs),
@@ -212,7 +212,7 @@ async function targetsOf(cloud: LocalCloud, outputs: ProgramOutputs): Promise<Ta
     const ticket = caller?.session.ticket ?? "";
     return [{ server: "runpod" as const, who: model, url, headers: { Authorization: authorization }, ticket }];
   });
-  // The first callers cover all servers, for a run with few requests.
+  // The first callers cover all servers. So even a run with few requests reaches every server.
   return [api, relay, runpod]
     .flatMap((one) => one.slice(-1))
     .concat([api, relay, runpod].flatMap((one) => one.slice(0, -1)));

@@ -6,23 +6,23 @@ import { type ErrorCode, errorCodes } from "../../contract/errors";
 /** Everything that a handler can answer, read from its source. */
 export interface HandlerAnswers {
   codes: Set<ErrorCode>;
-  /** Statuses that the code writes as numbers. */
+  /** Statuses that appear as numbers in the code. */
   statuses: Set<number>;
   /** Types of the JSON bodies with status 200. */
   bodies: ts.Type[];
 }
 
-/** A function from which everything that a handler calls is reached. */
+/** A function from which the walk reaches everything that a handler calls. */
 export interface Root {
   file: string;
   name: string;
 }
 
-/** Source of a file that replaces the one on the disk, by path from the repository's root. */
+/** Sources that replace files on the disk, by path from the repository's root. */
 export type Overlay = Record<string, string>;
 
 /**
- * Reads the sources of handlers with TypeScript's own checker.
+ * Reads the sources of handlers with TypeScript's type checker.
  *
  * @param root the repository's folder
  * @param overlay sources that replace or add files
@@ -48,8 +48,8 @@ export class Handlers {
   }
 
   /**
-   * Collects the answers of everything that the roots reach. A method of an object is reached when reached code uses the
-   * property of the object's type.
+   * Collects the answers of all code that the roots reach. The walk reaches a method of an object when reached code
+   * uses the same property of the object's type.
    *
    * @param except functions that the walk does not enter
    */
@@ -74,12 +74,12 @@ export class Handlers {
     const found = source.statements.find(
       (statement) => ts.isFunctionDeclaration(statement) && statement.name?.text === name,
     );
-    if (!found) throw new Error(`${file} has no function ${name}: change verify/openapi/drift.ts with it`);
+    if (!found) throw new Error(`${file} has no function ${name}: correct its name in verify/openapi/drift.ts`);
     return found;
   }
 
   private visit(node: ts.Node, walk: Walk): void {
-    // Types call nothing, and a function that is only declared may never be called.
+    // A type calls nothing. A declared function counts only when reached code uses its name.
     if (ts.isTypeNode(node) || ts.isFunctionDeclaration(node) || isNamedFunction(node)) return;
     if (this.isOwnMethod(node)) {
       walk.methods.push(node);
@@ -96,14 +96,19 @@ export class Handlers {
     ts.forEachChild(node, (child) => this.visit(child, walk));
   }
 
-  /** Whether a node is a method of an object that our own code calls. A library calls the methods that it asks for. */
+  /**
+   * Whether a node is a method that only our own code calls. A library can call every method of an object that it gets.
+   */
   private isOwnMethod(node: ts.Node): node is Method {
     const isMethod = ts.isMethodDeclaration(node) || (ts.isPropertyAssignment(node) && isFunction(node.initializer));
     if (!isMethod || !ts.isObjectLiteralExpression(node.parent)) return false;
     return this.wantedProperty(node).every((declaration) => isOwn(declaration.getSourceFile()));
   }
 
-  /** Declarations of the property that a method fills: those of the type that the code around it wants, else its own. */
+  /**
+   * Declarations of the property that a method implements. They come from the type that the surrounding code expects.
+   * Without such a type, the method itself is the declaration.
+   */
   private wantedProperty(method: Method): ts.Node[] {
     const object = method.parent as ts.ObjectLiteralExpression;
     const wanted = this.checker.getContextualType(object)?.getProperty(method.name.getText());
@@ -118,7 +123,7 @@ export class Handlers {
     return object.getProperty((node.propertyName ?? node.name).getText())?.declarations ?? [];
   }
 
-  /** Removes and returns a method that reached code uses. */
+  /** Takes a method that reached code uses out of `methods`. */
   private takeUsedMethod({ methods, used }: Walk): ts.Node | undefined {
     const index = methods.findIndex((method) =>
       this.wantedProperty(method).some((declaration) => used.has(declaration)),
@@ -126,7 +131,7 @@ export class Handlers {
     return index === -1 ? undefined : methods.splice(index, 1)[0];
   }
 
-  /** `new ApiError(code)` and `super(code)` of a class that extends it: all values that the code's type allows. */
+  /** Reads `new ApiError(code)`, and `super(code)` of a subclass. Adds all values that the type of `code` allows. */
   private readError(node: ts.Node, { codes }: Walk): void {
     const isNew = ts.isNewExpression(node) && node.expression.getText() === "ApiError";
     const isSuper = ts.isCallExpression(node) && node.expression.kind === ts.SyntaxKind.SuperKeyword;
@@ -136,7 +141,7 @@ export class Handlers {
     }
   }
 
-  /** `statusCode: 200`, and calls with a number for a parameter `status` or `statusCode`. */
+  /** Reads `statusCode: 200`, and calls that pass a number for a parameter `status` or `statusCode`. */
   private readStatus(node: ts.Node, { statuses, bodies }: Walk): void {
     if (ts.isPropertyAssignment(node) && node.name.getText() === "statusCode")
       addNumbers(statuses, this.literals(node.initializer));
@@ -176,7 +181,7 @@ export class Handlers {
     return this.checker.getAwaitedType(type) ?? type;
   }
 
-  /** Declarations of a name in `functions/` and `contract/`, with their code. */
+  /** Declarations of a name, with their code. Ignores declarations outside `functions/` and `contract/`. */
   private ownDeclarations(node: ts.Identifier): ts.Node[] {
     const symbol = this.checker.getSymbolAtLocation(node);
     if (!symbol) return [];

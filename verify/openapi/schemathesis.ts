@@ -6,7 +6,7 @@ import { type PythonTool, setUpPythonTool } from "../pythonTool";
 /**
  * Installs Schemathesis on the first call, and after a change of the version.
  *
- * @param progress called with a line as each step begins
+ * @param progress called with one line when a step begins
  */
 export function setUpSchemathesis(progress: (line: string) => void): Promise<PythonTool> {
   return setUpPythonTool({ name: "schemathesis", version: "4.32.5" }, progress);
@@ -21,10 +21,10 @@ export interface FuzzRun {
   /** Regular expression of the paths to call. */
   paths: string;
   headers: Record<string, string>;
-  /** Generated cases per operation, beside the examples and the fixed cases for each constraint. */
+  /** Generated cases per operation, in addition to the examples and the fixed cases for each constraint. */
   examples: number;
   seed: number;
-  /** Checks of Schemathesis to leave out. */
+  /** Checks of Schemathesis that the run omits. */
   exceptChecks: string[];
   /** Folder for the report. */
   dir: string;
@@ -46,7 +46,7 @@ const checks = [
 ];
 
 /**
- * Runs Schemathesis and returns the failures of its checks, and its output for a person.
+ * Runs Schemathesis. Returns the failures of its checks, and its readable output.
  *
  * @throws Error when the run did not complete
  */
@@ -69,7 +69,7 @@ export async function runSchemathesis(run: FuzzRun): Promise<{ failures: Report[
   return { failures, output };
 }
 
-/** Everything that a program prints. */
+/** Runs a program and returns everything that it prints. */
 function outputOf(file: string, args: string[], cwd: string): Promise<string> {
   return new Promise((resolve, reject) => {
     const child = spawn(file, args, { cwd, stdio: ["ignore", "pipe", "pipe"] });

@@ -10,8 +10,8 @@ type Bases = { server: Server; url: URL }[];
 const REQUEST_START = "http.server.request.start";
 
 /**
- * Calls `onAnswer` with each complete answer of the program's API, relay and endpoints. Node publishes every request to an
- * HTTP server of this process, so no server needs a hook, and answers to browsers are seen too.
+ * Calls `onAnswer` with each complete answer of the program's API, relay and endpoints. Node publishes every request to
+ * an HTTP server of this process. So no server needs a hook, and this function also sees answers to browsers.
  *
  * @returns a function that stops watching
  */
@@ -47,7 +47,10 @@ export function watchAnswer(
   );
 }
 
-/** Server and path of a request. Undefined for any other server of this process, and for a name that it does not serve. */
+/**
+ * Server and path of a request. Undefined for any other server of this process, and for a host name that the server
+ * does not serve.
+ */
 function placeOf(request: IncomingMessage, bases: Bases): Pick<SeenAnswer, "server" | "path"> | undefined {
   if (request.headers.host?.split(":")[0] !== "localhost") return undefined;
   const { pathname } = new URL(request.url ?? "/", "http://localhost");
@@ -59,7 +62,7 @@ function placeOf(request: IncomingMessage, bases: Bases): Pick<SeenAnswer, "serv
   return { server: base.server, path: pathname.slice(prefix.length) };
 }
 
-/** Copies everything that is written to a response. */
+/** Copies every chunk that the server writes to a response. */
 function collectBody(response: ServerResponse): Buffer[] {
   const chunks: Buffer[] = [];
   const { write, end } = response;
@@ -77,7 +80,7 @@ function collectBody(response: ServerResponse): Buffer[] {
   return chunks;
 }
 
-/** A header that was passed to `writeHead` as a list, which `getHeader` does not know. */
+/** Reads a header that the server passed to `writeHead` in a list. `getHeader` does not return such a header. */
 function headerOf(response: ServerResponse, name: string): string | undefined {
   const { _header = "" } = response as { _header?: string };
   return new RegExp(`^${name}: (.+)$`, "im").exec(_header)?.[1]?.trim();

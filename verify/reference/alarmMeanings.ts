@@ -1,6 +1,6 @@
 /**
- * Meaning of each alarm in Japanese, for docs/operations.ja.md. `<model>` and `<function>` stand for a name, which the meaning
- * repeats. infra/alarms.ts has the English meaning.
+ * Meaning of each alarm in Japanese, for docs/operations.ja.md. `<model>` and `<function>` stand for a name. The
+ * meaning uses the same placeholder. infra/alarms.ts has the English meaning.
  */
 export const alarmMeanings: Record<string, string> = {
   "customers-cannot-chat":

@@ -81,14 +81,15 @@ function japaneseLists(): string {
 /**
  * Returns the Japanese meaning of an alarm.
  *
- * @throws Error when verify/reference/alarmMeanings.ts has none
+ * @throws Error when verify/reference/alarmMeanings.ts has no meaning for the alarm
  */
 function japaneseMeaning(name: string): string {
   const model = models.find((each) => name.startsWith(`${each}-`));
   const [, throttled] = /^(\w+)-throttled$/.exec(name) ?? [];
   const key = model ? name.replace(model, "<model>") : throttled ? name.replace(throttled, "<function>") : name;
   const meaning = alarmMeanings[key];
-  if (meaning === undefined) throw new Error(`${key}: verify/reference/alarmMeanings.ts must have its meaning`);
+  if (meaning === undefined)
+    throw new Error(`${key}: add a meaning for this alarm to verify/reference/alarmMeanings.ts`);
   return meaning.replace("<model>", model ?? "").replace("<function>", throttled ?? "");
 }
 

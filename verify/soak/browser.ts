@@ -2,7 +2,7 @@ import { type Client, createClient } from "../../client";
 import { type Credentials, signInByForm, signUpByForm } from "../../local/visitor/hostedSignIn";
 import type { Started } from "./cloud";
 
-/** A customer's browser: its tabs share the storage, and reach each other by `BroadcastChannel`. */
+/** A customer's browser. Its tabs share the storage and communicate through `BroadcastChannel`. */
 export class Browser {
   /** The open tabs. At least one. */
   tabs: Client[];
@@ -23,7 +23,7 @@ export class Browser {
     return first;
   }
 
-  /** Closes all tabs and opens new ones, which know only what is stored. */
+  /** Closes all tabs and opens new tabs. The new tabs know only the stored data. */
   reload(tabs = this.tabs.length): void {
     this.close();
     this.tabs = Array.from({ length: tabs }, () => this.openTab());
@@ -54,7 +54,7 @@ export class Browser {
   private openTab(): Client {
     const { storage, channels, started, id } = this;
     const own = globalThis.BroadcastChannel;
-    // All browsers of a run are in one process. Real ones do not hear each other.
+    // All browsers of a run are in one process. A separate channel name per browser keeps their messages apart.
     globalThis.BroadcastChannel = class extends own {
       constructor(channel: string) {
         super(`${channel} ${id}`);

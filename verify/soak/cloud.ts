@@ -25,16 +25,16 @@ const Started = z.extend(ProgramOutputs, {
 /** Output of `npm start -- --json`. */
 export type Started = z.infer<typeof Started>;
 
-/** Interval at which new processes are looked for. */
+/** Interval at which the soak looks for new processes. */
 const LOOK_EVERY_MS = 2_000;
-/** Time to stop after SIGTERM, and time for the last processes to end. */
+/** Time limits after SIGTERM: for the local cloud to stop, and for its last processes to end. */
 const STOP_MS = 30_000;
 const LAST_PROCESSES_MS = 3_000;
 const MAIL_MS = 15_000;
 
 /** `npm start` in a separate process. */
 export class SoakCloud {
-  /** Processes that have been seen. Some have ended. */
+  /** All processes that the soak has seen, including ended processes. */
   private readonly seen = new Map<string, Process>();
   private readonly codes = new Map<string, string>();
   private readonly looking: NodeJS.Timeout;
@@ -54,7 +54,7 @@ export class SoakCloud {
   /**
    * Starts the local cloud on free ports, with its state in a new folder.
    *
-   * @throws Error with the last line of its output when it does not start
+   * @throws Error with the last output line when the local cloud does not start
    */
   static async start(): Promise<SoakCloud> {
     const dir = await mkdtemp(join(tmpdir(), "snack-misaki-soak-"));
@@ -65,7 +65,7 @@ export class SoakCloud {
       ["--inspect=127.0.0.1:0", "cli/run.cjs", "local/commands/start.ts", ...options],
       { cwd: root, stdio: ["ignore", "pipe", "pipe"], detached: true, env: { ...process.env, NO_COLOR: "1" } },
     );
-    // A signal ends this process without the `finally` blocks of its callers.
+    // A signal ends this process without running the callers' `finally` blocks.
     const end = () => {
       child.kill("SIGTERM");
       rmSync(dir, { recursive: true, force: true });
@@ -97,16 +97,16 @@ export class SoakCloud {
     return tree;
   }
 
-  /** Collects garbage and measures the memory that is used now. */
+  /** Collects garbage, and then measures the used memory. */
   async measure(): Promise<Measurement> {
     const containers = await collectGarbage(this.inspectorUrl);
     return { main: this.child.pid, containers, processes: await this.processes() };
   }
 
   /**
-   * Returns the code of the last e-mail to a customer. Waits for the e-mail.
+   * Returns the code of the newest e-mail to a customer. Waits for the e-mail.
    *
-   * @throws Error when Cognito sends none
+   * @throws Error when Cognito sends no e-mail
    */
   async mailedCode(email: string): Promise<string> {
     const until = performance.now() + MAIL_MS;
@@ -119,9 +119,9 @@ export class SoakCloud {
   }
 
   /**
-   * Stops the local cloud as a terminal does, and removes its folder.
+   * Stops the local cloud with a signal, and removes its folder.
    *
-   * @returns processes that have survived. They are killed
+   * @returns processes that did not stop. This method has killed them
    */
   async stop(): Promise<Process[]> {
     await this.processes();
@@ -140,7 +140,7 @@ export class SoakCloud {
     return left;
   }
 
-  /** Processes that have been seen and still run. */
+  /** Processes that the soak has seen and that still run. */
   private async left(): Promise<Process[]> {
     const all = await listProcesses();
     return [...this.seen.values()].filter((one) => all.some((other) => isSame(one, other)));
@@ -157,6 +157,6 @@ function kill(pid: number): void {
   try {
     process.kill(pid, "SIGKILL");
   } catch {
-    // The process has just ended.
+    // The process has already ended.
   }
 }

@@ -13,7 +13,7 @@ import type { Area } from "./timeline";
 const THINK_MS = { least: 300, most: 2_500 };
 /** Time after which a customer leaves a chat. Most replies take longer. */
 const STAY_MS = { least: 20, most: 400 };
-/** Accounts of one person. */
+/** Maximum number of accounts of one person. */
 const MAX_ACCOUNTS = 3;
 const DECLINED_CARD = "4000000000000002";
 
@@ -30,19 +30,19 @@ const questions = [
 export interface Scene {
   cloud: SoakCloud;
   tally: Tally;
-  /** Resolves when customers may act. While it waits, the run measures. */
+  /** Resolves when customers may act. The soak measures while this promise waits. */
   gate: () => Promise<void>;
-  /** Whether customers go home after their present action. */
+  /** Whether customers stop after their current action. */
   isOver: () => boolean;
 }
 
-/** An action, and how often customers do it compared with the others. */
+/** An action and its relative frequency. */
 interface Choice {
   weight: number;
   act: () => Promise<void>;
 }
 
-/** A person in front of a browser: a guest, or signed in to one of several accounts. */
+/** A person with a browser, either a guest or signed in to one of several accounts. */
 export class Customer {
   readonly accounts: Account[] = [];
   /** Undefined for a guest. */
@@ -69,7 +69,7 @@ export class Customer {
     }
   }
 
-  /** Signs in to each account, and checks plan and chat. Call it when everything is quiet. */
+  /** Signs in to each account, and checks plan and chat. Call this method when no customer acts and no fault is on. */
   async checkAccounts(when: string): Promise<void> {
     for (const account of this.accounts) {
       await this.checked(`${account.credentials.email} ${when}`, ["session"], async () => {
@@ -89,7 +89,7 @@ export class Customer {
       left -= choice.weight;
       if (left < 0) return choice;
     }
-    throw new Error("The weights of the choices have changed");
+    throw new Error("The weights changed during the choice");
   }
 
   private get guestChoices(): Choice[] {
@@ -173,10 +173,10 @@ export class Customer {
     const whole = mamaReply(asked);
     const isWhole = scene.cloud.started.worker === "canned" || reply.text.replace(/（\w+）$/, "") === whole;
     if (reply.text !== text)
-      tally.lostEvents.push(`${this.name}: the pieces "${text}" are not the reply "${reply.text}"`);
+      tally.lostEvents.push(`${this.name}: the joined pieces "${text}" differ from the reply "${reply.text}"`);
     else if (!isWhole) tally.lostEvents.push(`${this.name}: the reply "${reply.text}" is not "${whole}"`);
     if (reply.model.plan !== expected)
-      tally.wrongPlans.push(`${this.name}: the model of ${reply.model.plan} answered instead of that of ${expected}`);
+      tally.wrongPlans.push(`${this.name}: the model of plan ${reply.model.plan} answered, expected plan ${expected}`);
   }
 
   private async chatInTwoTabs(): Promise<void> {
@@ -199,7 +199,7 @@ export class Customer {
     clearTimeout(timer);
   }
 
-  /** Loses the connection during a reply, without a word to the relay, and asks again. */
+  /** Loses the connection during a reply and asks again. Sends no cancellation to the relay. */
   private async dropConnection(): Promise<void> {
     await this.checked("loses the connection", this.chatAreas(), async () => {
       const { inference } = await this.browser.tab.session();
@@ -216,13 +216,14 @@ export class Customer {
     await this.chat();
   }
 
-  /** The API has rejected the token, so the client must get another one. All tabs ask at the same time. */
+  /** Simulates a token that the API has rejected. The client must get a new token. All tabs ask at the same time. */
   private async refreshToken(): Promise<void> {
     await this.checked("refreshes the token", ["session"], async () => {
       const { tabs } = this.browser;
       const before = await this.browser.tab.getIdToken();
       const after = await Promise.all(tabs.map((tab) => tab.getIdToken(before)));
-      if (after.some((token) => token === undefined || token === before)) throw new Error("The token is not refreshed");
+      if (after.some((token) => token === undefined || token === before))
+        throw new Error("The client did not refresh the token");
     });
   }
 
@@ -233,7 +234,7 @@ export class Customer {
     });
   }
 
-  /** Lets the product read Stripe, as after each return from Stripe's pages. */
+  /** Makes the product read Stripe, like a return from Stripe's pages. */
   private async sync(account: Account): Promise<void> {
     await this.checked("syncs", ["billing"], async () => {
       this.comparePlan(await this.browser.tab.sync(), account, "at a sync");
@@ -245,7 +246,9 @@ export class Customer {
     if (plan === account.plan) return;
     const { credentials, bought, disputed, cancelled } = account;
     const state = JSON.stringify({ bought, disputed, cancelled });
-    this.tally.wrongPlans.push(`${credentials.email} ${when}: the plan is ${plan} (${reason}), paid is ${state}`);
+    this.tally.wrongPlans.push(
+      `${credentials.email} ${when}: the plan is "${plan}" (reason "${reason}"), the customer's account is ${state}`,
+    );
   }
 
   private async buy(account: Account): Promise<void> {
@@ -280,7 +283,7 @@ export class Customer {
     await this.sync(account);
   }
 
-  /** Disputes the payment at the bank, or wins back the bank's open dispute. */
+  /** Disputes the payment at the bank, or ends the open dispute in the product's favor. */
   private async dispute(account: Account): Promise<void> {
     await this.checked("disputes", [], async () => {
       const userId = this.browser.tab.customer()?.sub;
@@ -297,14 +300,17 @@ export class Customer {
     });
   }
 
-  /** Areas whose faults can disturb a chat. Until the product has read a change, either kind of model may answer. */
+  /**
+   * Areas whose faults can disturb a chat. Until the product has read a change of the plan, the model of the old or the
+   * new plan may answer.
+   */
   private chatAreas(): Area[] {
     const { plan = "free", synced = true } = this.account ?? {};
     if (!synced) return ["session", "worker chat", "vip chat"];
     return ["session", plan === "vip" ? "vip chat" : "worker chat"];
   }
 
-  /** Runs a part of an action, and judges its error. */
+  /** Runs a part of an action, and judges an error of this part. */
   private async checked(action: string, areas: readonly Area[], run: () => Promise<void>): Promise<void> {
     const beganMs = performance.now();
     await run().catch((error: unknown) => this.tally.judge(error, `${this.name} ${action}`, areas, beganMs));

@@ -20,7 +20,7 @@ interface Fault {
   start(switches: CloudSwitches): Promise<Undo>;
 }
 
-/** More calls than a run can make. */
+/** Number larger than the number of calls in any run. */
 const MANY = 1_000_000_000;
 const EVERYTHING = ["*"];
 const billing = ["billing", "webhook"] as const;
@@ -55,7 +55,7 @@ export class CloudSwitches {
     for (const name of names) await change(`${this.cloud.started.pageUrl}/models/llm`, "POST", { name, fault });
   }
 
-  /** Kills a Python worker, as a GPU that fails. Does nothing when only canned workers run. */
+  /** Kills a Python worker, like a failing GPU. Does nothing when only canned workers run. */
   async killWorker(): Promise<void> {
     const [first] = (await this.cloud.processes()).filter(({ name }) => name === "run_worker.py");
     if (first) process.kill(first.pid, "SIGKILL");
@@ -112,7 +112,7 @@ function runpod(
   };
 }
 
-/** Calls of RunPod's API that fail. */
+/** Fault in which calls of RunPod's API fail. */
 function runpodCalls(name: string, on: string, answer: 429 | 500 | "cut"): Fault {
   const fault = { on, answer, times: MANY, skip: 0, done: false, delayMs: 0 };
   return runpod(name, ["worker chat"], { faults: [fault] }, { faults: [] });
@@ -130,7 +130,7 @@ function llms(name: string, explains: readonly Area[], names: readonly VipProvid
   };
 }
 
-/** Functions that Lambda may not run. */
+/** Fault in which Lambda throttles functions. */
 function throttled(name: string, explains: readonly Area[], names: readonly FunctionName[]): Fault {
   const start = (switches: CloudSwitches) =>
     turn(
@@ -154,7 +154,10 @@ async function turn(on: () => Promise<void>, off: () => Promise<void>): Promise<
   return off;
 }
 
-/** A worker that must start again while the starts of workers have a fault. Its jobs wait, and RunPod runs them again. */
+/**
+ * Fault in which a worker must restart while starts of workers fail or are slow. The worker's jobs wait, and RunPod
+ * runs them again.
+ */
 function whileStarting(name: string, on: Partial<RunpodSwitches>, off: Partial<RunpodSwitches>): Fault {
   const start = async (switches: CloudSwitches): Promise<Undo> => {
     await switches.runpod(on);
@@ -170,22 +173,27 @@ const second: VipProvider = "openai";
 const faults = {
   duplicated: stripe("webhooks arrive twice", [], { duplicate: true }, { duplicate: false }),
   delayed: stripe("webhooks arrive late", [], { delayUpToMs: 3_000 }, { delayUpToMs: 0 }),
-  reordered: stripe("webhooks arrive in another order", [], { reorder: true }, { reorder: false }),
+  reordered: stripe("webhooks arrive in the wrong order", [], { reorder: true }, { reorder: false }),
   held: stripe("webhooks are held back", [], { hold: true }, { hold: false }),
   dropped: stripe("webhooks are dropped", [], { lose: true }, { lose: false }),
   wrongSecret: stripe("webhooks have a wrong signature", [], { wrongSecret: true }, { wrongSecret: false }),
-  future: stripe("webhooks are signed in the future", [], { futureTimestamp: true }, { futureTimestamp: false }),
+  future: stripe(
+    "webhooks have a signature time in the future",
+    [],
+    { futureTimestamp: true },
+    { futureTimestamp: false },
+  ),
   noPortal: stripe("the portal has no settings", ["billing"], { portal: "missing" }, { portal: "complete" }),
   fixedPlan: stripe("the portal changes no plan", [], { portal: "fixedPlan" }, { portal: "complete" }),
   stripeSlow: stripe("Stripe is slow", [], { apiDelayMs: 400 }, { apiDelayMs: 0 }),
   stripeFails: stripeApi("Stripe answers 500", 500),
   stripeBusy: stripeApi("Stripe answers 429", 429),
-  stripeCut: stripeApi("Stripe executes and cuts the connection", 0),
+  stripeCut: stripeApi("Stripe executes the call and cuts the connection", 0),
   llmOverloaded: llms("one LLM is overloaded", [], [first], "overloaded"),
-  llmCut: llms("one LLM cuts its replies", [], [first], "cut"),
+  llmCut: llms("one LLM cuts off its replies", [], [first], "cut"),
   llmSilent: llms("one LLM is silent", [], [first], "silent"),
   llmsOverloaded: llms("all LLMs are overloaded", ["vip chat"], vipProviders, "overloaded"),
-  llmsCut: llms("all LLMs cut their replies", ["vip chat"], vipProviders, "cut"),
+  llmsCut: llms("all LLMs cut off their replies", ["vip chat"], vipProviders, "cut"),
   noGpus: runpod("no GPU is free", ["worker chat"], { noCapacity: EVERYTHING }, { noCapacity: [] }),
   slowStart: whileStarting("a worker dies and starts slowly", { coldStartMs: 2_000 }, { coldStartMs: 0 }),
   crash: whileStarting("a worker dies and crashes at start", { crashing: EVERYTHING }, { crashing: [] }),
@@ -193,15 +201,15 @@ const faults = {
   runpodFails: runpodCalls("RunPod answers 500", "POST /v2/*/run", 500),
   runpodBusy: runpodCalls("RunPod answers 429", "POST /v2/*/run", 429),
   streamsCut: runpodCalls("RunPod cuts the streams", "GET /v2/*/stream/*", "cut"),
-  throttled: dynamodb("DynamoDB throttles a third", 0.33),
+  throttled: dynamodb("DynamoDB throttles a third of all calls", 0.33),
   apiThrottled: throttled("Lambda throttles sessions", ["session"], ["session", "guest", "plan"]),
   billingThrottled: throttled("Lambda throttles billing", ["billing"], ["checkout", "portal", "sync"]),
   webhookThrottled: throttled("Lambda throttles the webhook", ["webhook"], ["webhook"]),
   relayThrottled: throttled("Lambda throttles the relay", ["worker chat", "vip chat"], ["relay"]),
-  tableDown: dynamodb("DynamoDB throttles everything", 1),
+  tableDown: dynamodb("DynamoDB throttles all calls", 1),
 } satisfies Record<string, Fault>;
 
-/** Faults in the order in which they are on: first each by itself, then some at once. */
+/** Faults of each round: first each fault alone, then several faults at the same time. */
 const rounds: readonly Fault[][] = [
   ...Object.values(faults).map((fault) => [fault]),
   [faults.duplicated, faults.delayed, faults.reordered],
@@ -210,7 +218,7 @@ const rounds: readonly Fault[][] = [
   [faults.stripeCut, faults.runpodBusy, faults.llmsOverloaded],
 ];
 
-/** Shortest and longest time of a round, and the share of it in which the faults are on. */
+/** Shortest and longest duration of a round, and the share of a round in which the faults are on. */
 const ROUND_MS = { least: 700, most: 20_000 };
 const ON_SHARE = 0.65;
 
@@ -226,7 +234,7 @@ export interface CycleOptions {
 }
 
 /**
- * Turns the faults on and off, one round after another, until the time is over. Then all faults are off.
+ * Turns the faults on and off, one round after another, until the time is over. At the end, all faults are off.
  *
  * @returns number of rounds
  */
@@ -247,7 +255,7 @@ export async function cycleFaults({ switches, timeline, durationMs, signal, onRo
 }
 
 async function begin({ explains, start }: Fault, switches: CloudSwitches, timeline: Timeline): Promise<Undo> {
-  // An error may come before the switch has answered.
+  // An error can occur before the switch has answered.
   const end = timeline.begin(explains);
   const undo = await start(switches);
   return async () => {

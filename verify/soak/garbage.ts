@@ -21,7 +21,7 @@ export interface Threads {
 
 /**
  * Collects the garbage of a Node process that was started with `--inspect`, in its main thread and in all its worker
- * threads, and measures the threads. Without it, memory that nobody uses would count as growth.
+ * threads, and measures the threads. Without the collection, unused memory would count as growth.
  *
  * @param url WebSocket URL of the inspector (https://chromedevtools.github.io/devtools-protocol)
  * @throws Error when the process does not answer
@@ -33,7 +33,7 @@ export async function collectGarbage(url: string): Promise<Threads> {
   try {
     const inspector = new Inspector(socket, signal);
     await inspector.call(COLLECT);
-    // The answer comes after an event for each thread.
+    // Before it answers, the inspector sends an event for each thread.
     await inspector.call("NodeWorker.enable", { waitForDebuggerOnStart: false });
     const sizes = await Promise.all(
       [...inspector.threads].map(async (sessionId) => {
@@ -71,7 +71,7 @@ class Inspector {
     return answered;
   }
 
-  /** Calls a worker thread. A thread that ends meanwhile does not answer. */
+  /** Calls a worker thread. The call of a thread that ends meanwhile gets no answer. */
   async callThread(sessionId: string, method: string): Promise<Result> {
     const id = ++this.calls;
     const answered = this.answer(id, method);

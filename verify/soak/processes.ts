@@ -9,7 +9,7 @@ export interface Process {
   parent: number;
   /** Resident memory in bytes. */
   bytes: number;
-  /** Time of the start. Together with `pid` it identifies the process, because a system uses ids again. */
+  /** Start time. The start time and `pid` together identify a process, because the system reuses ids. */
   started: string;
   /** Name of the program or of its script, such as `run_worker.py`. */
   name: string;
@@ -18,7 +18,7 @@ export interface Process {
 const run = promisify(execFile);
 const FIELDS = ["pid=", "ppid=", "rss=", "stat=", "lstart=", "args="];
 
-/** Lists all processes of this machine, except ended ones whose parent has not read their status. */
+/** Lists all processes of this machine, without zombies. */
 export async function listProcesses(): Promise<Process[]> {
   const { stdout } = await run("ps", ["-A", "-ww", "-o", FIELDS.join(",")], { maxBuffer: 64 * 1024 * 1024 });
   return stdout.split("\n").flatMap(parse);
@@ -46,9 +46,9 @@ export interface Measurement {
 }
 
 /**
- * Growth of the resident memory between two measurements, in percent: that of the program whose processes have grown the
- * most. Compares the average process of each program, because workers are replaced. 0 when no program has grown. The
- * memory of containers that were started meanwhile is no growth: their number depends on how many calls came at once.
+ * Returns the largest growth of a program's resident memory between two measurements, in percent. Returns 0 when no
+ * program has grown. Compares the average process of each program, because workers are replaced. Does not count the
+ * memory of new containers: their number depends on the number of concurrent calls.
  */
 export function memoryGrowth(before: Measurement, after: Measurement): number {
   const newBytes = (after.containers.count - before.containers.count) * before.containers.averageBytes;
@@ -75,7 +75,7 @@ function parse(line: string): Process[] {
   return [{ ...numbers, started, name: nameOf(args) }];
 }
 
-/** Name of the script that an interpreter runs, else of the program. */
+/** Name of the script that an interpreter runs, or name of the program. */
 function nameOf(args: string): string {
   const words = args.split(/\s+/);
   const script = words.findLast((word) => /\.(?:cjs|mjs|js|ts|py)$/.test(word));

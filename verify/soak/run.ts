@@ -19,56 +19,63 @@ import { watchWebhooks } from "./webhooks";
 
 /** Options of a run. */
 export interface SoakOptions {
-  /** Time with faults. The start, the warm-up and the checks at the end come in addition. */
+  /** Time with faults, without the start, the warm-up and the checks at the end. */
   minutes: number;
   customers: number;
-  /** Seed of what the customers do. Their times also depend on the machine. */
+  /** Seed of the customers' actions. The times of the actions also depend on the machine. */
   seed: number;
   /** Called with each step of the run. */
   say: (line: string) => void;
-  /** Called often with the present state, for one line that is replaced. */
+  /** Called often with the current state. The state replaces the previous line on the terminal. */
   show: (line: string) => void;
 }
 
 /** Result of a run. */
 export interface SoakResult extends Findings {
-  /** Complete replies, and their number per minute of the time with faults. */
+  /** Number of complete replies, in total and per minute of the time with faults. */
   chats: number;
   chatsPerMinute: number;
   /** Errors that an active fault explains. */
   excused: number;
-  /** Time in which this machine was too busy for the product's time limits. It counts as a fault that explains all errors. */
+  /**
+   * Time in which this machine was too busy for the product's time limits. Such a stall counts as a fault that explains
+   * all errors.
+   */
   stalledSeconds: number;
   /** Number of rounds of faults. */
   rounds: number;
   /** Accounts that were created. */
   accounts: number;
-  /** Growth of the resident memory in percent, of the program that has grown the most. */
+  /** Largest growth of a program's resident memory, in percent. */
   memoryGrowth: number;
   /** Resident memory of an average process of each program in MB: after the warm-up, and at the end. */
   memoryMb: Record<string, [number, number]>;
   /** Number of Lambda's containers at the two measurements. */
   containers: [number, number];
-  /** Processes that have survived the stop of the local cloud. */
+  /** Processes that still ran after the stop of the local cloud. */
   leftProcesses: string[];
 }
 
 /** Shortest warm-up, and its share of the time with faults. */
 const WARM_UP = { leastMs: 5_000, share: 0.1 };
-/** Concurrent calls of each route that start the API's containers. The local cloud starts at most four of a function. */
+/**
+ * Number of concurrent calls of each route that start the API's containers. The local cloud starts at most four
+ * containers of a function.
+ */
 const API_CALLS_AT_ONCE = 4;
-/** Concurrent chats that start the relay's containers, for each customer. More than the customers start later. */
+/** Number of concurrent chats per customer that start the relay's containers. The customers later start fewer chats. */
 const CHATS_AT_ONCE = 1.5;
 const FILL_ROUNDS = 2;
-/** Longest time in which a customer must finish the last action. */
+/** Time limit for each customer's last action. */
 const HOMEWARD_MS = 180_000;
 const MONTH_SECONDS = 32 * 24 * 3600;
 const SHOW_EVERY_MS = 1_000;
-/** Time in which the last requests of a quiet local cloud end. */
+/** Time in which the last requests end after all customers have stopped. */
 const QUIET_MS = 1_500;
 
 /**
- * Lets customers use a local cloud, turns its faults on and off, and compares the end with what must be true.
+ * Lets customers use a local cloud, and turns its faults on and off. At the end, compares the result with the expected
+ * result.
  *
  * @throws Error when the local cloud does not start
  */
@@ -84,7 +91,7 @@ export async function runSoak(options: SoakOptions): Promise<SoakResult> {
   }
 }
 
-/** One run in a started local cloud. */
+/** One run in a local cloud that has started. */
 class Soak {
   private readonly timeline = new Timeline();
   private readonly tally = new Tally(this.timeline);
@@ -192,8 +199,8 @@ class Soak {
   }
 
   /**
-   * Starts as many containers as a run may need, those of the relay with the code of every LLM. Otherwise the containers
-   * that a fault makes necessary would count as growth.
+   * Starts as many containers as a run can need. The relay's containers load the code of every LLM. Otherwise
+   * containers that start because of a fault would count as growth.
    */
   private async fillContainers(): Promise<void> {
     const vip = seeded.find(({ label }) => label === "vip");
@@ -215,7 +222,7 @@ class Soak {
       await response.text();
     };
     const count = Math.ceil(this.options.customers * CHATS_AT_ONCE);
-    // A container grows in its first chats, until all its code has run.
+    // The memory of a container grows during its first chats, until all its code has run.
     for (let round = 0; round < FILL_ROUNDS; round++)
       for (const session of sessions) await Promise.all(Array.from({ length: count }, () => chat(session)));
     await this.switches.llms(["anthropic", "openai", "bedrock"], "none");
@@ -223,7 +230,10 @@ class Soak {
     browser.close();
   }
 
-  /** Calls every route once. The answers do not matter: the customer has no subscription, and the event no signature. */
+  /**
+   * Calls every route once. The answers do not matter: the customer has no subscription, and the event has no
+   * signature.
+   */
   private async callApi({ getIdToken, plan, sync, checkout, portal }: Client): Promise<void> {
     const { apiUrl, webhookUrl } = this.cloud.started;
     const { session, guest } = createApi({ apiUrl, getIdToken });

@@ -36,7 +36,7 @@ export class Stack {
     await this.lambda.send(new InvokeCommand({ FunctionName: this.function(name) }));
   }
 
-  /** Lets Lambda run no execution of a function any more, or as many as before. */
+  /** Makes Lambda refuse all executions of a function, or removes this limit. */
   async throttle(name: FunctionName, isOn: boolean): Promise<void> {
     const FunctionName = this.function(name);
     if (isOn)

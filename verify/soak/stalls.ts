@@ -3,7 +3,7 @@ import type { Started } from "./cloud";
 import { areas, type Timeline } from "./timeline";
 
 const ASK_EVERY_MS = 250;
-/** A quarter of the shortest time limit of the product's calls, which is DynamoDB's. */
+/** A quarter of DynamoDB's time limit, the shortest time limit of the product's calls. */
 const STALL_MS = 500;
 
 /** Watches whether this machine is too busy for the product's time limits. */
@@ -14,8 +14,9 @@ export interface StallWatch {
 }
 
 /**
- * Asks the local cloud for its style sheet again and again. While it needs longer than half a second, this machine is too
- * busy: then calls within the local cloud exceed their time limits. Each stall is a fault that explains all errors.
+ * Requests the local cloud's style sheet repeatedly. An answer that takes longer than half a second means that this
+ * machine is too busy. Calls within the local cloud can then exceed their time limits. Each stall counts as a fault
+ * that explains all errors.
  */
 export function watchStalls({ pageUrl }: Started, timeline: Timeline): StallWatch {
   const stopping = new AbortController();
@@ -33,7 +34,7 @@ export function watchStalls({ pageUrl }: Started, timeline: Timeline): StallWatc
     clearTimeout(late);
     const durationMs = performance.now() - askedMs;
     if (durationMs < STALL_MS) return;
-    // When this process was stopped, the answer can arrive before the timer fires.
+    // When this process was paused, the answer can arrive before the timer fires.
     end ??= timeline.begin(areas, askedMs);
     end();
     stalledMs += durationMs;

@@ -10,12 +10,12 @@ import { webhookEvents } from "../../stripe/events";
 import type { SoakCloud } from "./cloud";
 import type { Stack } from "./stack";
 
-/** The reconciler handles an event from this age on. Until then, Stripe may still deliver it. */
+/** Age at which the reconciler starts to handle an event. Stripe may still deliver a younger event. */
 const RECONCILED_FROM_MS = 61_000;
 const ASK_EVERY_MS = 500;
 const CHUNK = 100;
 
-/** Stripe's events, and the stack's record of those that it has handled. */
+/** Stripe's events, and the stack's record of handled events. */
 export class StripeEvents {
   private readonly stripe: Stripe;
 
@@ -28,8 +28,8 @@ export class StripeEvents {
   }
 
   /**
-   * Waits until the stack has handled every event: from Stripe's deliveries, or with one run of the reconciler when Stripe
-   * no longer delivers an event soon.
+   * Waits until the stack has handled every event that Stripe delivers. After a time limit, runs the reconciler once
+   * for the remaining events.
    *
    * @returns events that are still not handled
    */
@@ -40,7 +40,7 @@ export class StripeEvents {
       await sleep(ASK_EVERY_MS);
       events = await this.unhandled();
     }
-    // The reconciler runs now instead of at its next schedule. Its failure shows in the events that are left.
+    // Runs the reconciler before its next scheduled time. If it fails, unhandled events remain.
     if (events.length > 0) await this.stack.invoke("reconciler");
     return this.unhandled();
   }

@@ -2,11 +2,11 @@ import { ApiProblem } from "../../client";
 import { errorCodes } from "../../contract/errors";
 import type { Area, Timeline } from "./timeline";
 
-/** Faults of the product that a run has found, by kind. */
+/** Errors of the product that a run has found, by kind. */
 export interface Findings {
   /** Stripe's events that were never handled, and replies whose text is incomplete or in the wrong order. */
   lostEvents: string[];
-  /** Accounts whose plan is not what was paid. */
+  /** Accounts whose plan differs from the purchased plan. */
   wrongPlans: string[];
   /** Errors with a status of 500 or more that no fault explains. */
   unexpected5xx: string[];
@@ -36,8 +36,8 @@ export class Tally implements Findings {
   /**
    * Judges an error. A fault explains only errors that ask the customer to try again later.
    *
-   * @param action names the customer and the action
-   * @param beganMs begin of the action, as `performance.now()`
+   * @param action customer and action, for the message
+   * @param beganMs start of the action, as `performance.now()`
    */
   judge(error: unknown, action: string, areas: readonly Area[], beganMs: number): void {
     const status = error instanceof ApiProblem ? errorCodes[error.code].status : isTimeout(error) ? 504 : 0;
@@ -51,9 +51,9 @@ export class Tally implements Findings {
   }
 
   /**
-   * Judges an answer with a server error to Stripe.
+   * Judges a server error that the webhook has sent to Stripe.
    *
-   * @param answer status and note
+   * @param answer status and note of the answer
    */
   judgeWebhook(answer: string, durationMs: number): void {
     if (this.timeline.explains(["webhook"], performance.now() - durationMs)) this.excused++;
@@ -61,7 +61,7 @@ export class Tally implements Findings {
   }
 }
 
-/** Whether a page did not answer in the time limit of `fetch`. */
+/** Whether a page did not answer within the time limit of `fetch`. */
 function isTimeout(error: unknown): boolean {
   return error instanceof DOMException && error.name === "TimeoutError";
 }

@@ -2,7 +2,7 @@
 export const areas = ["session", "billing", "webhook", "worker chat", "vip chat"] as const;
 export type Area = (typeof areas)[number];
 
-/** Time after the end of a fault in which its effects may still be seen. */
+/** Time after the end of a fault in which the fault can still cause errors. */
 const TAIL_MS = 3_000;
 
 /** Faults that were on, with their times as `performance.now()`. */
@@ -13,7 +13,7 @@ export class Timeline {
    * Records that a fault begins.
    *
    * @param explains areas in which the fault may cause errors
-   * @returns a function that records its end
+   * @returns a function that records the end of the fault
    */
   begin(explains: readonly Area[], fromMs = performance.now()): (untilMs?: number) => void {
     const window = { explains, fromMs, untilMs: Number.POSITIVE_INFINITY };
@@ -23,7 +23,10 @@ export class Timeline {
     };
   }
 
-  /** Whether a fault explains an error of a request in one of the areas, from the request's begin to its error. */
+  /**
+   * Whether a fault explains the error of a request. The fault must affect one of the areas between the start of the
+   * request and its error.
+   */
   explains(of: readonly Area[], beganMs: number, failedMs = performance.now()): boolean {
     return this.windows.some(
       ({ explains, fromMs, untilMs }) =>

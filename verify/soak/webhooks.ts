@@ -21,7 +21,8 @@ export function watchWebhooks({ pageUrl }: Started, tally: Tally): () => Promise
     },
   });
   const watching = watch(`${pageUrl}/events`, stopping.signal, (text) => parser.feed(text)).catch((error: unknown) => {
-    if (!stopping.signal.aborted) tally.unexpectedErrors.push(`The list of calls broke off: ${String(error)}`);
+    if (!stopping.signal.aborted)
+      tally.unexpectedErrors.push(`The stream with the list of calls failed: ${String(error)}`);
   });
   return () => {
     stopping.abort();

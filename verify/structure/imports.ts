@@ -15,11 +15,11 @@ export function circles(sources: Source[]): string[][] {
 }
 
 /**
- * Imports that go up, each with the reason. An import goes up in five cases:
+ * Finds imports that go up, and the reason for each. An import goes up in five cases:
  *
  * - It closes a cycle between two children of one folder.
  * - It imports from a room above its own room.
- * - It imports a file of a room with a public entry, but not the entry.
+ * - It imports a file of a room with a public entry, and this file is not the entry.
  * - One of its two files is not in any room of `rooms`.
  * - It imports from a folder named `tests`.
  */
@@ -82,7 +82,7 @@ function toGraph(imports: Import[]): Graph {
   return graph;
 }
 
-/** Strongly connected components of more than one node, each sorted. */
+/** Strongly connected components of more than one node. Each component is sorted. */
 function cycles(graph: Graph): string[][] {
   const reached = new Map([...graph.keys()].map((node) => [node, reachableFrom(node, graph)]));
   const found = new Map<string, string[]>();

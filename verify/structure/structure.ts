@@ -11,14 +11,15 @@ const LISTED_FUNCTIONS = 5;
 
 const program = command(
   "structure",
-  "Reads the imports of all sources and reports circles and imports that go up. Exits with status 1 when it finds any.",
+  "Reads the imports of all sources and reports circles and imports that go up. Exits with status 1 when it finds one of them.",
 )
   .addHelpText(
     "after",
     `
 circles               groups of files that import each other
-upward                imports that go up: they close a cycle between children of one folder, go from a lower room to a
-                      higher one or past a room's entry (verify/structure/rooms.ts lists the rooms), or go into tests/
+upward                imports that go up. Such an import closes a cycle between children of one folder, goes from a lower
+                      room to a higher room, bypasses a room's entry, or goes into tests/. The file
+                      verify/structure/rooms.ts lists the rooms
 filesUnder25Lines     source files with fewer than ${SMALL_FILE_LINES} lines
 longestFunctionLines  length of the longest function
 

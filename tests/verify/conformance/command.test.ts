@@ -153,7 +153,7 @@ describe("npm run contract", () => {
 
   it("rejects --url without a ticket", async () => {
     const { err } = await contract(["--url", "http://localhost:1"], { RUNPOD_API_KEY: "key" });
-    expect(err).toBe("TICKET is not set: --url needs a ticket, or --api to request one\n");
+    expect(err).toBe("TICKET is not set: --url needs a ticket, or --api to request a ticket\n");
   });
 
   it("rejects an invalid TICKET before it sends a request", async () => {

@@ -36,7 +36,7 @@ describe("The check of answers against the OpenAPI document", () => {
     [
       "an undocumented content type",
       { contentType: "text/plain" },
-      "the document has no content type text/plain for it",
+      "the document has no content type text/plain for this answer",
     ],
     ["a body that is not JSON", { body: "{" }, "the body must be object"],
     [
@@ -54,7 +54,11 @@ describe("The check of answers against the OpenAPI document", () => {
       { body: JSON.stringify({ ...planWithUsage, plan: "gold" }) },
       "/plan must be equal to one of the allowed values free,paid,vip",
     ],
-    ["an undocumented error code", refusal("conflict", 401), "the document does not list the code conflict for it"],
+    [
+      "an undocumented error code",
+      refusal("conflict", 401),
+      "the document does not list the code conflict for this answer",
+    ],
   ])("refuses %s", (_, change, problem) => {
     expect(check({ ...answer, ...change }).map(({ text }) => text.replace(/^.* → \d+: /, ""))).toEqual([problem]);
   });

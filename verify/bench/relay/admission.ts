@@ -11,7 +11,7 @@ const CHATS = 500;
 
 /**
  * Measures the admission of a VIP's chat: two conditional writes, one after the other, that reserve the chat's usage
- * and costs. They go to dynalite in a separate process. Returns the time of each admission in milliseconds.
+ * and costs. The writes go to dynalite in a separate process. Returns the time of each admission in milliseconds.
  */
 export async function benchAdmission(children: Children): Promise<number[]> {
   const database = children.start(process.execPath, ["cli/run.cjs", "verify/bench/relay/database.ts"], {

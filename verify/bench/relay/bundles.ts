@@ -16,11 +16,13 @@ export interface BundleBench {
   importMs: Record<string, number>;
   /** Zipped size of the relay with the bundles of all external LLMs. */
   zipBytes: number;
-  /** Zipped size of the relay's own bundle, which is everything that a chat on RunPod loads. */
+  /** Zipped size of the relay's own bundle. A chat on RunPod loads only this bundle. */
   runpodZipBytes: number;
 }
 
-/** Measures the bundles that the program uploads. The imports alternate, so that a busy machine slows down all. */
+/**
+ * Measures the bundles that the program uploads. The imports alternate, so that a busy machine slows down all of them.
+ */
 export function benchBundles(): BundleBench {
   buildBundles(root);
   const imports = {

@@ -7,9 +7,9 @@ import { ask, type Subject } from "./subjects";
 
 const ROUNDS = 40;
 /**
- * Time for each server in a round. Requests of the part `settle` do not count. All servers get the same time. Otherwise
- * a slow server would take most of a round, and the machine would sleep: the next requests of the other servers would
- * be slower.
+ * Time for each server in a round. Requests in the part `settle` are not measured. All servers get the same time.
+ * Otherwise a slow server would take most of a round, and the machine's cores would sleep meanwhile. Sleeping cores
+ * would slow down the next servers.
  */
 const BLOCK_MS = { settle: 100, measured: 400 };
 /** Warm-up time of each server before the first round. */
@@ -29,13 +29,14 @@ export interface Subjects {
 export interface FirstText {
   /** Time of a direct call. */
   direct: Percentiles;
-  /** Time that each server adds to a direct call. Undefined for a missing server. */
+  /** Time that each server adds to the time of a direct call. Undefined for a missing server. */
   added: Record<"relay", Percentiles> & Record<"litellm" | "portkey", Percentiles | undefined>;
 }
 
 /**
- * Compares the servers' times to the first text of a reply of one token. In a round, one server after another answers a
- * series of requests, so that its process is awake and its caches are warm. The order of the servers is random.
+ * Compares the servers' times to the first text of a reply of one token. In a round, the servers answer one after
+ * another. Each server answers a series of requests, so that its process is awake and its caches are warm. The order of
+ * the servers is random.
  */
 export async function compareFirstText(client: StreamClient, direct: Subject, subjects: Subjects): Promise<FirstText> {
   const others = Object.values(subjects).filter((subject) => subject !== undefined);
@@ -61,8 +62,8 @@ export async function compareFirstText(client: StreamClient, direct: Subject, su
 }
 
 /**
- * Time that the relay adds to the first text of a direct call when each request follows a pause, as a chat in Lambda
- * does. The machine's cores sleep during the pause, so this time includes their wake-up.
+ * Time that the relay adds to the first text of a direct call. Each request follows a pause, like a chat in Lambda. The
+ * machine's cores sleep during the pause, so this time includes their wake-up.
  */
 export async function compareAfterPauses(client: StreamClient, direct: Subject, relay: Subject): Promise<Percentiles> {
   const targets = [await direct.target(1), await relay.target(1)];

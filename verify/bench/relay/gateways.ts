@@ -16,16 +16,16 @@ const START_MS = 90_000;
 
 const LITELLM_KEY = `sk-${randomUUID()}`;
 
-/** A published LLM gateway that the relay is compared with. It is installed into `.build/bench/` when it is needed. */
+/** A published LLM gateway. The benchmark installs it into `.build/bench/` and compares it with the relay. */
 export interface Gateway {
   name: string;
   /** Installed packages with their versions. */
   packages: string[];
   /** Installs the packages into a folder. Returns the error in one line, or undefined after a success. */
   install(dir: string, packages: string[], progress: Progress): Promise<string | undefined>;
-  /** Command line of the server, and the path that answers with status 200 when it is ready. */
+  /** Command line of the server, and the path that answers with status 200 when the server is ready. */
   server(dir: string, port: number, upstream: Upstream): { file: string; args: string[]; readyPath: string };
-  /** Headers of a request. */
+  /** Headers of a request to the gateway. */
   headers(upstream: Upstream): Record<string, string>;
 }
 
@@ -93,7 +93,7 @@ export const portkey: Gateway = {
 /**
  * Installs a gateway if necessary and starts it in front of the upstream.
  *
- * @returns the URL and the headers of its Chat Completions API
+ * @returns the URL and the headers of the gateway's Chat Completions API
  * @throws Error when the gateway cannot be installed, or is not ready in time
  */
 export async function startGateway(

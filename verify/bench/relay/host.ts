@@ -19,7 +19,7 @@ import type { UsageTable } from "../../../functions/tables/usage";
  * `memory` with `{residentBytes}`, measured after a garbage collection.
  */
 
-/** Settings of the host: its argument, as JSON. */
+/** Settings of the host, which gets them as JSON in its first argument. */
 export interface HostSettings {
   ticketIssuer: string;
   jwks: JSONWebKeySet;
@@ -86,7 +86,8 @@ const services: RelayServices = {
   alarm: (name) => console.error({ alarm: name }),
 };
 
-// Lambda's global. A response of Node's HTTP server has the methods of Lambda's response stream.
+// Replaces the global `awslambda` of Lambda. A response of Node's HTTP server has the same methods as Lambda's response
+// stream.
 Object.assign(globalThis, {
   awslambda: {
     HttpResponseStream: {

@@ -16,16 +16,16 @@ const ISSUER = "snack-misaki/bench";
 export interface RelayHost {
   /** URL of `POST /chat`. */
   url: string;
-  /** Signs a ticket of the vip plan. It is valid for two minutes. */
+  /** Signs a ticket of the vip plan. The ticket is valid for two minutes. */
   signTicket(): Promise<string>;
   /** Collects the garbage and measures the resident memory of the process, in bytes. */
   residentBytes(): Promise<number>;
 }
 
 /**
- * Bundles `host.ts` as the Lambda's code is bundled, and starts it in front of an OpenAI-compatible upstream.
+ * Bundles `host.ts` in the same way as the Lambda's code, and starts it in front of an OpenAI-compatible upstream.
  *
- * @param socketPath Unix socket on which it listens. Default: a free port
+ * @param socketPath Unix socket on which the relay listens. Default: a free port
  */
 export async function startHost(
   children: Children,

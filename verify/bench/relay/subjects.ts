@@ -20,8 +20,8 @@ export function directSubject({ url, model }: Upstream): Subject {
 }
 
 /**
- * Installs and starts a gateway. If this fails, prints the reason on stderr and returns undefined: the comparison
- * continues without the gateway.
+ * Installs and starts a gateway. When the gateway does not start, prints the reason on stderr and returns undefined.
+ * The comparison then continues without the gateway.
  *
  * @throws Error when the gateway cannot be measured and `REQUIRE_ALL` is 1
  */

@@ -3,7 +3,7 @@ import { median } from "../median";
 import type { StreamClient } from "../streamClient";
 import { ask, type Subject } from "./subjects";
 
-/** Concurrent clients. */
+/** Number of concurrent clients. */
 export const CLIENTS = 64;
 
 const ROUNDS = 3;

@@ -8,8 +8,8 @@ import { Random, streams } from "../random";
 /** Probability that a run also simulates the first checkouts of a new customer. */
 const CREATION_PROBABILITY = 0.2;
 /**
- * Probabilities during a problem of Stripe: that the creation of a customer fails, and that a failed request has
- * created the customer anyway.
+ * Two probabilities during a problem at Stripe. The first: a request to create a customer fails. The second: a failed
+ * request has created the customer anyway.
  */
 const FAILURE_PROBABILITY = 0.6;
 const MADE_ANYWAY_PROBABILITY = 0.3;
@@ -19,7 +19,7 @@ const OWNER = "snack-misaki/chaos";
 type Rows = Pick<UserRows, "get" | "link" | "creationAttempt" | "findByStripeCustomer">;
 
 /**
- * Returns the id of the caller's Stripe customer for a checkout; creates the customer if necessary. Throws ApiError
+ * Returns the id of the caller's Stripe customer for a checkout. Creates the customer if necessary. Throws ApiError
  * `unavailable`.
  */
 export type EnsureCustomer = (
@@ -41,8 +41,8 @@ export const fixedIdempotencyKeys: EnsureCustomer = (caller, sources) => {
  * Simulates concurrent first checkouts while Stripe sometimes answers 500 and stores these answers. Then simulates one
  * checkout after Stripe has recovered.
  *
- * @returns true when that last checkout failed, or the row is linked to another customer. False in a run that does not
- * simulate a new customer
+ * @returns true when the last checkout failed, or when the row is linked to another customer. False in a run that does
+ * not simulate a new customer
  */
 export async function isLockedOut(seed: number, ensure: EnsureCustomer): Promise<boolean> {
   const random = new Random(seed, streams.creation);

@@ -17,7 +17,7 @@ export const TIMEOUT_MS = { webhook: 29_000, visit: 29_000, reconciler: 300_000 
 export type Dependency = "table" | "stripe";
 
 /**
- * A fault of Stripe's key in Parameter Store. `key`: the key was replaced, so each call first gets a 401, and then the
+ * A fault of Stripe's key in Parameter Store. `key`: the key was replaced. Each call first gets a 401, and then the
  * function reads the new key. `account`: the key belongs to another account, which does not know the customer.
  */
 export type KeyFault = "key" | "account";
@@ -35,8 +35,8 @@ export interface Conditions {
 export class Unavailable extends Error {}
 
 /**
- * One run of a function. Each call takes time. A call can fail. It can also succeed while its answer gets lost. The
- * function can crash between any two steps. Two invocations with the same random stream get the same failures.
+ * One run of a function. Each call takes time. A call can fail. A call can also succeed although its answer gets lost.
+ * The function can crash between any two steps. Two invocations with the same random stream get the same failures.
  */
 export class Invocation {
   private readonly endsAt: number;

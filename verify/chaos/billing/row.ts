@@ -3,8 +3,8 @@ import type { SyncRows, SyncWrite } from "../../../functions/core/sync";
 import type { Invocation } from "./invocation";
 
 /**
- * One row of the users table in memory, with DynamoDB's guarantees only: one operation is atomic, and its conditions are
- * checked as part of it. Mirrors the expressions of `functions/tables/userRows.ts`.
+ * One row of the users table in memory. It gives only DynamoDB's guarantees: one operation is atomic, and the operation
+ * includes the check of its conditions. Mirrors the expressions of `functions/tables/userRows.ts`.
  */
 export class Row {
   customer: Customer;
@@ -59,7 +59,7 @@ export class Row {
 /**
  * Wraps the row in the interface that the sync uses.
  *
- * @param isFenced false writes without comparing sync tickets
+ * @param isFenced false means that writes do not compare sync tickets
  */
 export function syncRows(row: Row, invocation: Invocation, isFenced: boolean): SyncRows {
   return {

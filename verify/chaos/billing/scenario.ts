@@ -11,11 +11,11 @@ export interface StripeEvent {
   sentAt: number;
   /** Connected account that the event is about; undefined for an event about the customer. */
   account?: string;
-  /** State of the customer when the event was created. A real event contains only part of it. */
+  /** State of the customer when the event was created. A real event contains only a part of this state. */
   payload: StripeState;
 }
 
-/** One change at Stripe, and the events it causes. */
+/** One change at Stripe, and the events that the change causes. */
 export interface Change {
   /** Milliseconds since the epoch. */
   at: number;
@@ -35,7 +35,7 @@ interface Visit {
   sessionEndsAt?: number;
 }
 
-/** Everything that happens at Stripe in one run. It is the same for every strategy. */
+/** Everything that happens at Stripe in one run. Every strategy gets the same scenario. */
 export interface Scenario {
   /** Milliseconds since the epoch. */
   startsAt: number;
@@ -46,13 +46,14 @@ export interface Scenario {
 }
 
 const HOUR_MS = 3600_000;
-/** Probability that an event about a connected account comes with a change. */
+/** Probability that a change also causes an event about a connected account. */
 const CONNECTED_PROBABILITY = 0.03;
 
 /**
- * Time between the last change and the comparison. It is long enough for a correct strategy: late deliveries take up to
- * one hour, and the reconciler runs every 15 minutes. It is shorter than a day, because the daily review repairs most
- * errors of the weaker strategies. The comparison would then miss rows that were wrong for hours.
+ * Time between the last change and the comparison. The time is long enough for a correct strategy: late deliveries take
+ * up to one hour, and the reconciler runs every 15 minutes. The time is shorter than a day, because the daily review
+ * repairs most errors of the weaker strategies. After that review, the comparison would miss rows that were wrong for
+ * hours.
  */
 const COMPARED_AFTER_MS = 6 * HOUR_MS;
 
@@ -82,7 +83,7 @@ export function makeScenario(seed: number): Scenario {
     if (random.chance(CONNECTED_PROBABILITY)) events.push({ ...event(newCustomer), account: "acct_1" });
     changes.push({ at, customerId: `cus_${customer}`, state, description, events });
   };
-  /** Advances to `until`, after applying the changes that Stripe makes by schedule before that time. */
+  /** Advances the time to `until`. First applies the changes that Stripe has scheduled before that time. */
   const waitUntil = (until: number): void => {
     for (;;) {
       const next = nextScheduledChange(state, random);

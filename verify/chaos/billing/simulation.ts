@@ -17,16 +17,16 @@ import {
 import { factsOf } from "./stripeState";
 
 export interface BillingOptions extends SimulationOptions {
-  /** False removes the write condition, to prove that the simulation detects its absence. Default true. */
+  /** False removes the write condition. A test then proves that the simulation finds wrong runs. Default true. */
   fence?: boolean;
-  /** False removes the reconciler, to prove that the simulation detects its absence. Default true. */
+  /** False removes the reconciler. A test then proves that the simulation finds wrong runs. Default true. */
   reconciler?: boolean;
 }
 
 /** Counts of wrong runs. A run is wrong when its final row and Stripe's state give different entitlements. */
 export interface BillingResult {
   runs: number;
-  /** Wrong runs of the production code. A run is also wrong when its new customer can no longer buy. */
+  /** Wrong runs of the production code. A run is also wrong when the new customer in it can no longer buy. */
   wrong: number;
   /** Number of writes that the write condition refused. */
   staleRefused: number;
@@ -34,7 +34,7 @@ export interface BillingResult {
   weaker: Record<keyof typeof weaker | "fixedIdempotencyKeys", number>;
 }
 
-/** A wrong run of the production code. `difference` is missing when its new customer can no longer buy. */
+/** A wrong run of the production code. `difference` is missing when the new customer in the run can no longer buy. */
 export interface WrongRun {
   seed: number;
   difference?: Difference;

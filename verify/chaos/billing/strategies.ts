@@ -68,8 +68,8 @@ export function payloadLastWrite({ row, now }: Environment): Strategy {
 }
 
 /**
- * Weaker strategy that also copies payloads, but ignores an event that is older than the last copied event. The ids
- * decide the order of events of the same second.
+ * Weaker strategy that also copies payloads, but ignores an event that is older than the newest copied event. The ids
+ * decide the order of events in the same second.
  */
 export function createdThenId({ row, now }: Environment): Strategy {
   let latest: StripeEvent | undefined;
@@ -99,7 +99,7 @@ export function refetchNoFence(environment: Environment): Strategy {
 /**
  * Reads Stripe in several calls, like production. Stripe's state may change between the calls.
  *
- * @returns undefined while the key belongs to another account, which does not know the customer
+ * @returns undefined while the key belongs to another account. That account does not know the customer
  */
 async function readFacts(
   { stripe }: Environment,

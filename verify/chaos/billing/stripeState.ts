@@ -38,7 +38,7 @@ export function factsOf(state: StripeState): StripeFacts {
   };
 }
 
-/** Subscriptions that determine the plan: all live ones and the last one that ended. */
+/** Subscriptions that determine the plan: all live subscriptions, and the subscription that ended last. */
 export function decisiveSubscriptions(subscriptions: readonly Subscription[]): Subscription[] {
   const lastEnded = subscriptions.find((one) => !isLive(one));
   return subscriptions.filter((one) => isLive(one) || one === lastEnded);
@@ -52,7 +52,7 @@ export function needsInvoices({
   return status === "past_due" || collection_paused;
 }
 
-/** @param invoices production reads them after the subscription, so they can be newer */
+/** @param invoices production reads the invoices after the subscription, so the invoices can be newer */
 export function subscriptionFacts(
   { period_seconds: _, open_invoices: __, paid: ___, ...subscription }: Subscription,
   invoices: Pick<Subscription, "open_invoices" | "paid">,

@@ -146,7 +146,7 @@ export function randomChange(state: StripeState, random: Random, nowSeconds: num
 /** Creates a subscription, even when the customer already has one. */
 export function purchase(state: StripeState, random: Random, nowSeconds: number): StateChange {
   const status = random.pick(["incomplete", "incomplete", "incomplete", "active", "trialing"]);
-  // Subscriptions with a daily or weekly price renew within a scenario. Monthly ones do not.
+  // Subscriptions with a daily or weekly price renew within a scenario. Monthly subscriptions do not.
   const period_seconds = random.pick([DAY_SECONDS, 7 * DAY_SECONDS, 30 * DAY_SECONDS]);
   const id = `sub_${random.int(0, 36 ** 6).toString(36)}`;
   const subscription: Subscription = {

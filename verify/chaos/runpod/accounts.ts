@@ -12,10 +12,10 @@ export const API_KEY = "chaos-account-key";
 /** Name of two templates and an endpoint of another owner. The stack must not touch them. */
 export const FOREIGN = "other-owner";
 
-/** A RunPod double at a fixed URL that can be restarted with a fresh account. */
+/** A RunPod double at a fixed URL. It can be restarted with a fresh account. */
 export interface Accounts {
   url: string;
-  /** Replaces the account with a fresh one, which contains only a template and an endpoint of another owner. */
+  /** Replaces the account with a fresh account. The fresh account contains only resources of another owner. */
   next(): Promise<RunpodDouble>;
   close(): Promise<void>;
 }
@@ -56,7 +56,7 @@ export async function openAccounts(dir: string): Promise<Accounts> {
   };
 }
 
-/** One of the templates has a variable without a name, as GraphQL's schema allows. */
+/** Adds resources of another owner. One template has a variable without a name, which GraphQL's schema allows. */
 function addForeign(account: RunpodAccount): void {
   const template = {
     name: FOREIGN,

@@ -22,8 +22,8 @@ const kinds: Record<string, "template" | "endpoint" | "registryAuth" | "secret">
 const PROVIDER_KEY = "__provider";
 
 /**
- * Calls the provider's bundle in this process, with the semantics of Pulumi's server for dynamic resources. Without
- * that server, gRPC and a second process, a run costs a fraction of the CPU time.
+ * Calls the provider's bundle in this process, with the semantics of Pulumi's server for dynamic resources. A run
+ * without that server, gRPC and a second process needs much less CPU time.
  */
 export class BundleProvider implements ResourceProvider {
   private readonly bundle: Bundle;
@@ -33,8 +33,8 @@ export class BundleProvider implements ResourceProvider {
   /** @param programDir folder with `.build/runpod/provider.cjs` */
   constructor(programDir: string) {
     const filename = join(programDir, ".build/runpod/provider.cjs");
-    // `require` would share one module. Each instance needs its own copy and its own console, because the bundle keeps
-    // its connection in a variable and prints its progress.
+    // `require` would share one module. Each instance needs a separate copy and a separate console, because the bundle
+    // keeps its connection in a variable and prints its progress.
     const run = compileFunction(readFileSync(filename, "utf8"), ["module", "exports", "require", "console"], {
       filename,
     });

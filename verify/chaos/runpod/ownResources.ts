@@ -33,7 +33,7 @@ export function duplicatesIn(account: RunpodAccount): string[] {
   });
 }
 
-/** Differences between an account and the declared stack. Empty when they agree. */
+/** Differences between an account and the declared stack. Empty when the account matches the declared stack. */
 export function differences(account: RunpodAccount, declared: DeclaredStack): string[] {
   const { templates, endpoints, registryAuths, secrets } = ownOf(account);
   const [auth, ...others] = registryAuths;

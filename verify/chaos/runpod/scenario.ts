@@ -75,7 +75,7 @@ const calls: Record<Protocol, readonly string[]> = {
 /** Calls that fail in a storm. */
 const everyCall: Record<Protocol, string> = { graphql: "POST /graphql", rest: "* /v2/*" };
 
-/** Reads whose answer may contain null instead of a list. */
+/** Reads whose answer can contain `null` instead of a list. */
 const lists: Record<Protocol, readonly [on: string, nullField: string][]> = {
   graphql: [
     ["myself", "podTemplates"],
@@ -93,7 +93,7 @@ const lists: Record<Protocol, readonly [on: string, nullField: string][]> = {
 
 const names = Object.keys(apis) as Api[];
 
-/** Generates the scenario of a seed, always the same for the same seed. */
+/** Generates the scenario of a seed. The same seed always gives the same scenario. */
 export function makeScenario(seed: number): Scenario {
   const random = new Random(seed, streams.scenario);
   const api = names[seed % names.length] ?? "auto";
@@ -125,8 +125,8 @@ function faults(api: Api, random: Random): Fault[] {
       times: random.chance(0.2) ? 5 : random.int(1, 2),
       skip: random.int(0, 2),
       done,
-      // Some calls take effect after their connection was cut: within 2 s, while the provider still looks for the
-      // resource, or long after it has stopped looking.
+      // Some calls take effect after their connection was lost. A short delay ends while the provider still looks for
+      // the resource. A long delay ends after the provider has stopped looking.
       ...(done &&
         random.chance(0.4) && { landsAfterMs: random.chance(0.7) ? random.int(1, 20) : random.int(100, 150) }),
       delayMs: 0,

@@ -17,7 +17,7 @@ import { type Registrations, readRegistrations, Stack } from "./stack";
 export interface RunpodOptions extends SimulationOptions {
   /** Folder with the provider's bundle, `.build/runpod/provider.cjs`. Default: this repository. */
   programDir?: string;
-  /** Creates the scenario of a seed. Default: a random one. */
+  /** Creates the scenario of a seed. Default: a random scenario. */
   scenarioOf?: (seed: number) => Scenario;
   /** Milliseconds for which the provider retries a call. Default 3000. */
   retryLimitMs?: number;
@@ -43,16 +43,16 @@ export interface WrongRun extends Outcome {
 const CONCURRENCY = 6;
 /**
  * Every 50th seed runs the provider in Pulumi's own server for dynamic resources. The other runs call the provider's
- * bundle directly, which needs a fraction of the CPU time.
+ * bundle directly, which needs much less CPU time.
  */
 const SERVER_EVERY_SEEDS = 50;
 
 /**
- * Runs random scenarios, each the life of one stack. The runs contain failures of several kinds: lost and late calls,
- * errors, storms, outdated lists, crashes, idle days, concurrent updates, the end of GraphQL. The same options give the
- * same scenarios.
+ * Runs random scenarios. Each scenario is the life of one stack. The runs contain failures of several kinds: lost and
+ * late calls, errors, storms, outdated lists, crashes, idle days, concurrent updates, the end of GraphQL. The same
+ * options give the same scenarios.
  *
- * @param onWrongRun called with each run that had an error; the simulation ends early when it returns true
+ * @param onWrongRun called with each run that had an error. The simulation ends early when `onWrongRun` returns true
  */
 export async function simulateRunpod(
   options: RunpodOptions,
@@ -171,7 +171,7 @@ function engineOptions(
     runpodSettleLimitMs: "80",
     runpodInUseIntervalMs: "10",
     runpodInUseLimitMs: "2000",
-    // There are no workers and no registry, so the provider need not wait for a rollout or look up an image.
+    // There are no workers and no registry, so the provider does not wait for a rollout and does not look up an image.
     runpodRolloutLimitMs: "0",
     runpodImageLookupMs: "0",
   };

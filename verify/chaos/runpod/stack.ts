@@ -24,7 +24,7 @@ export type Registrations = Record<Registration["kind"], Registration>;
 
 let registrations: Promise<Registrations> | undefined;
 
-/** Reads the properties from the resource classes, once, in a separate process. */
+/** Reads the properties from the resource classes in a separate process. Reads them only once. */
 export function readRegistrations(): Promise<Registrations> {
   registrations ??= askResourceClasses();
   return registrations;
@@ -40,7 +40,7 @@ async function askResourceClasses(): Promise<Registrations> {
 export class Stack {
   private readonly state: StackState;
 
-  /** @param connect called at the start of each operation; returns the configured provider */
+  /** @param connect called at the start of each operation. Returns the configured provider */
   constructor(
     private readonly options: EngineOptions,
     private readonly connect: () => Promise<ResourceProvider>,
@@ -72,7 +72,7 @@ export class Stack {
     for (const resource of resources) this.state.put(structuredClone(resource));
   }
 
-  /** Removes all dependencies from the state, so that `destroy` deletes everything at once. */
+  /** Removes all dependencies from the state, so that `destroy` deletes all resources at the same time. */
   forgetDependencies(): void {
     for (const resource of this.snapshot()) {
       this.state.put({ ...resource, dependencies: [], propertyDependencies: {} });
@@ -82,7 +82,7 @@ export class Stack {
   /**
    * Runs `pulumi up`.
    *
-   * @throws EngineError for the first failure, after all other operations have ended
+   * @throws EngineError for the first failure. Throws after all other operations have ended
    */
   async up(declared: DeclaredStack): Promise<StepEvent[]> {
     const deployment = this.deployment();

@@ -52,7 +52,7 @@ const MAX_CACHE_MARKS = 4;
 const VERSIONS = ["2023-06-01", "2026-10-21"];
 
 /**
- * Anthropic's Messages API with server-sent events, as models from Claude 4.7 on serve it. They reject sampling
+ * Anthropic's Messages API with server-sent events, like Claude 4.7 and later models. These models reject sampling
  * parameters ("`temperature` is deprecated for this model.": The-PR-Agent/pr-agent#2456). They reject an assistant
  * prefill (Arize-ai/phoenix#15392). Their first content block is not text.
  */
@@ -121,7 +121,7 @@ function read(request: WireRequest): { chat: Chat } | { refusal: WireError } {
   return { chat: { model, maxTokens: max_tokens, promptChars: textOf(messages).length, stream } };
 }
 
-/** The SDK sends the key as a bearer token since 1.0; `x-api-key` still works. */
+/** SDK 1.0 and later versions send the key as a bearer token. `x-api-key` still works. */
 function refuseHeaders({ headers }: WireRequest): WireError | undefined {
   const key = headers["x-api-key"] ?? headers.authorization?.replace(/^Bearer /, "");
   if (key === undefined) return failure(401, "authentication_error", "x-api-key header is required");

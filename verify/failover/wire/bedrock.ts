@@ -51,10 +51,9 @@ const codec = new EventStreamCodec(
 );
 
 /**
- * ConverseStream of Amazon Bedrock in front of a Claude model. The response is a binary AWS event stream, and each
- * message has checksums. The last event, `metadata`, contains the usage. Errors of the model are inside a
- * ValidationException (sources: tinovyatkin/amazon-bedrock-copilot-chat#546 for sampling, anomalyco/opencode#29760 for
- * the prefill).
+ * ConverseStream of Amazon Bedrock with a Claude model. The response is a binary AWS event stream, and each message has
+ * checksums. The last event, `metadata`, contains the usage. Errors of the model are inside a ValidationException
+ * (sources: tinovyatkin/amazon-bedrock-copilot-chat#546 for sampling, anomalyco/opencode#29760 for the prefill).
  */
 export const bedrock: Wire = {
   contentType: "application/vnd.amazon.eventstream",

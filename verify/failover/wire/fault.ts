@@ -12,7 +12,7 @@ import type { VendorError } from "./wire";
  * - `stall`: the stream sends nothing for a while, then closes.
  * - `malformed`: one event does not follow the format; the stream continues.
  * - `unterminated`: the vendor's own last event is missing. The connection ends, or stays open.
- * - `filtered`: the provider refuses the content, as a finish reason.
+ * - `filtered`: the provider refuses the content. The finish reason says this.
  */
 export type Fault =
   | { kind: "none" }
@@ -42,7 +42,7 @@ export function token(mark: string, index: number): string {
   return `${mark}${String(index + 1).padStart(2, "0")}`;
 }
 
-/** The whole reply of a provider. Shorter than 200 characters, so that the relay may still restart it. */
+/** The whole reply of a provider. The reply is shorter than 200 characters, so the relay is allowed to restart it. */
 export function wholeReply(mark: string): string {
   return Array.from({ length: TOKENS }, (_, index) => token(mark, index)).join("");
 }

@@ -30,7 +30,7 @@ export function seenRequest(body: unknown): SeenRequest {
 /** Returns the fault of a request. `index` counts the valid requests from 0. */
 export type Script = (chat: Chat, index: number) => Fault;
 
-/** A running server that stands for a provider and plays faults over real connections. */
+/** A running server that replaces a provider and plays faults over real connections. */
 export interface FaultyServer {
   /** Base URL of the vendor's API, without `/v1`. */
   url: string;

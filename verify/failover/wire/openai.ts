@@ -53,8 +53,8 @@ const RouterBody = z.strictObject(common);
 type Body = z.infer<typeof OpenAiBody>;
 
 /**
- * OpenAI's Chat Completions with server-sent events, as reasoning models serve it. They reject `max_tokens`. They
- * accept sampling parameters only at the effort `none` (source of the texts: decolua/9router#560,
+ * OpenAI's Chat Completions with server-sent events, like reasoning models. These models reject `max_tokens`. They
+ * accept sampling parameters only with the reasoning effort `none` (source of the texts: decolua/9router#560,
  * QwenLM/qwen-code#921).
  */
 export const openai: Wire = chatCompletions({
@@ -136,7 +136,7 @@ function chatCompletions(vendor: Vendor): Wire {
   };
 }
 
-/** Source: OpenAI's page on error codes. A context that is too long gives status 400 with a code. */
+/** Source: OpenAI's page on error codes. OpenAI answers a context that is too long with status 400 and a code. */
 const errors: Record<VendorError, WireError> = {
   rate_limited: failure(429, "Rate limit reached for requests per min (RPM).", {
     type: "requests",
@@ -156,7 +156,7 @@ const errors: Record<VendorError, WireError> = {
   }),
 };
 
-/** Stricter than OpenAI, which would continue a prefill: the fallback of scenario S14 must reject it. */
+/** Rejects a prefill. OpenAI would continue a prefill, but the fallback of scenario S14 must reject it. */
 function prefillOf({ messages }: Body): Problem | undefined {
   if (messages.at(-1)?.role === "user") return undefined;
   return { message: "The last message must have the role 'user'.", param: "messages", code: "invalid_value" };

@@ -58,9 +58,9 @@ export interface FaultyRunpodOptions {
 }
 
 /**
- * Starts the job API of one RunPod endpoint with the product's worker behind it: run, stream, status and cancel. Plays
- * the faults of `fault.ts`. Errors occur at `/run`, all other faults in the job. `requests` has one entry per call of
- * `/run`, and `abandonedAtMs` is the time of the cancellation.
+ * Starts the job API of one RunPod endpoint: run, stream, status and cancel. Its jobs answer like the product's worker.
+ * Plays the faults of `fault.ts`. Errors occur at `/run`, all other faults in the job. `requests` has one entry per
+ * call of `/run`, and `abandonedAtMs` is the time of the cancellation.
  */
 export async function startFaultyRunpod(options: FaultyRunpodOptions): Promise<FaultyServer> {
   const endpoint = new Endpoint(options);

@@ -2,7 +2,7 @@ import type { IncomingHttpHeaders } from "node:http";
 import type * as z from "zod";
 import type { JsonResponse } from "./http";
 
-/** Request that a wire checks. `body` is the parsed JSON, undefined when it is not JSON. */
+/** Request that a wire checks. `body` is the parsed JSON. It is undefined when the body is not JSON. */
 export interface WireRequest {
   method: string;
   path: string;
@@ -13,7 +13,7 @@ export interface WireRequest {
 /** Error response in a vendor's shape. */
 export type WireError = JsonResponse;
 
-/** Errors that every vendor has, each in its own shape. */
+/** Errors that every vendor can return. Each vendor uses a different shape. */
 export type VendorError = "rate_limited" | "server_error" | "overloaded" | "context_too_long" | "filtered";
 
 /** Facts about one reply that its events contain. */
@@ -34,21 +34,21 @@ export interface Chat {
 }
 
 /**
- * Wire format of one vendor's streaming chat API. Each event is the bytes of one write. A reply consists of `first`,
- * one `text` per token, `last` and `terminator`.
+ * Wire format of one vendor's streaming chat API. An event contains the bytes of one write. A reply consists of
+ * `first`, one `text` per token, `last` and `terminator`.
  */
 export interface Wire {
   contentType: string;
   /** Whether the wire serves the path. */
   serves(path: string): boolean;
-  /** Reads a valid request. Returns the vendor's error for an invalid one. */
+  /** Reads a valid request. Returns the vendor's error for an invalid request. */
   read(request: WireRequest): { chat: Chat } | { refusal: WireError };
   error(kind: VendorError): WireError;
   first(reply: Reply): Uint8Array[];
   text(reply: Reply, token: string): Uint8Array;
   /** Returns an event that breaks the format. Its text must never reach a reader. */
   malformed(reply: Reply): Uint8Array;
-  /** Finish reason and, if the vendor sends it before its terminator, usage. */
+  /** Finish reason. Also the usage, if the vendor sends the usage before its terminator. */
   last(reply: Reply, finish: "stop" | "filter"): Uint8Array[];
   /** The vendor's own last event. */
   terminator(reply: Reply): Uint8Array;
