@@ -14,8 +14,8 @@ export type Settings = BillingSettings & IdentitySettings & { ephemeralTable: st
 const rate = { limit: 30, windowSeconds: 3_600 };
 
 /**
- * `POST /billing/checkout` `{plan}`: returns the URL of a Checkout Session. The client names a plan; the price comes
- * from the configuration.
+ * `POST /billing/checkout` `{plan}`: returns the URL of a Checkout Session. The client names only a plan. The price
+ * comes from the configuration.
  */
 export function create(settings: Settings): Handler {
   const identify = createIdentity(settings);

@@ -16,7 +16,7 @@ import { createRateLimiter } from "./tables/rateLimits";
 /** Settings of `POST /webhook/stripe`. */
 export type Settings = BillingSettings & { ephemeralTable: string; webhookSecretParameter: string };
 
-/** Stripe's events are far smaller. The size is checked before the signature is computed. */
+/** Far larger than any event of Stripe. The size is checked before the signature is computed. */
 const MAX_BODY_BYTES = 256 * 1024;
 
 /**

@@ -9,14 +9,16 @@ const LIMIT = 60;
 
 /** Finds users of the user pool. */
 export interface PoolUsers {
-  /** The `sub`s of all users with an e-mail address. Searches for the given spelling and for the lower-case one. */
+  /**
+   * The `sub`s of all users with an e-mail address. Searches for the given spelling and for the lower-case spelling.
+   */
   withEmail(email: string): Promise<string[]>;
   /** Whether a user has this `sub`. */
   has(sub: string): Promise<boolean>;
 }
 
 /**
- * Creates a finder of the pool's users. Its methods throw ApiError `unavailable` when Cognito does not answer or
+ * Creates the search for users of the pool. Its methods throw ApiError `unavailable` when Cognito does not answer or
  * refuses the call.
  */
 export function createPoolUsers(userPoolId: string): PoolUsers {

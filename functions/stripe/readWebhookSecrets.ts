@@ -5,7 +5,7 @@ import { createParameters, RECHECK_MS } from "../lib/parameters";
 const Secrets = z.object({ current: z.string(), previous: z.optional(z.nullable(z.string())) });
 
 /**
- * Reads the webhook signing secrets, newest first. During a rotation there are two.
+ * Reads the webhook signing secrets, newest first. During a rotation there are two secrets.
  *
  * @param parameterName SSM parameter with `{"current": "whsec_…", "previous": …}`
  * @returns a reader. `fresh` is for a wrong signature, because the secret may have been rotated: it bypasses the cache,

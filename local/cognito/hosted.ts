@@ -44,7 +44,7 @@ export function hostedApp(directory: Directory, pools: Pools, customers: Custome
   app.get("/logout", (c) => {
     if (c.req.query("post_logout_redirect_uri")) {
       const text =
-        "Cognito's /logout differs from OpenID Connect's: replace post_logout_redirect_uri with client_id and logout_uri.";
+        "Cognito's /logout differs from OpenID Connect's: send client_id and logout_uri, not post_logout_redirect_uri.";
       return c.html(errorPage(text), 400);
     }
     return clientOr(c, async (client) => {

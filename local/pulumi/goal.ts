@@ -12,9 +12,9 @@ export interface Goal {
   inputs: Properties;
   dependencies: string[];
   propertyDependencies: Record<string, string[]>;
-  /** Undefined: inherited from the parent. */
+  /** Undefined when inherited from the parent. */
   protect: boolean | undefined;
-  /** Undefined: inherited from the parent. */
+  /** Undefined when inherited from the parent. */
   retainOnDelete: boolean | undefined;
   deleteBeforeReplace: boolean | undefined;
   ignoreChanges: string[];

@@ -44,7 +44,7 @@ export const creation: Decision = { op: "create", changed: [], replaceKeys: [], 
 /** Replacement options of the program. */
 export interface ReplaceOptions {
   replaceOnChanges: string[];
-  /** Undefined: the provider decides. */
+  /** Undefined when the provider decides. */
   deleteBeforeReplace: boolean | undefined;
 }
 

@@ -90,7 +90,7 @@ export class CloudWatch implements MetricSink {
     this.metrics.put(id, value, this.options.timers.now());
   }
 
-  /** Newest lines of a log group, the oldest of them first. */
+  /** Newest lines of a log group, in chronological order. */
   linesOf(group: string): readonly LogLine[] {
     return this.lines.get(group) ?? [];
   }

@@ -56,7 +56,7 @@ export const metricAlarm: ResourceType = {
     })
     .refine(isWithinLimit, {
       path: ["evaluationPeriods"],
-      error: "times period must be at most one day, or at most seven days when period is an hour or longer",
+      error: "multiplied by period must be at most one day, or at most seven days when period is an hour or longer",
     })
     .refine((alarm) => (alarm.datapointsToAlarm ?? 1) <= alarm.evaluationPeriods, {
       path: ["datapointsToAlarm"],
