@@ -40,7 +40,6 @@ export function jsonRequest(
   };
 }
 
-/** Body and limits of `callJson`. */
 interface CallOptions {
   body?: object | undefined;
   timeoutMs: number;

@@ -1,6 +1,6 @@
 /**
  * Every error code of the product, and whether the same request may succeed later. A copy of `contract/errors.ts`,
- * because this package has no dependencies. A test compares the two.
+ * because this package has no dependencies. A test compares both files.
  */
 export const retryableByCode = {
   invalid_input: false,

@@ -1,6 +1,7 @@
 /**
  * JSON types that a frontend reads and sends. A copy of the schemas in `contract/`, because this package has no
- * dependencies. The tests compare the two. Responses may gain fields: ignore the fields you do not know.
+ * dependencies. The tests compare the types with the schemas. Responses may gain fields: ignore the fields you do not
+ * know.
  */
 
 /** A customer's plan, lowest first. */

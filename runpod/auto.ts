@@ -51,7 +51,7 @@ export function autoClient(options: ApiOptions): RunpodClient {
 
   return {
     async getControlPlane() {
-      // Any call shows whether GraphQL still works.
+      // Makes an arbitrary call to learn whether GraphQL still works.
       await run((client) => client.getWorkerQuota()).catch(() => undefined);
       return current.getControlPlane();
     },

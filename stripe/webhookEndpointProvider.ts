@@ -30,8 +30,8 @@ export const webhookEndpoint = {
       .filter(([name, field]) => diffFields({ [name]: field }, olds, news).changes)
       .map(([name]) => name);
     const changes = olds.status === "disabled" || diffFields(webhookEndpointFields, olds, news).changes === true;
-    // Until the webhook function has the new secret, it accepts only events from the old endpoint. So the old endpoint
-    // is deleted last.
+    // Until the webhook function has the new secret, it accepts only events from the old endpoint. So Pulumi must not
+    // delete the old endpoint first.
     return { changes, replaces, deleteBeforeReplace: false };
   },
 

@@ -59,7 +59,6 @@ export interface Answer {
   content?: Record<string, { schema: object; examples?: Record<string, { value: unknown }> }>;
 }
 
-/** URL of a server. */
 interface ServerUrl {
   url: string;
   description: string;

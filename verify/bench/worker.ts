@@ -17,7 +17,6 @@ import { round } from "./round";
 import { startEngine } from "./startEngine";
 import { readChunk, StreamClient } from "./streamClient";
 
-/** Model of the measured worker. */
 const MODEL = planModels.paid;
 
 /** Output of `npm run bench -- worker --json`. "Direct" is a call of the LLM engine without the worker. */

@@ -15,7 +15,7 @@ export function setUpSchemathesis(progress: (line: string) => void): Promise<Pyt
 /** One run of Schemathesis against one server. */
 export interface FuzzRun {
   python: string;
-  /** OpenAPI document. */
+  /** Path of the OpenAPI document. */
   document: string;
   url: string;
   /** Regular expression of the paths to call. */

@@ -16,7 +16,6 @@ export class Browser {
     this.tabs = [this.openTab()];
   }
 
-  /** The first tab. */
   get tab(): Client {
     const [first] = this.tabs;
     if (!first) throw new Error("The browser has no tab");

@@ -8,7 +8,6 @@ import type { SoakCloud } from "./cloud";
 import type { Stack } from "./stack";
 import { type Area, areas, type Timeline } from "./timeline";
 
-/** Undoes a fault. */
 type Undo = () => Promise<unknown>;
 
 /** A fault of the local cloud. */
@@ -16,7 +15,6 @@ interface Fault {
   name: string;
   /** Areas in which the fault may cause errors. Empty when customers must not notice it. */
   explains: readonly Area[];
-  /** Begins the fault. */
   start(switches: CloudSwitches): Promise<Undo>;
 }
 

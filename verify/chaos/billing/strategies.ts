@@ -32,7 +32,6 @@ export interface Environment {
  * their errors come from their own logic. Both methods throw the errors of the invocation.
  */
 export interface Strategy {
-  /** Handles one event. */
   handle(event: StripeEvent, invocation: Invocation): Promise<void>;
   /** Updates the row without an event. Undefined for a strategy that always needs an event. */
   refresh?(invocation: Invocation, options?: SyncOptions): Promise<void>;
