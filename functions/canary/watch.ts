@@ -57,10 +57,17 @@ export async function watch(model: Model, services: WatchServices, now: Date): P
   const after = verdict.action === "rollback" ? await rollBack(model, ready, verdict, services, at) : ready;
   const state: CanaryState = { ...noteChange(noted, after, at), verdict: { ...verdict, at } };
   await states.write(model, state, now);
+  logNewEvents(model, stored?.events ?? [], state);
   putMetrics({ CandidateShare: state.share }, { model });
   if (!state.unsent) return;
   await services.tell(model, { image: state.image, event: state.unsent });
   await states.write(model, { ...state, unsent: undefined }, now);
+}
+
+/** Writes a log line for each change of the share, for the saved log query. */
+function logNewEvents(model: Model, known: readonly CandidateEvent[], { image, events }: CanaryState): void {
+  const added = events.slice(0, known[0] ? events.indexOf(known[0]) : undefined);
+  for (const event of added.reverse()) console.info({ candidate: model, image, ...event });
 }
 
 /** Reads the candidate's endpoint, and sends the job that proves that a worker answers. */
