@@ -106,13 +106,22 @@ export function candidateSettings(stack: string): CandidateSettings {
   return { candidatesPath: stackNames(stack).parameters.candidates };
 }
 
-/**
- * Allows reading the candidates, which may not exist yet.
- *
- * @param sibling another parameter of the stack, in the same account and Region
- */
-export function readCandidates(stack: string, sibling: { arn: pulumi.Output<string> }): Statement {
+/** Another parameter of the stack, in the same account and Region as the candidates. */
+interface Sibling {
+  arn: pulumi.Output<string>;
+}
+
+/** Allows reading the candidates, which may not exist yet. */
+export function readCandidates(stack: string, sibling: Sibling): Statement {
+  return { Action: ["ssm:GetParameters"], Resource: [candidatesArn(stack, sibling)] };
+}
+
+/** Allows changing the candidates, which may not exist yet. */
+export function writeCandidates(stack: string, sibling: Sibling): Statement {
+  return { Action: ["ssm:PutParameter"], Resource: [candidatesArn(stack, sibling)] };
+}
+
+function candidatesArn(stack: string, { arn }: Sibling): pulumi.Output<string> {
   const { candidatesPath } = candidateSettings(stack);
-  const arn = sibling.arn.apply((arn) => arn.replace(/:parameter\/.*/, `:parameter${candidatesPath}/*`));
-  return { Action: ["ssm:GetParameters"], Resource: [arn] };
+  return arn.apply((arn) => arn.replace(/:parameter\/.*/, `:parameter${candidatesPath}/*`));
 }
