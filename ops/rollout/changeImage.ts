@@ -64,6 +64,8 @@ export async function changeImage(
   const change: ImageChange = { stack: options.stack, model, file, from: current.value, to: next.value };
   if (warnings.length > 0) change.warning = warnings.join(" ");
   await applyChange(verb, change, withImage(text, model, next), imageOverrides(model, next), options);
+  if (options.json) console.log(JSON.stringify(change));
+  else print(change);
 }
 
 /** The file of a stack, its text, and the image of a model. Throws an Error when there is no such file or image. */
@@ -81,8 +83,9 @@ export function imageOverrides(model: Model, { key, value }: Image): Record<stri
 }
 
 /**
- * Writes a stack's file, opens the pull request if the operator wants one, and prints the change.
+ * Writes a stack's file, and opens the pull request if the operator wants one.
  *
+ * @param change gets the URL of the pull request
  * @param text new text of the file
  * @param overrides the same change, by path of the configuration
  * @throws Error when the new configuration is not valid. Then the file does not change
@@ -92,13 +95,11 @@ export async function applyChange(
   change: ImageChange,
   text: string,
   overrides: Record<string, unknown>,
-  { propose: isProposed, json }: ChangeOptions,
+  { propose: isProposed }: Pick<ChangeOptions, "propose">,
 ): Promise<void> {
   checkConfig(change.stack, overrides);
   writeFileSync(change.file, text);
   if (isProposed) change.pullRequest = await propose(verb, change);
-  if (json) console.log(JSON.stringify(change));
-  else print(change);
 }
 
 /** Says why ECR refuses a tag that was pushed before. */
@@ -128,8 +129,18 @@ function checkConfig(stack: string, overrides: Record<string, unknown>): void {
     );
 }
 
-function print({ model, file, from, to, warning, pullRequest, stack }: ImageChange): void {
-  console.log(`${file}: ${model} ${pc.red(from)} → ${pc.green(to)}`);
-  if (warning) console.error(pc.yellow(`Warning: ${warning}`));
-  console.log(pullRequest ?? `Next: commit ${file}, then pulumi up --stack ${stack}`);
+function print(change: ImageChange): void {
+  console.log(changedLine(change));
+  if (change.warning) console.error(pc.yellow(`Warning: ${change.warning}`));
+  console.log(nextLine(change));
+}
+
+/** One line about a change of a stack's file, for a terminal. */
+export function changedLine({ model, file, from, to }: ImageChange): string {
+  return `${file}: ${model} ${pc.red(from)} → ${pc.green(to)}`;
+}
+
+/** URL of the pull request, or the operator's next step. */
+export function nextLine({ file, stack, pullRequest }: ImageChange): string {
+  return pullRequest ?? `Next: commit ${file}, then pulumi up --stack ${stack}`;
 }
