@@ -13,23 +13,53 @@ export type GpuPrices = Partial<Record<GpuPool, number>>;
 type InferenceConfig = PlainConfig & { stack: string };
 
 /**
- * Lines of RunPod's bill, one for each model.
+ * Lines of RunPod's bill, one for each model and candidate.
  *
  * @throws Error that names a GPU pool without a price
  */
 export function gpuLines(config: InferenceConfig, traffic: Traffic, prices: GpuPrices): Line[] {
-  return models.map((model) => {
-    const { endpoint } = inferenceSettings(model, config);
-    const price = priceRange(model, endpoint.gpuIds, prices);
-    const seconds = workerSeconds(endpoint, useOf(model, config, traffic));
-    const hours = (seconds.expected / 3_600).toFixed(1);
-    return {
-      group: "RunPod",
-      item: `workers of ${model}`,
-      basis: `${endpoint.workersMin} to ${endpoint.workersMax} workers, ${poolsOf(endpoint.gpuIds).join(" or ")}, ${hours} h`,
-      usd: byCase((of) => seconds[of] * price[of]),
-    };
-  });
+  return models.flatMap((model) =>
+    versionsOf(model, config, traffic).map(({ name, endpoint, use }) => {
+      const price = priceRange(model, endpoint.gpuIds, prices);
+      const seconds = workerSeconds(endpoint, use);
+      const hours = (seconds.expected / 3_600).toFixed(1);
+      return {
+        group: "RunPod",
+        item: `workers of ${name}`,
+        basis: `${endpoint.workersMin} to ${endpoint.workersMax} workers, ${poolsOf(endpoint.gpuIds).join(" or ")}, ${hours} h`,
+        usd: byCase((of) => seconds[of] * price[of]),
+      };
+    }),
+  );
+}
+
+/** The released version of a model, or its candidate. */
+interface Version {
+  /** Key of its block in the configuration. */
+  name: string;
+  endpoint: Workers & { gpuIds: string[] };
+  /** Chats and visits that the version answers. The testers of a candidate do not count. */
+  use: Use;
+}
+
+function versionsOf(model: Model, config: InferenceConfig, traffic: Traffic): Version[] {
+  const { endpoint } = inferenceSettings(model, config);
+  const { chats, visits } = useOf(model, config, traffic);
+  const { candidate } = config[model];
+  const share = (candidate?.share ?? 0) / 100;
+  const part = (of: number): Use => ({ chats: chats * of, visits: visits * of });
+  return [
+    { name: model, endpoint, use: part(1 - share) },
+    ...(candidate
+      ? [
+          {
+            name: `${model}.candidate`,
+            endpoint: { ...endpoint, workersMin: 0, workersMax: candidate.workersMax },
+            use: part(share),
+          },
+        ]
+      : []),
+  ];
 }
 
 /** Chats and visits in a month. */
@@ -58,18 +88,18 @@ function llmShare(vip: PlainConfig["vip"], { chats }: Traffic): number {
 }
 
 /**
- * Lists the models whose workers cannot answer the chats one after the other, even if they are always busy. The
+ * Lists the models and candidates whose workers cannot answer the chats one after the other, even if they are always busy. The
  * estimate of such a model stops at `workersMax`.
  */
 export function workerShortages(config: InferenceConfig, traffic: Traffic): string[] {
-  return models.flatMap((model) => {
-    const { workersMax } = inferenceSettings(model, config).endpoint;
-    const hours = (useOf(model, config, traffic).chats * assumptions.secondsPerReply) / 3_600;
+  const versions = models.flatMap((model) => versionsOf(model, config, traffic));
+  return versions.flatMap(({ name, endpoint: { workersMax }, use }) => {
+    const hours = (use.chats * assumptions.secondsPerReply) / 3_600;
     const most = (workersMax * SECONDS) / 3_600;
     if (hours <= most) return [];
     const [needed, given] = [hours, most].map((each) => Math.round(each).toLocaleString("en"));
     return [
-      `${model}.workersMax is ${workersMax}, which is at most ${given} hours a month. The replies need about ${needed} ` +
+      `${name}.workersMax is ${workersMax}, which is at most ${given} hours a month. The replies need about ${needed} ` +
         "hours, so customers wait, and the estimate is too low. Raise it.",
     ];
   });
