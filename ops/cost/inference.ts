@@ -2,7 +2,7 @@ import { counted } from "../../cli/counted";
 import { type Model, models, Plan, planModels } from "../../contract/plan";
 import type { VipProvider } from "../../contract/relay";
 import type { PlainConfig } from "../../infra/configSchema";
-import { inferenceSettings } from "../../infra/inferenceSettings";
+import { candidateInferenceSettings, inferenceSettings } from "../../infra/inferenceSettings";
 import { GPU_POOLS, type GpuPool } from "../../runpod/gpuPools";
 import { type ByCase, byCase, type Line } from "./estimate";
 import { assumptions, DAYS, SECONDS, type Traffic } from "./traffic";
@@ -45,21 +45,12 @@ interface Version {
 function versionsOf(model: Model, config: InferenceConfig, traffic: Traffic): Version[] {
   const { endpoint } = inferenceSettings(model, config);
   const { chats, visits } = useOf(model, config, traffic);
-  const { candidate } = config[model];
-  const share = (candidate?.share ?? 0) / 100;
+  const candidate = candidateInferenceSettings(model, config);
+  const share = (config[model].candidate?.share ?? 0) / 100;
   const part = (of: number): Use => ({ chats: chats * of, visits: visits * of });
-  return [
-    { name: model, endpoint, use: part(1 - share) },
-    ...(candidate
-      ? [
-          {
-            name: `${model}.candidate`,
-            endpoint: { ...endpoint, workersMin: 0, workersMax: candidate.workersMax },
-            use: part(share),
-          },
-        ]
-      : []),
-  ];
+  const released = { name: model, endpoint, use: part(1 - share) };
+  if (!candidate) return [released];
+  return [released, { name: `${model}.candidate`, endpoint: candidate.endpoint, use: part(share) }];
 }
 
 /** Chats and visits in a month. */
