@@ -227,7 +227,7 @@ describe("examine when a service cannot be read", () => {
     const dead = { dynamodb: nowhere, cognito: nowhere, ssm: nowhere };
     const checks = await problems({ aws: { ...target.aws, endpoints: { ...endpoints, ...dead } } });
     expect(checks).toEqual(
-      ["user pool", "tables", "registry token"].map((name) => line(name, "unknown", /^cannot be read: /)),
+      ["user pool", "tables", "candidates", "registry token"].map((name) => line(name, "unknown", /^cannot be read: /)),
     );
   });
 
