@@ -30,7 +30,8 @@ export const RunpodConfig = z.object({
   runpodRolloutLimitMs: milliseconds(0)
     .default(900_000)
     .describe(
-      "Longest time that an update waits for the workers to run the new version. With 0, the update does not wait.",
+      "Longest time that an update waits for the workers to run the new version, and that the deletion of an endpoint waits for " +
+        "its running jobs. With 0, they do not wait.",
     ),
   runpodImageLookupMs: milliseconds(0)
     .default(5_000)

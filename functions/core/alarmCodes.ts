@@ -91,6 +91,11 @@ export const alarmCodes = {
       "The poller cannot read a part of an endpoint from RunPod. The log line names that part. Its metrics are missing.",
     run: runDoctor,
   },
+  candidate_unreadable: {
+    means:
+      "A function cannot read the parameter of a model's candidate. It uses the last known candidate, and without one the released model.",
+    run: runDoctor,
+  },
   keep_alive_failed: {
     means:
       "The poller could not send the keep-alive job. It tries again after ten minutes. RunPod shrinks an endpoint after three days without a job.",

@@ -64,6 +64,8 @@ export const metrics = {
   RolloutPercent: { unit: "Percent", by: "model", isDetail: true },
   /** Costs of the endpoint's workers per hour: the higher value of the two most recent hours. */
   HourlyUsd: { unit: "None", by: "model" },
+  /** Share of the customers that the model's candidate answers. No value without a candidate. */
+  CandidateShare: { unit: "Percent", by: "model" },
   RegistryTokenAgeSeconds: { unit: "Seconds" },
 } as const satisfies Record<string, MetricDefinition>;
 
