@@ -119,8 +119,10 @@ def _changed(folder: Path, files: list[str], run: Mapping[str, Any]) -> list[str
 
 
 def _is_known(name: str, hashes: Mapping[str, str]) -> bool:
-    """Whether the export wrote a file, the gates wrote it beside the report, or Hugging Face's client wrote it."""
-    return name in hashes or name == "run.json" or name.startswith((f"{REPORT_FOLDER}/", ".cache/", ".gitattributes"))
+    """Whether the export, the gates or Hugging Face's client wrote a file, or another gate reports it."""
+    if name in hashes or name == "run.json" or name.endswith((*CODE, *PICKLES)):
+        return True
+    return name.startswith((f"{REPORT_FOLDER}/", "adapter_", ".cache/", ".gitattributes"))
 
 
 def _optional(file: Path) -> dict[str, Any]:

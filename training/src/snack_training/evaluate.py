@@ -52,6 +52,7 @@ class Evaluation:
     prompts: Sequence[PersonaPrompt]
     programs: Programs
     say: Callable[[str], None]
+    engine_url: str = ENGINE_URL
     notes: list[str] = field(default_factory=list)
 
     def run(self) -> Measurements:
@@ -76,7 +77,7 @@ class Evaluation:
         def served() -> None:
             nonlocal measured, tasks
             tokenizer = weights / "tokenizer.json"
-            model = ServedModel(self.model, self.images, tokenizer, ENGINE_URL, "vllm")
+            model = ServedModel(self.model, self.images, tokenizer, self.engine_url, "vllm")
             with self.programs.serve(model.settings, weights):
                 self.say(
                     f"{name}: sending {len(self.prompts)} persona prompts, then {', '.join(map(str, CHATS))} chats"
@@ -85,11 +86,11 @@ class Evaluation:
                 measured = replies or measured
                 if weights == self.candidate:
                     self.say(f"{name}: sending the contract's fixtures")
-                    fixtures = self._attempt("fixtures", lambda: self.programs.fixtures(ENGINE_URL, tokenizer))
+                    fixtures = self._attempt("fixtures", lambda: self.programs.fixtures(self.engine_url, tokenizer))
                     measured = replace(measured, fixtures=fixtures)
                 self.say(f"{name}: running two Japanese tasks of lm-eval")
                 output = self.work / name.replace(" ", "-")
-                tasks = self._attempt(f"{name}, lm-eval", lambda: self.programs.tasks(ENGINE_URL, weights, output))
+                tasks = self._attempt(f"{name}, lm-eval", lambda: self.programs.tasks(self.engine_url, weights, output))
 
         self._attempt(name, served)
         return measured, tasks

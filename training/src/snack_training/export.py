@@ -89,11 +89,11 @@ def _unequal_weights(folder: Path, merged: Any) -> int:
 
     expected, unequal = dict(merged.state_dict()), 0
     for file in sorted(folder.glob("*.safetensors")):
-        with safe_open(file, framework="pt") as stored:
+        with safe_open(file, framework="pt", device=str(merged.device)) as stored:
             for name in stored.keys():  # noqa: SIM118 (the file is no mapping)
                 weights, ours = stored.get_tensor(name), expected.pop(name, None)
                 same = ours is not None and ours.shape == weights.shape and ours.dtype == weights.dtype
-                unequal += int((ours.cpu() != weights).sum()) if same else weights.numel()
+                unequal += int((ours != weights).sum()) if same else weights.numel()
     return unequal + sum(int(weights.numel()) for weights in expected.values())
 
 
