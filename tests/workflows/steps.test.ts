@@ -140,7 +140,11 @@ describe("The workflow train", needsJq, () => {
   beforeEach(async () => {
     fixture = await PodFixture.start();
   });
-  afterEach(() => fixture.close());
+  afterEach(async () => {
+    await fixture.close();
+    // A proposal leaves its branch checked out.
+    repository.git("switch", "--quiet", "main");
+  });
 
   const trainRunner = () =>
     newRunner({}, repository.path, { RUNPOD_API_URL: fixture.runpod.url, HF_ENDPOINT: fixture.hub.url });

@@ -9,7 +9,7 @@ const served = { model: Model.parse(model), engineUrl, tokenizer, python };
 sendFixtures(served).then(
   (fixtures) => writeFileSync(output, JSON.stringify(fixtures)),
   (error: Error) => {
-    console.error(error.message);
+    console.error(error.cause instanceof Error ? `${error.message}: ${error.cause.message}` : error.message);
     process.exitCode = 1;
   },
 );

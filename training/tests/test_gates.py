@@ -185,6 +185,16 @@ def test_page_is_complete_without_external_files_and_escapes_replies(sound: Serv
     assert summary(given, results)["gates"] == {"passed": 21, "failed": 0, "notMeasured": 0, "notJudged": 0}
 
 
+def test_page_names_the_gates_that_have_not_passed_and_why_something_was_not_measured(sound: Served) -> None:
+    note = "candidate: the engine exited with code 1 before it was ready"
+    measured = replace(sound.measurements, fixtures=None, notes=[note])
+    given = Input(read_candidate(sound.folder), measured, sound.facts)
+    header = page(given, judge(given)).split("</header>")[0]
+    assert "Must not be promoted" in header
+    assert "Not passed: <code>contract</code>" in header
+    assert note in header
+
+
 def test_measurements_survive_their_file(sound: Served, tmp_path: Path) -> None:
     file = tmp_path / "measurements.json"
     write_measurements(file, sound.measurements)

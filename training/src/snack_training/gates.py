@@ -246,7 +246,8 @@ def _persona_rule(name: str, most_percent: int) -> Rule:
             return Finding(None, f"{len(every)} replies", f"at most {most_percent} % of {PERSONA_PROMPTS} replies")
         broken = count_broken(replies)[name]
         most = len(replies) * most_percent // 100
-        return Finding(broken <= most, f"{broken} of {len(replies)} replies", f"at most {most} ({most_percent} %)")
+        measured = f"{broken} of {len(replies)} replies break the rule"
+        return Finding(broken <= most, measured, f"at most {most} ({most_percent} %)")
 
     return rule
 

@@ -52,6 +52,7 @@ def page(given: Input, results: Sequence[Result]) -> str:
         counts=Counter(result.status for result in results),
         verdict=verdict,
         tone=tone,
+        open=open_gates(results),
         contract=[result for result in results if result.kind == "contract"],
         quality=[result for result in results if result.kind == "quality"],
         curve=_curve(run.get("losses", []), run.get("heldOutLosses", [])),
