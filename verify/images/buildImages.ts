@@ -103,17 +103,14 @@ function buildArguments(name: ImageName, { tag, repository, weights }: ImageSett
   ];
 }
 
-/**
- * Writes the context of the training image, and returns the last arguments of its build.
- *
- * @param engineImage base image. Default: the engine's image of the worker images
- */
-export function trainingArguments(context: string, engineImage = workersEngineImage()): string[] {
+/** Writes the context of the training image, and returns the last arguments of its build. */
+function trainingArguments(context: string): string[] {
   writeTrainingContext(context);
-  return ["--build-arg", `ENGINE_IMAGE=${engineImage}`, "--file", join(root, "training/Dockerfile"), context];
+  return ["--build-arg", `ENGINE_IMAGE=${engineImage()}`, "--file", join(root, "training/Dockerfile"), context];
 }
 
-function workersEngineImage(): string {
+/** The engine's image of the worker images. */
+function engineImage(): string {
   const [, image] = /^ARG ENGINE_IMAGE=(\S+)$/m.exec(readFileSync(join(root, "images/Dockerfile"), "utf8")) ?? [];
   if (!image) throw new Error("images/Dockerfile has no line ARG ENGINE_IMAGE=<image>");
   return image;

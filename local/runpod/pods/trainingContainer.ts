@@ -17,7 +17,7 @@ export interface ContainerContext {
 export type Container = (context: ContainerContext) => Promise<"idle" | "killed">;
 
 /** Verdict of the gates in the container, as the report beside the weights has it. */
-export interface ContainerVerdict {
+interface ContainerVerdict {
   model: string;
   mayBePromoted: boolean;
   openGates: string[];

@@ -37,7 +37,7 @@ describe("A training on a pod", () => {
       report: `${fixture.hub.url}/${REPOSITORY}/blob/${fixture.hub.commitOf(NAME)}/report/report.html`,
       next: `npm run train -- propose mistral ${REPOSITORY} ${fixture.hub.commitOf(NAME)}`,
     });
-    expect(fixture.lines).toEqual(expect.arrayContaining(["candidate: starting vLLM", "gates: 20 passed, 0 failed"]));
+    expect(fixture.lines).toContain("candidate: starting vLLM");
     expect(fixture.lines).toContain("step 1 of 5: loss 5.750");
     expect(podsLeft()).toEqual([]);
   });
@@ -197,9 +197,10 @@ describe("A failed training ends the pod, and says why in one sentence:", () => 
 
   it("gates that were not applied", async () => {
     fixture.runpod.switches.podFailure = "gatesKilled";
-    const place = `${REPOSITORY}@`;
-    await expect(fixture.train()).rejects.toThrow(`The candidate ${place}`);
-    expect(fixture.lines).toContain("the gates were not applied: the evaluation ended with exit code -9");
+    const error = await fixture.train().catch(String);
+    expect(error).toContain(
+      `The candidate ${REPOSITORY}@${fixture.hub.commitOf(NAME)} has no report: the log says why its gates were not applied`,
+    );
     expect(podsLeft()).toEqual([]);
   });
 
@@ -217,7 +218,7 @@ describe("A failed training ends the pod, and says why in one sentence:", () => 
   it("deletes that RunPod answers with 429 and 500 for some time", async () => {
     fixture.runpod.switches.podFailure = "diskFull";
     fixture.fault("DELETE /v2/pods/*", 429, { times: 3, retryAfterSeconds: 0 });
-    fixture.fault("GET /v2/pods", 500, { times: 6, skip: 1 });
+    fixture.fault("DELETE /v2/pods/*", 500, { times: 8 });
     await failsWith(fixture.train(), "The training failed: [Errno 28] No space left on device");
   });
 
