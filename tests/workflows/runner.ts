@@ -37,11 +37,13 @@ export class Runner {
    * @param dir folder for the stand-ins and the runner's files
    * @param cwd the checked-out repository
    * @param outputs outputs of the stack that the stand-in of Pulumi prints
+   * @param environment variables of every step: addresses of doubles
    */
   constructor(
     dir: string,
     private readonly cwd: string,
     private readonly outputs: Record<string, unknown> = {},
+    private readonly environment: Record<string, string> = {},
   ) {
     this.bin = join(dir, "bin");
     this.calls = join(dir, "calls.jsonl");
@@ -55,7 +57,7 @@ export class Runner {
   }
 
   /**
-   * Runs all commands of a job in order, until one fails.
+   * Runs the commands of a job in order. After a command that fails, runs only the steps with `if: always()`.
    *
    * @throws Error when the environment of a step uses an unknown value
    */
@@ -64,10 +66,10 @@ export class Runner {
     if (!found) throw new Error(`${workflow} has no job ${job}`);
     const results: StepResult[] = [];
     for (const step of found.steps) {
-      if (step.run === undefined) continue;
+      const hasFailed = results.some(({ status }) => status !== 0);
+      if (step.run === undefined || (hasFailed && step.if !== "always()")) continue;
       const result = await this.step(step.run, { ...evaluated(found.env, contexts), ...evaluated(step.env, contexts) });
       results.push(result);
-      if (result.status !== 0) break;
     }
     return results;
   }
@@ -98,6 +100,7 @@ export class Runner {
         STAND_IN_CALLS: this.calls,
         STAND_IN_OUTPUTS: JSON.stringify(this.outputs),
         ...this.files,
+        ...this.environment,
         ...env,
       },
     });
@@ -126,7 +129,7 @@ function evaluate(expression: string, contexts: Contexts): string {
     const [, literal] = /^'(.*)'$/.exec(term) ?? [];
     const [, pattern = "", name = ""] = /^format\('(.*)', ([\w.]+)\)$/.exec(term) ?? [];
     const value = literal ?? (name ? pattern.replace("{0}", contexts[name] ?? "") : contexts[term]);
-    if (!/^('.*'|format\(.*\)|(inputs|vars|secrets|matrix|github)\.\w+)$/.test(term))
+    if (!/^('.*'|format\(.*\)|(inputs|vars|secrets|matrix|github|needs)\.[\w.-]+)$/.test(term))
       throw new Error(`The test cannot evaluate the expression ${term}`);
     if (value) return value;
   }

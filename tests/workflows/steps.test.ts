@@ -2,12 +2,16 @@ import { spawnSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { inTemporaryCloud } from "../../local/cloud/temporaryCloud";
 import { needs } from "../needs";
 import { copyRepository, type RepositoryCopy } from "../repositoryCopy";
+import { API_KEY } from "../runpod/localDouble";
+import { IMAGE, PodFixture } from "../training/runpod/fixture";
+import { HUB_TOKEN, REPOSITORY } from "../training/runpod/hub";
 import { needsPython } from "../workerPython";
 import { Runner, type StepResult } from "./runner";
+import { readWorkflow } from "./workflows";
 
 const dir = mkdtempSync(join(tmpdir(), "snack-misaki-workflows-"));
 afterAll(() => rmSync(dir, { recursive: true, force: true }));
@@ -24,8 +28,8 @@ beforeAll(() => {
 const needsJq = needs(spawnSync("jq", ["--version"]).status === 0 ? undefined : "no jq found (Debian: apt install jq)");
 
 let runs = 0;
-const newRunner = (outputs?: Record<string, unknown>, cwd = repository.path) =>
-  new Runner(join(dir, `run-${++runs}`), cwd, outputs);
+const newRunner = (outputs?: Record<string, unknown>, cwd = repository.path, environment?: Record<string, string>) =>
+  new Runner(join(dir, `run-${++runs}`), cwd, outputs, environment);
 
 /** Fails with the output of the first command that failed. */
 function expectSuccess(results: StepResult[], commands: number): void {
@@ -113,6 +117,131 @@ describe("The workflow image", needsJq, () => {
     const build = runner.readCalls().find(({ name }) => name === "build");
     expect(build?.options).toMatchObject({ "--provenance": "false", "--sbom": "false", "--push": true });
     expect(build?.options["--tag"]).toBe("ghcr.io/example/snack-phi3:2026-12-01");
+  });
+});
+
+describe("The workflow train", needsJq, () => {
+  const name = "snack-misaki-train-mistral-17-1";
+  const contexts = {
+    "inputs.model": "mistral",
+    "inputs.max-hours": "4",
+    "github.repository": "Example/Snack",
+    "github.sha": "c".repeat(40),
+    "github.token": "token",
+    "github.run_id": "17",
+    "github.run_attempt": "1",
+    "needs.image.outputs.image": IMAGE,
+    "vars.TRAINING_REPOSITORY": REPOSITORY,
+    "secrets.RUNPOD_API_KEY": API_KEY,
+    "secrets.HF_TOKEN": HUB_TOKEN,
+    "secrets.PROPOSE_TOKEN": "token",
+  };
+  let fixture: PodFixture;
+  beforeEach(async () => {
+    fixture = await PodFixture.start();
+  });
+  afterEach(async () => {
+    await fixture.close();
+    // A proposal leaves its branch checked out.
+    repository.git("switch", "--quiet", "main");
+  });
+
+  const trainRunner = () =>
+    newRunner({}, repository.path, { RUNPOD_API_URL: fixture.runpod.url, HF_ENDPOINT: fixture.hub.url });
+  const commitInOutput = (runner: Runner) => runner.read("GITHUB_OUTPUT").replace("revision=", "").trim();
+
+  it("builds and pushes the training image on the engine's image of the workers, and puts out its digest", async () => {
+    const runner = newRunner();
+    expectSuccess(await runner.job("train", "image", contexts), 3);
+    expect(runner.read("GITHUB_OUTPUT")).toBe(`image=ghcr.io/example/snack-training@${digest}\n`);
+    const build = runner.readCalls().find(({ name }) => name === "build");
+    expect(build?.options).toMatchObject({ "--push": true, "--file": join(repository.path, "training/Dockerfile") });
+    expect(build?.options["--build-arg"]).toEqual([
+      `ENGINE_IMAGE=${/^ARG ENGINE_IMAGE=(.+)$/m.exec(readFileSync("images/Dockerfile", "utf8"))?.[1]}`,
+    ]);
+  });
+
+  it("trains on a pod, ends it, and proposes the candidate that passed its gates", async () => {
+    const runner = trainRunner();
+    expectSuccess(await runner.job("train", "train", contexts), 3);
+    expect(fixture.runpod.pods.all).toEqual([]);
+    const commit = commitInOutput(runner);
+    expect(commit).toBe(fixture.hub.commitOf(name));
+    expectSuccess(await runner.job("train", "propose", { ...contexts, "needs.train.outputs.revision": commit }), 3);
+    const pullRequest = runner.readCalls().find((call) => call.name === "pr create");
+    expect(pullRequest?.options["--title"]).toBe(`Use the retrained mistral ${commit.slice(0, 12)}`);
+    expect(repository.git("diff", "--name-only", "main", `origin/retrain/mistral-${commit.slice(0, 12)}`).trim()).toBe(
+      "images/mistral/model.json",
+    );
+  });
+
+  it.each(["gateFailed", "gatesKilled"] as const)(
+    "fails without a revision when the pod reports %s, and still sweeps the pod",
+    async (failure) => {
+      fixture.runpod.switches.podFailure = failure;
+      const runner = trainRunner();
+      const results = await runner.job("train", "train", contexts);
+      expect(results.map(({ status }) => status)).toEqual([0, 1, 0]);
+      expect(results.at(-1)?.run).toContain("train -- sweep");
+      expect(runner.read("GITHUB_OUTPUT")).toBe("");
+      expect(fixture.runpod.pods.all).toEqual([]);
+      expect(readWorkflow("train").jobs.propose).toMatchObject({ needs: "train" });
+      expect(readWorkflow("train").jobs.propose?.if).toBeUndefined();
+    },
+  );
+
+  it("deletes the pod in the last step when the command was killed", async () => {
+    fixture.runpod.switches.podFailure = "silent";
+    // The killed command left this pod. The command of the job then fails at once, as a killed command does.
+    fixture.startPod(name, 1);
+    const results = await trainRunner().job("train", "train", { ...contexts, "vars.TRAINING_REPOSITORY": "" });
+    expect(results.map(({ status }) => status)).toEqual([0, 1, 0]);
+    expect(fixture.runpod.pods.all).toEqual([]);
+  });
+
+  it("proposes nothing for a commit whose report has a failed gate", async () => {
+    fixture.runpod.switches.podFailure = "gateFailed";
+    await trainRunner().job("train", "train", contexts);
+    const commit = fixture.hub.commitOf(name) ?? "";
+    const runner = trainRunner();
+    const results = await runner.job("train", "propose", { ...contexts, "needs.train.outputs.revision": commit });
+    expect(results.at(-1)).toMatchObject({ status: 1, output: expect.stringContaining("no-empty-reply") });
+    expect(runner.readCalls().some((call) => call.name === "pr create")).toBe(false);
+  });
+});
+
+describe("The workflow train-sweep", () => {
+  it("deletes only the forgotten pods of trainings", async () => {
+    const fixture = await PodFixture.start();
+    try {
+      const start = (name: string, hours: number) => fixture.startPod(name, hours);
+      start("snack-misaki-train-phi3-old", 9);
+      start("snack-misaki-train-phi3-young", 2);
+      start("notebook", 100);
+      const runner = newRunner({}, repository.path, { RUNPOD_API_URL: fixture.runpod.url });
+      expectSuccess(await runner.job("train-sweep", "sweep", { "secrets.RUNPOD_API_KEY": API_KEY }), 2);
+      expect(fixture.runpod.pods.all.map(({ name }) => name).sort()).toEqual([
+        "notebook",
+        "snack-misaki-train-phi3-young",
+      ]);
+    } finally {
+      await fixture.close();
+    }
+  });
+
+  it("fails while RunPod answers 500, so that GitHub reports it", async () => {
+    const fixture = await PodFixture.start();
+    try {
+      fixture.fault("* /v2/pods*", 500, { times: 100 });
+      const runner = newRunner({}, repository.path, { RUNPOD_API_URL: fixture.runpod.url });
+      const results = await runner.job("train-sweep", "sweep", { "secrets.RUNPOD_API_KEY": API_KEY });
+      expect(results.at(-1)).toMatchObject({
+        status: 1,
+        output: expect.stringContaining("RunPod could not do list pods"),
+      });
+    } finally {
+      await fixture.close();
+    }
   });
 });
 

@@ -1,5 +1,3 @@
-import { readFileSync } from "node:fs";
-import * as z from "zod";
 import { incompatibilities } from "../../contract/compatibility";
 import { type Fixture, fillFixture, readFixtures } from "../../contract/fixtures";
 import type { FixtureResult } from "../../verify/conformance/suite";
@@ -20,29 +18,6 @@ export function countFixtures(results: readonly FixtureResult[]): Fixtures {
     result === "passed" ? [] : [`${version}/${fixture}: ${problems.join("; ")}`],
   );
   return { passed: total("passed"), failed: total("failed"), skipped: total("skipped"), problems };
-}
-
-const ContractOutput = z.object({
-  results: z.array(
-    z.object({
-      version: z.string(),
-      fixture: z.string(),
-      result: z.enum(["passed", "failed", "skipped"]),
-      ms: z.number(),
-      problems: z.array(z.string()),
-    }),
-  ),
-});
-
-/**
- * Reads the output of `npm run contract -- --json`.
- *
- * @throws Error when the file has another content
- */
-export function readContractResults(file: string): FixtureResult[] {
-  const { data, error } = ContractOutput.safeParse(JSON.parse(readFileSync(file, "utf8")));
-  if (error) throw new Error(`${file} is not the output of npm run contract -- --json:\n${z.prettifyError(error)}`);
-  return data.results;
 }
 
 const values = {

@@ -2,6 +2,7 @@ import { readFileSync, writeFileSync } from "node:fs";
 import type { Model } from "../../contract/plan";
 import { ModelFacts } from "../../images/models";
 import { type ChangedFile, openPullRequest } from "../../ops/rollout/pullRequest";
+import { type Hub, type Pinned, REPORT } from "./runpod/hub";
 
 /** Output of `npm run train -- propose --json`. `from` and `to` are `owner/name@commit`. */
 export interface Proposal extends ChangedFile {
@@ -31,6 +32,23 @@ export function changeModel(model: Model, huggingFaceId: string, revision: strin
   return { model, file, from, to };
 }
 
+/**
+ * Checks the report that the pod has uploaded beside the weights.
+ *
+ * @throws Error when the commit is not complete, when there is no report, when it is about another model, or when a gate has not passed
+ */
+export async function requireVerdict(hub: Hub, model: Model, result: Pinned): Promise<void> {
+  if (!/^[0-9a-f]{40}$/.test(result.revision))
+    throw new Error(`The commit ${result.revision} is not complete; allowed: 40 hexadecimal digits`);
+  const place = `${result.repository}@${result.revision}`;
+  const verdict = await hub.readVerdict(result);
+  if (!verdict)
+    throw new Error(`${place} has no report of the gates, or HF_TOKEN may not read it. Nothing was changed`);
+  if (verdict.model !== model) throw new Error(`${place} is a ${verdict.model}, not a ${model}. Nothing was changed`);
+  if (!verdict.mayBePromoted)
+    throw new Error(`${place} has not passed every gate: ${verdict.openGates.join(", ")}. Nothing was changed`);
+}
+
 /** Opens a pull request with the changed file. Returns its URL. Throws as `openPullRequest`. */
 export function proposeModel(proposal: Proposal): Promise<string> {
   const { model, to } = proposal;
@@ -38,7 +56,9 @@ export function proposeModel(proposal: Proposal): Promise<string> {
   return openPullRequest(proposal, {
     branch: `retrain/${model}-${version}`,
     subject: `Use the retrained ${model} ${version}`,
-    paragraphs: ["Merge it only when the candidate has passed the gates: see docs/training.md."],
+    paragraphs: [
+      `The candidate has passed its gates. Its report is \`${REPORT}.html\` in the repository of the weights.`,
+    ],
   });
 }
 

@@ -2,16 +2,14 @@ import { mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { root } from "../../cli/root";
 import type { Model } from "../../contract/plan";
+import { startEngine } from "../../local/llm/engine";
 import { writeTokenizer } from "../../local/llm/realTokenizer";
-import { waitForWorker } from "../../verify/conformance/endpoint";
-import { withLocalTargets } from "../../verify/conformance/localTargets";
-import { runSuite } from "../../verify/conformance/suite";
+import { Events } from "../../local/support/events";
+import { lockFolder } from "../../local/support/lock";
 import { setupTraining } from "./environment";
-import { countFixtures } from "./fixtureResults";
 import { runPackage, setupWorkerPython } from "./python";
+import { sendFixtures } from "./sendFixtures";
 
-/** Time limit of the worker's start and of each fixture. */
-const LIMIT_MS = 120_000;
 /** A tiny random model writes until this limit. */
 const MAX_TOKENS = 48;
 /** Number of persona prompts. The replies are noise, so a sample of each kind is enough. */
@@ -45,6 +43,8 @@ export interface GateResult {
   fixturesPassed: number;
   gates: Record<"passed" | "failed" | "notMeasured" | "notJudged", number>;
   failedGates: string[];
+  /** Gates that must still pass before the candidate may be promoted. */
+  openGates: string[];
   mayBePromoted: boolean;
   failed: boolean;
 }
@@ -52,9 +52,15 @@ export interface GateResult {
 /** Result of `npm run train -- <model> --tiny --json`. `seconds` does not include the installation of packages. */
 export type TinyResult = Omit<TrainResult, "gguf"> & GateResult & { seconds: number };
 
-/** Folder of the results of one run. */
-export function runFolder(model: Model, kind: "tiny" | "local"): string {
-  return join(root, ".build", "training-runs", `${model}-${kind}`);
+/**
+ * Folder of the results of one run.
+ *
+ * @throws Error when another run uses this folder or its neighbours: two trainings would slow each other down
+ */
+export function lockRunFolder(model: Model, kind: "tiny" | "local"): string {
+  const runs = join(root, ".build", "training-runs");
+  lockFolder(runs, "npm run train");
+  return join(runs, `${model}-${kind}`);
 }
 
 /** Writes the tokenizer of a model to a folder. Returns the file and the model's architecture: `phi3` or `mistral`. */
@@ -70,15 +76,15 @@ export function tokenizerIn(
 
 /**
  * Trains a tiny random model on the CPU and goes the whole way to a judged candidate: export, GGUF, llama.cpp, the real
- * worker in a local cloud, the contract's fixtures, the gates and the report.
+ * worker, the contract's fixtures, the gates and the report.
  *
  * @throws TrainingUnavailable when this machine cannot install the training packages
  */
 export async function trainTiny(model: Model, { step, activity }: Show): Promise<TinyResult> {
+  const folder = lockRunFolder(model, "tiny");
   const workerPython = await setupWorkerPython(step, activity);
   const trainingPython = await setupTraining(step, activity);
   const startedAt = performance.now();
-  const folder = runFolder(model, "tiny");
   rmSync(folder, { recursive: true, force: true });
   const { tokenizer, architecture } = tokenizerIn(join(folder, "tokenizers"), model, workerPython);
   const tinyArgs = ["--tiny", architecture, "--tokenizer", tokenizer];
@@ -87,19 +93,19 @@ export async function trainTiny(model: Model, { step, activity }: Show): Promise
   if (!gguf) throw new Error("The training wrote no GGUF file");
 
   const measurements = join(folder, "measurements.json");
-  await withLocalTargets({ engine: { gguf }, progress: step }, async (targets, engineUrl) => {
-    const target = targets.find(({ name }) => name === model);
-    if (!target) throw new Error(`The local cloud has no endpoint for ${model}`);
+  const engine = await startEngine({ gguf }, new Events(), step);
+  try {
     step("sending the contract's fixtures through the worker");
-    await waitForWorker(target.endpoint, LIMIT_MS);
-    const results = await runSuite(target.endpoint, target.values, { atOnce: 2, limitMs: LIMIT_MS });
+    const sent = await sendFixtures({ model, engineUrl: engine.url, tokenizer, python: workerPython });
     const fixtures = join(folder, "fixtures.json");
-    writeFileSync(fixtures, JSON.stringify(countFixtures(results)));
-    const served = ["--engine-url", engineUrl, "--engine", "llama.cpp", "--fixtures", fixtures];
+    writeFileSync(fixtures, JSON.stringify(sent));
+    const served = ["--engine-url", engine.url, "--engine", "llama.cpp", "--fixtures", fixtures];
     const limits = ["--prompts", String(PROMPTS), "--max-tokens", String(MAX_TOKENS), "--at-once", "4"];
     const measureArgs = ["measure", "--model", model, "--candidate", trained.candidate, "--out", measurements];
     await runPackage(workerPython, [...measureArgs, ...served, ...limits], step);
-  });
+  } finally {
+    await engine.close();
+  }
   step("judging the candidate");
   const judged = await gate({ model, candidate: trained.candidate, measurements, python: workerPython, tokenizer });
   return { ...trained, ...judged, seconds: Math.round((performance.now() - startedAt) / 1000) };

@@ -10,8 +10,8 @@ import { type Model, models } from "../../contract/plan";
 import { setOperatorOutput } from "../../runpod/operatorOutput";
 import { podApi } from "../../runpod/rest/pods";
 import { setupTraining, TrainingUnavailable } from "./environment";
-import { countFixtures, readContractResults, sampleFixtures } from "./fixtureResults";
-import { changeModel, proposeModel } from "./propose";
+import { sampleFixtures } from "./fixtureResults";
+import { changeModel, proposeModel, requireVerdict } from "./propose";
 import { runPackage, setupWorkerPython } from "./python";
 import {
   confirmOnTerminal,
@@ -20,9 +20,11 @@ import {
   podRun,
   runpodFromEnvironment,
 } from "./runpod/arguments";
+import { Hub } from "./runpod/hub";
 import { type SweptPod, sweep } from "./runpod/sweep";
-import { GPU_TYPES, limits, TOKEN_SECRET, trainOnRunpod } from "./runpod/trainOnRunpod";
-import { type GateResult, gate, runFolder, type Show, tokenizerIn, trainTiny } from "./tiny";
+import { GPU_TYPES, JUDGE_SECRET, limits, TOKEN_SECRET, trainOnRunpod } from "./runpod/trainOnRunpod";
+import { sendFixtures } from "./sendFixtures";
+import { type GateResult, gate, lockRunFolder, type Show, tokenizerIn, trainTiny } from "./tiny";
 
 /** Result of the self-test of the gates. */
 interface SelftestResult {
@@ -65,14 +67,18 @@ const program = command("train", "Retrains a model: data, training, export, gate
   .option("--gpu <types...>", `runpod: GPU types, the preferred first (default: ${GPU_TYPES.join(", ")})`)
   .option("--max-hours <hours>", "runpod: time after which the pod is deleted", "6")
   .option("--registry-credential <id>", "runpod: RunPod's id of the credential for a private image")
+  .option("--judge-url <url>", "runpod: OpenAI-compatible base URL of a judge that compares the replies")
+  .option("--judge-model <name>", "runpod: model of the judge")
   .option("--run-name <name>", "runpod: end of the pod's name and of the result's tag (default: the time)")
   .option("--yes", "runpod: create the pod without asking")
   .option("--tiny", "train a tiny random model on the CPU, serve it and judge it: the whole pipeline in some minutes")
   .addHelpText(
     "after",
     `
---on runpod prints the expected time and cost, asks, and always deletes the pod, also after Ctrl-C. It needs RUNPOD_API_KEY,
-HF_TOKEN (reads the repository), and the secret ${TOKEN_SECRET} in the RunPod account (writes to it).`,
+--on runpod prints the expected time and cost, asks, and always deletes the pod, also after Ctrl-C. The pod also applies the
+gates. When a gate has not passed, the command exits with 1 and names the gate. It needs RUNPOD_API_KEY, HF_TOKEN (reads the
+repository), and the secret ${TOKEN_SECRET} in the RunPod account (writes to it). A judge also needs
+the secret ${JUDGE_SECRET}.`,
   )
   .action(async (model: Model | undefined, options: TrainOptions) => {
     if (!model) throw new Error(`The model is missing; allowed: ${models.join(", ")}`);
@@ -100,19 +106,22 @@ program
 
 program
   .command("measure")
-  .description("measure a candidate behind a running engine: prompt tokens, 200 replies as Mama, speed")
+  .description("measure a candidate behind a running engine: the contract, prompt tokens, 200 replies as Mama, speed")
   .addOption(modelOption().makeOptionMandatory())
   .requiredOption("--candidate <folder>", "folder of the candidate")
   .requiredOption("--engine-url <url>", "base URL of the engine that serves it, ending in /v1")
   .requiredOption("--out <file>", "file for the measurements")
-  .option("--contract <file>", "output of npm run contract -- --json against the served candidate")
-  .action(async ({ contract, ...options }: { contract?: string } & Record<string, string>) => {
+  .action(async (options: { model: Model; candidate: string; engineUrl: string; out: string }) => {
+    const { model, candidate, engineUrl } = options;
     const python = await setupWorkerPython(show.step, show.activity);
     await inTemporaryFolder(async (folder) => {
       const fixtures = join(folder, "fixtures.json");
-      if (contract) writeFileSync(fixtures, JSON.stringify(countFixtures(readContractResults(contract))));
-      const args = contract ? { ...options, fixtures } : options;
-      print(await runPackage<Record<string, unknown>>(python, ["measure", ...flags(args)], show.step));
+      show.step("sending the contract's fixtures through the worker");
+      const served = { model, engineUrl, tokenizer: join(candidate, "tokenizer.json"), python };
+      writeFileSync(fixtures, JSON.stringify(await sendFixtures(served)));
+      print(
+        await runPackage<Record<string, unknown>>(python, ["measure", ...flags({ ...options, fixtures })], show.step),
+      );
     });
   });
 
@@ -159,12 +168,15 @@ program
 
 program
   .command("propose")
-  .description("write the repository and the commit of a retrained model to images/<model>/model.json")
+  .description(
+    "write the repository and the commit of a retrained model to images/<model>/model.json, if its gates passed",
+  )
   .addArgument(new Argument("<model>", "retrained model").choices(models))
   .argument("<repository>", "Hugging Face repository, owner/name")
   .argument("<commit>", "commit of the repository, 40 digits")
   .option("--pull-request", "commit the change on a new branch, push it and open a pull request with gh")
   .action(async (model: Model, repository: string, commit: string, options: { pullRequest?: boolean }) => {
+    await requireVerdict(new Hub(hubFromEnvironment()), model, { repository, revision: commit });
     const proposal = changeModel(model, repository, commit);
     print({ ...proposal, ...(options.pullRequest && { pullRequest: await proposeModel(proposal) }) });
   });
@@ -198,7 +210,9 @@ async function trainRemotely(model: Model, options: TrainOptions): Promise<void>
     confirm: options.yes ? async () => true : confirmOnTerminal,
     signal: stop.signal,
   });
-  print({ ...result });
+  print({ ...result, failed: !result.mayBePromoted });
+  if (result.mayBePromoted) return;
+  console.error(pc.bold(pc.red(`Not every gate has passed: ${result.openGates.join(", ")}. See ${result.report}`)));
 }
 
 function printSweep(pods: SweptPod[]): void {
@@ -243,8 +257,9 @@ function selftest(python: string): Promise<SelftestResult> {
 /** Trains and exports with the GPU of this machine. The candidate must then be served, measured and judged. */
 async function trainLocally(model: Model, { base, data }: { base?: string; data?: string[] }): Promise<void> {
   if (!base) throw new Error("--base is missing: the folder of the base model, or --tiny for a tiny random model");
+  const folder = lockRunFolder(model, "local");
   const python = await setupTraining(show.step, show.activity);
-  const args = ["train", "--model", model, "--base", base, "--out", runFolder(model, "local"), ...(data ?? [])];
+  const args = ["train", "--model", model, "--base", base, "--out", folder, ...(data ?? [])];
   print(await runPackage<Record<string, unknown>>(python, args, show.step));
 }
 

@@ -85,6 +85,10 @@ def test_starter_set_is_in_mamas_voice(prompts: Mapping[str, Prompts]) -> None:
             _chat("[INST]", "b"),
             "set.jsonl:1: messages[0].content: must not contain [, which chat templates use; write ＜ or ［",
         ),
+        (
+            _chat("a\u0000", "b"),
+            "set.jsonl:1: messages[0].content: must not contain control characters, except line ends and tabs",
+        ),
         (_chat("a", "b "), "set.jsonl:1: messages[1].content: must not begin or end with white space"),
         (
             _chat("090-1234-5678です", "b"),
@@ -137,6 +141,27 @@ def test_file_without_a_valid_licence_is_refused(
 ) -> None:
     file = _write(tmp_path, _chat("a", "b"), licence=licence)
     assert _problem(file, prompts) == f"set.license.json: {problem}"
+
+
+def test_byte_order_mark_and_a_line_separator_inside_a_text_are_no_problem(
+    tmp_path: Path, prompts: Mapping[str, Prompts]
+) -> None:
+    file = tmp_path / "talks.jsonl"
+    turns = [{"role": "user", "content": "改行\u2028だよ"}, {"role": "assistant", "content": "はい。"}]
+    line = json.dumps({"messages": turns}, ensure_ascii=False)
+    file.write_bytes(b"\xef\xbb\xbf" + line.encode() + b"\r\n")
+    file.with_suffix(".license.json").write_text(json.dumps(LICENCE))
+    conversations, problems = examine([file], prompts["phi3"], max_tokens=2_048)
+    assert problems == []
+    assert len(conversations) == 1
+
+
+def test_set_without_a_conversation_to_train_is_refused(tmp_path: Path, prompts: Mapping[str, Prompts]) -> None:
+    file = tmp_path / "talks.jsonl"
+    file.write_text("")
+    file.with_suffix(".license.json").write_text(json.dumps(LICENCE))
+    with pytest.raises(TrainingError, match="at least one conversation to train is required, and 0 are held out"):
+        load([file], prompts["phi3"], max_tokens=2_048, held_out_percent=10)
 
 
 def test_load_lists_every_problem(tmp_path: Path, prompts: Mapping[str, Prompts]) -> None:

@@ -4,14 +4,15 @@ import shutil
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from snack_training.candidate import read_candidate
 from snack_training.errors import TrainingError
 from snack_training.files import read_json, write_json
-from snack_training.gates import GATES, Input, judge, keeps_the_contract, may_be_promoted
-from snack_training.measurements import Fixtures, read_measurements, write_measurements
+from snack_training.gates import GATES, Input, judge, keeps_the_contract, may_be_promoted, open_gates
+from snack_training.measurements import Fixtures, Pairwise, read_measurements, write_measurements
 from snack_training.persona_prompts import read_persona_prompts
 from snack_training.report import page, summary
 from snack_training.selftest import Selftest, Served
@@ -69,7 +70,6 @@ def test_sound_candidate_passes_every_gate_and_may_be_promoted(sound: Served) ->
         ({"fixtures": None}, {"contract"}),
         ({"prompts": {}}, {"prompt-ids", "bos"}),
         ({"serving_speed": None}, {"speed"}),
-        ({"pairwise": None}, {"pairwise"}),
         ({"tasks": None}, {"regression"}),
     ],
 )
@@ -81,6 +81,48 @@ def test_candidate_with_a_missing_measurement_may_not_be_promoted(
     results = judge(Input(candidate, measured, sound.facts))
     assert {result.gate for result in results if result.status == "notMeasured"} == gates
     assert not may_be_promoted(candidate, results)
+
+
+def test_candidate_may_be_promoted_without_a_judge_but_not_after_its_preference_for_the_serving_model(
+    sound: Served,
+) -> None:
+    candidate = read_candidate(sound.folder)
+    results = {
+        name: judge(Input(candidate, replace(sound.measurements, pairwise=pairwise), sound.facts))
+        for name, pairwise in {"no judge": None, "lost": Pairwise(wins=10, ties=0, losses=20)}.items()
+    }
+    assert [result.gate for result in results["no judge"] if result.status == "notMeasured"] == ["pairwise"]
+    assert may_be_promoted(candidate, results["no judge"])
+    assert open_gates(results["lost"]) == ["pairwise"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "status"),
+    [
+        ({"unequalStoredWeights": 1}, "failed"),
+        ({"adapterMergedMaxDiff": 2e-3}, "failed"),
+        ({"adapterMergedMaxDiff": float("nan")}, "failed"),
+        ({"unequalStoredWeights": None}, "notMeasured"),
+    ],
+)
+def test_adapter_gate_compares_logits_in_float32_and_every_stored_weight(
+    sound: Served, changes: dict[str, Any], status: str
+) -> None:
+    run = read_json(sound.folder / "run.json")
+    write_json(sound.folder / "run.json", {**run, **changes})
+    assert _judged(sound)["adapter-merged"] == status
+
+
+def test_weights_that_the_training_did_not_write_fail_the_files_gate(sound: Served) -> None:
+    (sound.folder / "extra.safetensors").write_bytes((sound.folder / "model.safetensors").read_bytes())
+    assert [name for name, status in _judged(sound).items() if status == "failed"] == ["files"]
+
+
+def test_report_of_the_pod_and_files_of_the_download_belong_to_a_candidate(sound: Served) -> None:
+    for name in ("report/report.json", ".cache/huggingface/x.lock", ".gitattributes"):
+        (sound.folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (sound.folder / name).write_text("{}")
+    assert _judged(sound)["files"] == "passed"
 
 
 def test_persona_gates_need_all_two_hundred_replies(sound: Served) -> None:
@@ -141,6 +183,16 @@ def test_page_is_complete_without_external_files_and_escapes_replies(sound: Serv
     assert html.count("<svg") == 2
     assert "Must not be promoted" not in html
     assert summary(given, results)["gates"] == {"passed": 21, "failed": 0, "notMeasured": 0, "notJudged": 0}
+
+
+def test_page_names_the_gates_that_have_not_passed_and_why_something_was_not_measured(sound: Served) -> None:
+    note = "candidate: the engine exited with code 1 before it was ready"
+    measured = replace(sound.measurements, fixtures=None, notes=[note])
+    given = Input(read_candidate(sound.folder), measured, sound.facts)
+    header = page(given, judge(given)).split("</header>")[0]
+    assert "Must not be promoted" in header
+    assert "Not passed: <code>contract</code>" in header
+    assert note in header
 
 
 def test_measurements_survive_their_file(sound: Served, tmp_path: Path) -> None:

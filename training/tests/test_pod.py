@@ -1,3 +1,4 @@
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -11,13 +12,17 @@ ENVIRONMENT = {
     "RUN_NAME": "run-1",
     "HF_TOKEN": "hf_CANARY_TOKEN",
 }
+JUDGE = {"JUDGE_URL": "https://judge.test/v1", "JUDGE_MODEL": "judge", "JUDGE_API_KEY": "judge_CANARY_KEY"}
 COMMIT = "c" * 40
+PASSED = {"gates": {"passed": 20, "failed": 0, "notMeasured": 1}, "openGates": []}
+FAILED = {"gates": {"passed": 19, "failed": 1, "notMeasured": 1}, "openGates": ["no-empty-reply"]}
 
 
 class FakeHub:
-    def __init__(self, problem: Exception | None = None) -> None:
+    def __init__(self, *problems: Exception) -> None:
         self.calls: list[str] = []
-        self.problem = problem
+        self.problems = list(problems)
+        self.uploaded: list[str] = []
 
     def download(self, repository: str, revision: str, folder: Path, kind: str) -> None:
         self.calls.append(f"download {kind} {repository} {len(revision)}")
@@ -26,51 +31,107 @@ class FakeHub:
             (folder / "talks.jsonl").touch()
 
     def upload(self, folder: Path, repository: str, tag: str) -> None:
-        if self.problem:
-            raise self.problem
+        if self.problems:
+            raise self.problems.pop(0)
         self.calls.append(f"upload {folder.name} {repository} {tag}")
+        self.uploaded = sorted(str(file.relative_to(folder)) for file in folder.rglob("*") if file.is_file())
 
 
-class FakeTrain:
-    def __init__(self, code: int = 0) -> None:
+class FakeCommands:
+    """The commands of the package. `train` writes a candidate, and `evaluate` a report."""
+
+    def __init__(self, code: int = 0, report: object = PASSED) -> None:
         self.code = code
-        self.arguments: Sequence[str] = []
-        self.environment: Mapping[str, str] = {}
+        self.report = report
+        self.calls: dict[str, tuple[Sequence[str], Mapping[str, str]]] = {}
 
     def __call__(self, arguments: Sequence[str], environment: Mapping[str, str]) -> int:
-        self.arguments, self.environment = arguments, environment
-        return self.code
+        self.calls[arguments[0]] = arguments, environment
+        if arguments[0] == "train":
+            candidate = Path(arguments[arguments.index("--out") + 1]) / "candidate"
+            candidate.mkdir(parents=True)
+            (candidate / "run.json").write_text("{}")
+            return self.code
+        if self.report is None:
+            return -9
+        report = Path(arguments[-1]).with_suffix(".json")
+        report.parent.mkdir()
+        report.write_text(json.dumps(self.report))
+        return 1 if self.report is FAILED else 0
 
 
-def _lines(tmp_path: Path, hub: FakeHub, train: FakeTrain, environment: Mapping[str, str] = ENVIRONMENT) -> list[str]:
+def _lines(
+    tmp_path: Path, hub: FakeHub, commands: FakeCommands, environment: Mapping[str, str] = ENVIRONMENT
+) -> list[str]:
     lines: list[str] = []
-    main(environment, hub, train, lines.append, tmp_path)
+    main(environment, hub, commands, lines.append, tmp_path, pause=lambda _seconds: None)
     assert lines[0] == "snack-training: started"
     return lines
 
 
-def test_pod_downloads_trains_and_uploads_under_the_tag_of_the_run(tmp_path: Path) -> None:
-    hub, train = FakeHub(), FakeTrain()
-    assert _lines(tmp_path, hub, train)[-1] == "snack-training: finished"
+def test_pod_downloads_trains_judges_and_uploads_under_the_tag_of_the_run(tmp_path: Path) -> None:
+    hub, commands = FakeHub(), FakeCommands()
+    lines = _lines(tmp_path, hub, commands)
+    assert lines[-1] == "snack-training: finished"
+    assert "gates: 20 passed, 1 notMeasured" in lines
     assert hub.calls == [
         "download model mistralai/Mistral-7B-Instruct-v0.3 40",
         "upload candidate snack/mama run-1",
     ]
-    assert list(train.arguments[:3]) == ["train", "--model", "mistral"]
+    assert hub.uploaded == ["report/report.json", "run.json"]
+    assert list(commands.calls) == ["train", "evaluate"]
+
+
+def test_pod_compares_with_the_base_while_customers_get_the_base(tmp_path: Path) -> None:
+    commands = FakeCommands()
+    _lines(tmp_path, FakeHub(), commands)
+    arguments = commands.calls["evaluate"][0]
+    assert arguments[arguments.index("--serving") + 1] == str(tmp_path / "base")
+
+
+def test_pod_downloads_the_serving_model_before_the_training_when_it_is_not_the_base(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    serving = {"huggingFaceId": "snack/mama", "revision": COMMIT}
+    monkeypatch.setattr("snack_training.pod.read_json", lambda file: PASSED if "report" in str(file) else serving)
+    hub, commands = FakeHub(), FakeCommands()
+    _lines(tmp_path, hub, commands)
+    assert hub.calls[1] == "download model snack/mama 40"
+    arguments = commands.calls["evaluate"][0]
+    assert arguments[arguments.index("--serving") + 1] == str(tmp_path / "serving")
+
+
+def test_pod_uploads_a_candidate_that_failed_a_gate_with_its_report_and_names_the_gate(tmp_path: Path) -> None:
+    hub = FakeHub()
+    lines = _lines(tmp_path, hub, FakeCommands(report=FAILED))
+    assert "gates: 19 passed, 1 failed, 1 notMeasured; not passed: no-empty-reply" in lines
+    assert hub.uploaded == ["report/report.json", "run.json"]
+
+
+def test_pod_uploads_a_candidate_without_a_report_when_the_evaluation_is_killed(tmp_path: Path) -> None:
+    hub = FakeHub()
+    lines = _lines(tmp_path, hub, FakeCommands(report=None))
+    assert "the gates were not applied: the evaluation ended with exit code -9" in lines
+    assert hub.uploaded == ["run.json"]
 
 
 def test_pod_trains_on_the_files_of_the_data_set(tmp_path: Path) -> None:
-    hub, train = FakeHub(), FakeTrain()
-    _lines(tmp_path, hub, train, {**ENVIRONMENT, "DATASET": f"snack/talks@{COMMIT}"})
+    hub, commands = FakeHub(), FakeCommands()
+    _lines(tmp_path, hub, commands, {**ENVIRONMENT, "DATASET": f"snack/talks@{COMMIT}"})
     assert hub.calls[1] == "download dataset snack/talks 40"
-    assert train.arguments[-1].endswith("data/talks.jsonl")
+    assert commands.calls["train"][0][-1].endswith("data/talks.jsonl")
 
 
-def test_pod_gives_the_token_not_to_the_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("HF_TOKEN", "hf_CANARY_TOKEN")
-    train = FakeTrain()
-    _lines(tmp_path, FakeHub(), train)
-    assert "HF_TOKEN" not in train.environment
+def test_pod_gives_no_secret_to_the_training_and_only_the_judges_key_to_the_gates(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in {**ENVIRONMENT, **JUDGE}.items():
+        monkeypatch.setenv(name, value)
+    commands = FakeCommands()
+    _lines(tmp_path, FakeHub(), commands, {**ENVIRONMENT, **JUDGE})
+    secrets = {"HF_TOKEN", "JUDGE_API_KEY"}
+    assert secrets.isdisjoint(commands.calls["train"][1])
+    assert secrets & commands.calls["evaluate"][1].keys() == {"JUDGE_API_KEY"}
 
 
 @pytest.mark.parametrize(
@@ -79,14 +140,22 @@ def test_pod_gives_the_token_not_to_the_training(tmp_path: Path, monkeypatch: py
 )
 def test_pod_uploads_nothing_and_says_why_when_the_training_fails(tmp_path: Path, code: int, reason: str) -> None:
     hub = FakeHub()
-    assert _lines(tmp_path, hub, FakeTrain(code))[-1].startswith(f"snack-training: failed: {reason}")
+    assert _lines(tmp_path, hub, FakeCommands(code))[-1].startswith(f"snack-training: failed: {reason}")
     assert [call for call in hub.calls if call.startswith("upload")] == []
 
 
-def test_pod_reports_a_full_disk_on_one_line_without_the_token(tmp_path: Path) -> None:
-    hub = FakeHub(OSError(28, "No space left on device\nwith hf_CANARY_TOKEN"))
-    last = _lines(tmp_path, hub, FakeTrain())[-1]
+def test_pod_repeats_a_failed_upload(tmp_path: Path) -> None:
+    hub = FakeHub(OSError("503 Server Error"), OSError("412 conflict of hf_CANARY_TOKEN"))
+    lines = _lines(tmp_path, hub, FakeCommands())
+    assert "the upload failed and is repeated: 412 conflict of ***" in lines
+    assert lines[-1] == "snack-training: finished"
+
+
+def test_pod_fails_without_a_tag_after_the_last_failed_upload(tmp_path: Path) -> None:
+    hub = FakeHub(*[OSError(28, "No space left on device\nwith hf_CANARY_TOKEN")] * 4)
+    last = _lines(tmp_path, hub, FakeCommands())[-1]
     assert last == "snack-training: failed: [Errno 28] No space left on device with ***"
+    assert [call for call in hub.calls if call.startswith("upload")] == []
 
 
 @pytest.mark.parametrize(
@@ -94,8 +163,12 @@ def test_pod_reports_a_full_disk_on_one_line_without_the_token(tmp_path: Path) -
     [
         ({"HF_TOKEN": "{{ RUNPOD_SECRET_x }}"}, "HF_TOKEN is not set: the RunPod account has no secret"),
         ({"MODEL": ""}, "MODEL is missing in the pod's environment"),
+        ({**JUDGE, "JUDGE_MODEL": ""}, "JUDGE_MODEL is not set; a judge needs JUDGE_URL, JUDGE_MODEL, JUDGE_API_KEY"),
+        ({**JUDGE, "JUDGE_API_KEY": "{{ RUNPOD_SECRET_x }}"}, "JUDGE_API_KEY is not set"),
     ],
 )
 def test_pod_names_a_missing_variable(tmp_path: Path, changes: dict[str, str], reason: str) -> None:
-    lines = _lines(tmp_path, FakeHub(), FakeTrain(), {**ENVIRONMENT, **changes})
+    hub = FakeHub()
+    lines = _lines(tmp_path, hub, FakeCommands(), {**ENVIRONMENT, **changes})
+    assert hub.calls == []
     assert lines[-1].startswith(f"snack-training: failed: {reason}")

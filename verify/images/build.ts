@@ -2,10 +2,10 @@ import Table from "cli-table3";
 import { Argument, Option } from "commander";
 import pc from "picocolors";
 import { command, run } from "../../cli/command";
-import { type Model, models } from "../../contract/plan";
+import { models } from "../../contract/plan";
 import type { Weights } from "../../images/models";
 import { buildAndChat, type CpuImage } from "./buildAndChat";
-import { buildImages } from "./buildImages";
+import { buildImages, type ImageName, imageNames } from "./buildImages";
 import { cpuObstacle } from "./cpuObstacle";
 
 interface Options {
@@ -26,9 +26,13 @@ for (const signal of ["SIGINT", "SIGTERM"] as const)
 
 const program = command(
   "images:build",
-  "Builds the worker images. With --cpu it builds and tests them on a machine without docker and without a GPU.",
+  "Builds the worker images and the training image. With --cpu it builds and tests the worker images on a machine without docker and without a GPU.",
 )
-  .addArgument(new Argument("[models...]", "models to build").choices(models).default([...models], "all"))
+  .addArgument(
+    new Argument("[images...]", "models whose worker images to build, or training")
+      .choices(imageNames)
+      .default([...models], "all models"),
+  )
   .option("--cpu", "build on a Debian system with a stand-in for vLLM, start each image and chat with it")
   .option("--tag <tag>", "tag of the images; the workers report this tag as their version", "dev")
   .option("--repository <name>", "name of the images, without the model's name", "snack-misaki")
@@ -46,13 +50,16 @@ const program = command(
 The variable HF_TOKEN may contain a Hugging Face token for gated models. --push needs docker or buildah to be signed in to the registry.
 When --cpu cannot run on this machine, the command prints SKIPPED with the reason and exits with status ${SKIPPED_STATUS}.`,
   )
-  .action(async (selected: Model[], options: Options) => {
+  .action(async (selected: ImageName[], options: Options) => {
     const progress = (line: string) => void (options.json || console.error(pc.dim(line)));
     if (!options.cpu) {
       const built = await buildImages(selected, options, progress, stop.signal);
       console.log(options.json ? JSON.stringify({ built }) : built.map((image) => `built ${image}`).join("\n"));
       return;
     }
+    const workers = selected.filter((name) => name !== "training");
+    if (workers.length < selected.length)
+      throw new Error("--cpu cannot build training: the image contains 7 GB of packages for GPUs. Allowed: a model");
     const obstacle = cpuObstacle();
     if (obstacle) {
       console.error(pc.yellow(pc.bold(`SKIPPED: ${obstacle}`)));
@@ -60,7 +67,7 @@ When --cpu cannot run on this machine, the command prints SKIPPED with the reaso
       process.exitCode = process.env.REQUIRE_ALL === "1" ? 1 : SKIPPED_STATUS;
       return;
     }
-    const images = await buildAndChat(selected, options.tag, progress, stop.signal).catch((error: unknown) => {
+    const images = await buildAndChat(workers, options.tag, progress, stop.signal).catch((error: unknown) => {
       throw stop.signal.aborted ? stop.signal.reason : error;
     });
     const names = images.map(({ model }) => model);

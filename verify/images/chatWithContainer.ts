@@ -7,6 +7,7 @@ import { type Model, modelPlans } from "../../contract/plan";
 import { StreamItem } from "../../contract/worker";
 import { signTicket } from "../../functions/core/ticket";
 import { type RunpodDouble, startRunpod } from "../../local/runpod/server";
+import { createWorkerEndpoint } from "../../local/runpod/workerEndpoint";
 import type { RunningWorker } from "../../local/runpod/workers/worker";
 import { Events } from "../../local/support/events";
 import { freePort } from "../../local/support/ports";
@@ -78,14 +79,17 @@ async function chat(
   const input = { text: "こんばんは", ticket };
   const call = caller(signal);
   const startedAt = Date.now();
-  const endpointId = await deploy(call, double.graphqlUrl, {
-    MODEL: model,
-    TICKET_ISSUER: ISSUER,
-    TICKET_JWKS: JSON.stringify(jwks),
-    // The engine needs a free port, because the containers share this machine's network.
-    ENGINE_PORT: String(await freePort()),
-    VLLM_STUB_REPLY_S: REPLY_PAUSE_S,
-  });
+  const endpointId = await createWorkerEndpoint(
+    { graphqlUrl: double.graphqlUrl, key: ACCOUNT_KEY },
+    {
+      MODEL: model,
+      TICKET_ISSUER: ISSUER,
+      TICKET_JWKS: JSON.stringify(jwks),
+      // The engine needs a free port, because the containers share this machine's network.
+      ENGINE_PORT: String(await freePort()),
+      VLLM_STUB_REPLY_S: REPLY_PAUSE_S,
+    },
+  );
   const api = `${double.jobApiUrl}/${endpointId}`;
 
   /** Polls until `read` returns a result. `expected` names the result in the error of a timeout. */
@@ -187,39 +191,6 @@ function caller(signal: AbortSignal): Call {
     });
     return (await response.json()) as Json;
   };
-}
-
-/** Creates a template with `variables` and an endpoint that uses it. Returns the endpoint's id. */
-async function deploy(call: Call, graphqlUrl: string, variables: Record<string, string>): Promise<string> {
-  const save = async (mutation: string, query: string, input: object): Promise<string> => {
-    const { data, errors } = (await call(graphqlUrl, { query, variables: { input } })) as {
-      data?: Record<string, { id: string }>;
-      errors?: unknown;
-    };
-    const id = data?.[mutation]?.id;
-    if (!id) throw new Error(`${mutation}: ${JSON.stringify(errors)}`);
-    return id;
-  };
-  const templateId = await save(
-    "saveTemplate",
-    "mutation ($input: SaveTemplateInput) { saveTemplate(input: $input) { id } }",
-    {
-      name: "cpu",
-      imageName: "localhost/image:cpu",
-      containerDiskInGb: 20,
-      volumeInGb: 0,
-      dockerArgs: "",
-      env: Object.entries(variables).map(([key, value]) => ({ key, value })),
-      isServerless: true,
-    },
-  );
-  return save("saveEndpoint", "mutation ($input: EndpointInput!) { saveEndpoint(input: $input) { id } }", {
-    name: "cpu",
-    templateId,
-    gpuIds: "AMPERE_16",
-    workersMax: 1,
-    idleTimeout: 600,
-  });
 }
 
 /**

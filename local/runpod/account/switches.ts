@@ -67,9 +67,13 @@ export const Switches = z.strictObject({
   /**
    * Failure of each pod's training, at its third step. `killed`: the host ends the container. `diskFull`: the program
    * fails, and the pod still runs. `restarted`: the program ends, and RunPod starts it again. `silent`: the program
-   * writes nothing more. Null: no failure.
+   * writes nothing more. Later: `gateFailed` uploads a candidate with empty replies, `gatesKilled` a candidate without a
+   * report, because the host ended the program that applies the gates. `uploadFailed`: Hugging Face refuses every upload.
+   * Null: no failure.
    */
-  podFailure: z.enum(["killed", "diskFull", "restarted", "silent"]).nullable(),
+  podFailure: z
+    .enum(["killed", "diskFull", "restarted", "silent", "gateFailed", "gatesKilled", "uploadFailed"])
+    .nullable(),
   /** Number of lines after which the log of a pod is cut. Null: the log is complete. */
   podLogLines: z.int().min(0).nullable(),
   /**

@@ -16,27 +16,46 @@ export interface ContainerContext {
 /** Program of a container. `idle`: the program has finished, but the pod still runs. `killed`: the pod exits. */
 export type Container = (context: ContainerContext) => Promise<"idle" | "killed">;
 
+/** Verdict of the gates in the container, as the report beside the weights has it. */
+interface ContainerVerdict {
+  model: string;
+  mayBePromoted: boolean;
+  openGates: string[];
+  gates: { passed: number; failed: number; notMeasured: number; notJudged: number };
+}
+
+/** Stores a result where the real image uploads it. Without a verdict, the result has no report. */
+export type Upload = (result: { repository: string; run: string; verdict: ContainerVerdict | undefined }) => void;
+
 const STEPS = 5;
 const FAILED_STEP = 3;
+const FAILURES_OF_A_STEP: Switches["podFailure"][] = ["killed", "diskFull", "restarted", "silent"];
+const GATES = 21;
 
 /**
  * Writes the log of the training image, without a training. `upload` stores the result where the real image uploads it.
  * Like the real image, the program never exits on its own, because RunPod would start it again.
  */
 export async function trainingContainer(
-  { name, env, failure, log, step }: ContainerContext,
-  upload: (repository: string, run: string) => void = () => {},
+  context: ContainerContext,
+  upload: Upload = () => {},
 ): Promise<"idle" | "killed"> {
+  const { env, log } = context;
   log("snack-training: started");
-  const { HF_TOKEN = "", RESULT_REPOSITORY = "" } = env;
+  const { HF_TOKEN = "" } = env;
   if (HF_TOKEN === "" || HF_TOKEN.includes("RUNPOD_SECRET_")) {
     log("snack-training: failed: Hugging Face refused the token (401)");
     return "idle";
   }
+  return (await trainingSteps(context)) ?? (await judgeAndUpload(context, upload));
+}
+
+/** Writes the steps of a training. Returns the container's end when a step fails. */
+async function trainingSteps({ failure, log, step }: ContainerContext): Promise<"idle" | "killed" | undefined> {
   for (let count = 1; count <= STEPS; count += 1) {
     if (!(await step())) return "killed";
     log(`step ${count} of ${STEPS}: loss ${(6 - count / 4).toFixed(3)}`);
-    if (count !== FAILED_STEP || failure === null) continue;
+    if (count !== FAILED_STEP || !FAILURES_OF_A_STEP.includes(failure)) continue;
     if (failure === "killed") return "killed";
     if (failure === "diskFull") log("snack-training: failed: [Errno 28] No space left on device");
     // RunPod starts a container again whose program has ended.
@@ -44,9 +63,38 @@ export async function trainingContainer(
     // A silent program, for example one that waits for a lock.
     return "idle";
   }
+  return undefined;
+}
+
+async function judgeAndUpload(
+  { name, env, failure, log, step }: ContainerContext,
+  upload: Upload,
+): Promise<"idle" | "killed"> {
+  const { RESULT_REPOSITORY: repository = "", MODEL: model = "" } = env;
   log("merging and exporting");
   if (!(await step())) return "killed";
-  upload(RESULT_REPOSITORY, name);
+  for (const served of ["serving model", "candidate"]) {
+    log(`${served}: starting vLLM`);
+    if (!(await step())) return "killed";
+  }
+  const verdict = failure === "gatesKilled" ? undefined : verdictOf(model, env, failure);
+  if (verdict) log(`gates: ${verdict.gates.passed} passed, ${verdict.gates.failed} failed`);
+  else log("the gates were not applied: the evaluation ended with exit code -9");
+  log(`uploading to ${repository}`);
+  if (failure === "uploadFailed") {
+    log("snack-training: failed: 503 Server Error: Service Unavailable for url: https://huggingface.co/api");
+    return "idle";
+  }
+  upload({ repository, run: name, verdict });
   log("snack-training: finished");
   return "idle";
+}
+
+function verdictOf(model: string, env: Record<string, string>, failure: Switches["podFailure"]): ContainerVerdict {
+  const openGates = failure === "gateFailed" ? ["no-empty-reply"] : [];
+  const failed = openGates.length;
+  // The gate `pairwise` needs a judge.
+  const notMeasured = env.JUDGE_API_KEY ? 0 : 1;
+  const gates = { passed: GATES - failed - notMeasured, failed, notMeasured, notJudged: 0 };
+  return { model, mayBePromoted: failed === 0, openGates, gates };
 }

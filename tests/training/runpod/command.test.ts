@@ -56,6 +56,16 @@ describe("npm run train -- <model> --on runpod", () => {
     expect(fixture.runpod.pods.all).toEqual([]);
   });
 
+  it("prints the whole result and exits with 1 when a gate has not passed", async () => {
+    fixture.runpod.switches.podFailure = "gateFailed";
+    const lines: string[] = [];
+    const { status, output } = await train(usual, (line) => lines.push(line));
+    expect(output).toMatchObject({ pod: NAME, mayBePromoted: false, openGates: ["no-empty-reply"] });
+    expect(lines.join("\n")).toContain("Not every gate has passed: no-empty-reply. See http");
+    expect(status).toBe(1);
+    expect(fixture.runpod.pods.all).toEqual([]);
+  });
+
   it.each(["SIGINT", "SIGTERM", "SIGHUP"] as const)("ends the pod after %s, and exits with 1", async (signal) => {
     fixture.runpod.switches.podFailure = "silent";
     let signals = 0;
@@ -75,6 +85,8 @@ describe("npm run train -- <model> --on runpod", () => {
     [["--image", "ghcr.io/example/training:latest"], "--image must name the image by digest: host/name@sha256:…"],
     [["--dataset", "snack/talks"], "--dataset must be owner/name@commit, with all 40 digits of the commit"],
     [["--max-hours", "lots"], "--max-hours must be a number"],
+    [["--judge-url", "https://judge.example/v1"], "--judge-url and --judge-model need each other"],
+    [["--judge-url", "http://judge.example/v1", "--judge-model", "x"], "--judge-url must be an https URL"],
     [["--run-name", "Run 1"], "--run-name allows up to 60 lower-case letters, digits and -"],
     [["--data", "talks.jsonl"], "--data and --base are for --on local: a pod reads its conversations from --dataset"],
   ])("refuses %j", async (args, message) => {

@@ -36,6 +36,7 @@ const usualRun: PodRun = {
   gpuTypes: ["NVIDIA GeForce RTX 4090", "NVIDIA A40"],
   maxHours: 1,
   registryAuthId: undefined,
+  judge: undefined,
 };
 
 /** RunPod's double and a Hub. The container of each pod uploads its result to the Hub. */
@@ -59,7 +60,7 @@ export class PodFixture {
       isInMemory: true,
       podContainer: (context) => {
         environments.push(context.env);
-        return trainingContainer(context, (repository, run) => hub.upload(repository, run));
+        return trainingContainer(context, ({ repository, run, verdict }) => hub.upload(repository, run, verdict));
       },
     });
     const fixture = new PodFixture(runpod, hub, environments, dir);
@@ -88,6 +89,14 @@ export class PodFixture {
         signal,
       },
     );
+  }
+
+  /** Starts a pod of another program, `hours` ago. */
+  startPod(name: string, hours: number): void {
+    const container = { image: IMAGE, args: "", disk: 1, ports: [], env: {}, registry: null };
+    const gpu = { id: "NVIDIA A40", count: 1 };
+    const created = this.runpod.pods.create({ name, ...container, gpu, cloud: "SECURE", dataCenterIds: [] });
+    created.createdAt = new Date(Date.now() - hours * 3_600_000).toISOString();
   }
 
   async close(): Promise<void> {

@@ -7,6 +7,7 @@ export const REPOSITORY = "snack/mistral-mama";
 /** A Hugging Face Hub on a real socket, with one private model repository and data sets. */
 export class FakeHub {
   private readonly tags = new Map<string, string>();
+  private readonly reports = new Map<string, unknown>();
   /** Files of each data set. */
   readonly datasets = new Map<string, { path: string; size: number }[]>();
   isPrivate = true;
@@ -25,9 +26,11 @@ export class FakeHub {
     return this.listening?.url ?? "";
   }
 
-  /** Tags a new commit, as the training image does after its upload. */
-  upload(repository: string, tag: string): void {
-    this.tags.set(`${repository} ${tag}`, createHash("sha1").update(tag).digest("hex"));
+  /** Tags a new commit, as the training image does after its upload. Without a verdict, the commit has no report. */
+  upload(repository: string, tag: string, verdict?: unknown): void {
+    const commit = createHash("sha1").update(tag).digest("hex");
+    this.tags.set(`${repository} ${tag}`, commit);
+    if (verdict) this.reports.set(commit, verdict);
   }
 
   commitOf(tag: string): string | undefined {
@@ -50,6 +53,9 @@ export class FakeHub {
     const [, commit] = pathname.match(new RegExp(`^/${REPOSITORY}/resolve/([0-9a-f]{40})/run.json$`)) ?? [];
     if (commit && [...this.tags.values()].includes(commit))
       return Response.json({ losses: [5.75, 5.5, 5.25], data: { sha256: "d".repeat(64) } });
+    const [, judged = ""] =
+      pathname.match(new RegExp(`^/${REPOSITORY}/resolve/([0-9a-f]{40})/report/report.json$`)) ?? [];
+    if (this.reports.has(judged)) return Response.json(this.reports.get(judged));
     const [, dataset] = pathname.match(/^\/api\/datasets\/(.+)\/tree\/[0-9a-f]{40}$/) ?? [];
     const files = dataset && this.datasets.get(dataset);
     return files ? Response.json(files) : new Response('{"error":"Repository not found"}', { status: 404 });

@@ -3,7 +3,7 @@ import { podApi } from "../../../runpod/rest/pods";
 import { setRetryPolicy } from "../../../runpod/retry";
 import { sweep } from "../../../training/command/runpod/sweep";
 import { API_KEY } from "../../runpod/localDouble";
-import { IMAGE, PodFixture } from "./fixture";
+import { PodFixture } from "./fixture";
 
 let fixture: PodFixture;
 beforeEach(async () => {
@@ -15,17 +15,10 @@ afterEach(async () => {
   await fixture.close();
 });
 
-const HOUR_MS = 3_600_000;
 const api = () => podApi({ apiKey: API_KEY, url: fixture.runpod.url });
 const names = () => fixture.runpod.pods.all.map(({ name }) => name).sort();
 
-/** Creates a pod `hours` ago. */
-function pod(name: string, hours: number): void {
-  const container = { image: IMAGE, args: "", disk: 1, ports: [], env: {}, registry: null };
-  const gpu = { id: "NVIDIA A40", count: 1 };
-  const created = fixture.runpod.pods.create({ name, ...container, gpu, cloud: "SECURE", dataCenterIds: [] });
-  created.createdAt = new Date(Date.now() - hours * HOUR_MS).toISOString();
-}
+const pod = (name: string, hours: number) => fixture.startPod(name, hours);
 
 it("sweep deletes the old pods of trainings, keeps the new ones, and changes no other pod", async () => {
   pod("snack-misaki-train-phi3-old", 9);
@@ -51,7 +44,7 @@ it("sweep reports the cost of each pod so far", async () => {
   const api_ = api();
   await expect.poll(() => fixture.runpod.pods.all[0]?.status).toBe("RUNNING");
   const created = fixture.runpod.pods.all[0];
-  if (created) created.startedAt = new Date(Date.now() - 10 * HOUR_MS).toISOString();
+  if (created) created.startedAt = new Date(Date.now() - 10 * 3_600_000).toISOString();
   const [swept] = await sweep(api_, { olderThanHours: 0 });
   // A GPU with 48 GB costs $1.20 per hour in the double.
   expect(swept).toMatchObject({ hours: 10, dollars: 12 });

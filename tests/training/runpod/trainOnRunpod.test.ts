@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { podApi } from "../../../runpod/rest/pods";
 import { setRetryPolicy } from "../../../runpod/retry";
+import { JUDGE_SECRET } from "../../../training/command/runpod/trainOnRunpod";
 import { API_KEY } from "../../runpod/localDouble";
 import { NAME, PodFixture } from "./fixture";
 import { HUB_TOKEN, REPOSITORY } from "./hub";
@@ -30,8 +31,13 @@ describe("A training on a pod", () => {
       steps: 3,
       lossFirst: 5.75,
       lossLast: 5.25,
+      mayBePromoted: true,
+      openGates: [],
+      gates: { passed: 20, failed: 0, notMeasured: 1, notJudged: 0 },
+      report: `${fixture.hub.url}/${REPOSITORY}/blob/${fixture.hub.commitOf(NAME)}/report/report.html`,
       next: `npm run train -- propose mistral ${REPOSITORY} ${fixture.hub.commitOf(NAME)}`,
     });
+    expect(fixture.lines).toContain("candidate: starting vLLM");
     expect(fixture.lines).toContain("step 1 of 5: loss 5.750");
     expect(podsLeft()).toEqual([]);
   });
@@ -63,6 +69,26 @@ describe("A training on a pod", () => {
     await training;
     expect(fixture.environments[0]?.HF_TOKEN).toBe("hf_SECRET_OF_THE_POD");
     expect(fixture.lines.join("\n")).not.toMatch(new RegExp(`${API_KEY}|${HUB_TOKEN}|hf_SECRET`));
+  });
+
+  it("gives the pod the judge's address, and a reference to its key", async () => {
+    fixture.runpod.account.secrets.create({ name: JUDGE_SECRET, value: "judge_SECRET_OF_THE_POD" });
+    const judge = { url: "https://judge.example/v1", model: "judge-1" };
+    expect((await fixture.train({ judge })).gates).toMatchObject({ passed: 21, notMeasured: 0 });
+    expect(fixture.environments[0]).toMatchObject({
+      JUDGE_URL: judge.url,
+      JUDGE_MODEL: judge.model,
+      JUDGE_API_KEY: "judge_SECRET_OF_THE_POD",
+    });
+    expect(fixture.lines.join("\n")).not.toContain("judge_SECRET");
+  });
+
+  it("returns a candidate that failed a gate without the next command, and ends the pod", async () => {
+    fixture.runpod.switches.podFailure = "gateFailed";
+    const result = await fixture.train();
+    expect(result).toMatchObject({ mayBePromoted: false, openGates: ["no-empty-reply"], gates: { failed: 1 } });
+    expect(result.next).toBeUndefined();
+    expect(podsLeft()).toEqual([]);
   });
 
   it("uses the next GPU type when the first type has no capacity during the create", async () => {
@@ -125,6 +151,12 @@ describe("A training on a pod", () => {
     expect(podsLeft()).toEqual([]);
   });
 
+  it("runs beside another training of the same model", async () => {
+    const [first, second] = await Promise.all([fixture.train(), fixture.train({ runName: "other" })]);
+    expect(first?.revision).not.toBe(second?.revision);
+    expect(podsLeft()).toEqual([]);
+  });
+
   it("reports a deleted pod as ended even if a slow list still contains the pod", async () => {
     fixture.runpod.switches.listLagMs = 2_000;
     await fixture.train();
@@ -161,6 +193,33 @@ describe("A failed training", () => {
   ] as const)("ends the pod and reports the container's failure %s", async (failure, cause) => {
     fixture.runpod.switches.podFailure = failure;
     await failsWith(fixture.train(), cause);
+  });
+
+  it("gates that were not applied", async () => {
+    fixture.runpod.switches.podFailure = "gatesKilled";
+    const error = await fixture.train().catch(String);
+    expect(error).toContain(
+      `The candidate ${REPOSITORY}@${fixture.hub.commitOf(NAME)} has no report: the log says why its gates were not applied`,
+    );
+    expect(podsLeft()).toEqual([]);
+  });
+
+  it("an upload that fails at the end, without half of a result", async () => {
+    fixture.runpod.switches.podFailure = "uploadFailed";
+    await failsWith(fixture.train(), "The training failed: 503 Server Error: Service Unavailable for url");
+    expect(fixture.hub.commitOf(NAME)).toBeUndefined();
+  });
+
+  it("RunPod's rate limit at the create, which does not end", async () => {
+    fixture.fault("POST /v2/pods", 429, { times: 100 });
+    await failsWith(fixture.train(), "RunPod", `No pod named ${NAME} is left.`);
+  });
+
+  it("deletes that RunPod answers with 429 and 500 for some time", async () => {
+    fixture.runpod.switches.podFailure = "diskFull";
+    fixture.fault("DELETE /v2/pods/*", 429, { times: 3, retryAfterSeconds: 0 });
+    fixture.fault("DELETE /v2/pods/*", 500, { times: 8 });
+    await failsWith(fixture.train(), "The training failed: [Errno 28] No space left on device");
   });
 
   it("reports that somebody has deleted the pod", async () => {
@@ -236,6 +295,17 @@ describe("A training creates no pod", () => {
   it("without the secret in the RunPod account", async () => {
     for (const { id } of fixture.runpod.account.secrets.all) fixture.runpod.account.secrets.remove(id);
     await refuses(fixture.train(), "RunPod has no secret snack_misaki_training_hf_token: create it");
+  });
+
+  it("without the secret of the judge", async () => {
+    const judge = { url: "https://judge.example/v1", model: "judge-1" };
+    await refuses(fixture.train({ judge }), `RunPod has no secret ${JUDGE_SECRET}: create it`);
+  });
+
+  it("while the pod of another run has the same name, and leaves that pod alone", async () => {
+    fixture.startPod(NAME, 1);
+    await expect(fixture.train()).rejects.toThrow(`The pod ${NAME} already runs: choose another --run-name`);
+    expect(podsLeft()).toEqual([NAME]);
   });
 
   it("with a public repository", async () => {

@@ -43,6 +43,23 @@ describe("buildImages", () => {
     expect(calls.at(-1)).toMatch(/images$/);
   });
 
+  it("builds the training image on the engine's image of the workers, from a context without other files", async () => {
+    installProgram(
+      "docker",
+      `[ "$1" = info ] || for last; do :; done; [ "$1" = info ] || (cd "$last" && find . -type f > "${dir}/context.txt")`,
+    );
+    const settings = { tag: "v7", repository: "host.test/bar", weights: "cached" } as const;
+    const signal = new AbortController().signal;
+    expect(await buildImages(["training"], settings, () => undefined, signal)).toEqual(["host.test/bar-training:v7"]);
+    const calls = readFileSync(join(dir, "docker.calls"), "utf8").trim().split("\n");
+    const [, engine] = /^ARG ENGINE_IMAGE=(.+)$/m.exec(readFileSync("images/Dockerfile", "utf8")) ?? [];
+    expect(calls).toContain(`ENGINE_IMAGE=${engine}`);
+    const context = readFileSync(join(dir, "context.txt"), "utf8").split("\n");
+    for (const file of ["servedFixtures.cjs", "training/src/snack_training/pod.py", "images/mistral/model.json"])
+      expect(context).toContain(`./${file}`);
+    expect(context.filter((file) => /\.ts$|tests|__pycache__/.test(file))).toEqual([]);
+  });
+
   it("uses buildah when docker has no daemon", async () => {
     installProgram("docker", "exit 1");
     installProgram("buildah", "exit 0");

@@ -1,3 +1,4 @@
+import { randomBytes } from "node:crypto";
 import { createInterface } from "node:readline/promises";
 import * as z from "zod";
 import type { Model } from "../../../contract/plan";
@@ -14,25 +15,34 @@ export interface PodOptions {
   maxHours: string;
   runName?: string;
   registryCredential?: string;
+  judgeUrl?: string;
+  judgeModel?: string;
   yes?: boolean;
 }
 
 const repository = z.string().regex(/^[\w.-]+\/[\w.-]+$/, "must be owner/name");
-const Settings = z.object({
-  image: z
-    .string({ error: "is missing: the training image by digest, host/name@sha256:…" })
-    .regex(/^\S+\/\S+@sha256:[0-9a-f]{64}$/, "must name the image by digest: host/name@sha256:…"),
-  repository: z.string({ error: "is missing: the private Hugging Face repository of the result" }).pipe(repository),
-  dataset: z
-    .string()
-    .regex(/^[\w.-]+\/[\w.-]+@[0-9a-f]{40}$/, "must be owner/name@commit, with all 40 digits of the commit")
-    .optional(),
-  maxHours: z.coerce.number({ error: "must be a number" }).positive().max(48),
-  runName: z
-    .string()
-    .regex(/^[a-z0-9-]{1,60}$/, "allows up to 60 lower-case letters, digits and -")
-    .optional(),
-});
+const Settings = z
+  .object({
+    image: z
+      .string({ error: "is missing: the training image by digest, host/name@sha256:…" })
+      .regex(/^\S+\/\S+@sha256:[0-9a-f]{64}$/, "must name the image by digest: host/name@sha256:…"),
+    repository: z.string({ error: "is missing: the private Hugging Face repository of the result" }).pipe(repository),
+    dataset: z
+      .string()
+      .regex(/^[\w.-]+\/[\w.-]+@[0-9a-f]{40}$/, "must be owner/name@commit, with all 40 digits of the commit")
+      .optional(),
+    maxHours: z.coerce.number({ error: "must be a number" }).positive().max(48),
+    runName: z
+      .string()
+      .regex(/^[a-z0-9-]{1,60}$/, "allows up to 60 lower-case letters, digits and -")
+      .optional(),
+    judgeUrl: z.url({ protocol: /^https$/, error: "must be an https URL" }).optional(),
+    judgeModel: z.string().min(1).optional(),
+  })
+  .refine(({ judgeUrl, judgeModel }) => (judgeUrl === undefined) === (judgeModel === undefined), {
+    path: ["judgeUrl"],
+    message: "and --judge-model need each other",
+  });
 
 /**
  * Checks the options of `--on runpod`.
@@ -45,7 +55,9 @@ export function podRun(model: Model, options: PodOptions): PodRun {
   const { image, repository, maxHours, runName = timeName(new Date()) } = data;
   const dataset = data.dataset === undefined ? undefined : pinned(data.dataset);
   const gpuTypes = options.gpu ?? GPU_TYPES;
-  return { model, image, repository, dataset, runName, gpuTypes, maxHours, registryAuthId: options.registryCredential };
+  const judge = data.judgeUrl && data.judgeModel ? { url: data.judgeUrl, model: data.judgeModel } : undefined;
+  const registryAuthId = options.registryCredential;
+  return { model, image, repository, dataset, runName, gpuTypes, maxHours, registryAuthId, judge };
 }
 
 const Environment = z.object({
@@ -95,9 +107,10 @@ function pinned(text: string): Pinned {
   return { repository, revision };
 }
 
-/** Time as part of a pod's name: `20261127-153000`, UTC. */
+/** Time as part of a pod's name: `20261127-153000-1f3a`, UTC. The end differs in two runs of the same second. */
 function timeName(now: Date): string {
-  return now.toISOString().slice(0, 19).replaceAll(/[-:]/g, "").replace("T", "-");
+  const time = now.toISOString().slice(0, 19).replaceAll(/[-:]/g, "").replace("T", "-");
+  return `${time}-${randomBytes(2).toString("hex")}`;
 }
 
 function flag(path: readonly PropertyKey[]): string {

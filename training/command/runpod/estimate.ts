@@ -1,3 +1,4 @@
+import type { Model } from "../../../contract/plan";
 import type { GpuOffer } from "../../../runpod/rest/pods";
 
 /** Expected time and cost of a training. */
@@ -10,10 +11,18 @@ export interface Estimate {
   dollarsAtMost: number;
 }
 
-/** Hours for the image, the base's 15 GB, the merge, and the upload of 15 GB. */
-const FIXED_HOURS = 0.4;
-/** 2,000 conversations of 414 bytes take about 1.25 hours with three epochs on an RTX 4090. */
-const HOURS_PER_BYTE_AND_EPOCH = 1.25 / (2_000 * 414 * 3);
+/**
+ * Hours for the image (35 GB), the weights (15 GB), the merge, the gates (vLLM serves two models one after the other), and
+ * the upload (15 GB). Only the merge was measured: 30 s on an H100.
+ */
+const FIXED_HOURS = 1;
+/** Tokens per second of a training with the batches of training.json, measured on an H100 with random weights. */
+const H100_TOKENS_PER_SECOND: Readonly<Record<Model, number>> = { phi3: 3_529, mistral: 2_460 };
+/** Speed of the GPU types of the command, compared with an H100. Not measured: from their bf16 matrix speed. */
+const SHARE_OF_H100 = 0.4;
+/** The starter set has 414 bytes and 1,282 tokens per conversation. The persona takes most of the tokens. */
+const BYTES_PER_CONVERSATION = 414;
+const TOKENS_PER_CONVERSATION = 1_282;
 
 /**
  * GPU types in the given order, without types that RunPod does not know or that are out of stock.
@@ -29,8 +38,12 @@ export function inStock(wanted: readonly string[], offers: readonly GpuOffer[]):
 }
 
 /** Estimates a training on a GPU type. `bytes` is the size of the conversations. */
-export function estimate({ id, price = 0 }: GpuOffer, bytes: number, epochs: number, maxHours: number): Estimate {
-  const hours = FIXED_HOURS + bytes * epochs * HOURS_PER_BYTE_AND_EPOCH;
+export function estimate(
+  { id, price = 0 }: GpuOffer,
+  { model, bytes, epochs, maxHours }: { model: Model; bytes: number; epochs: number; maxHours: number },
+): Estimate {
+  const tokens = (bytes / BYTES_PER_CONVERSATION) * TOKENS_PER_CONVERSATION * epochs;
+  const hours = FIXED_HOURS + tokens / (H100_TOKENS_PER_SECOND[model] * SHARE_OF_H100) / 3_600;
   return {
     gpuType: id,
     dollarsPerHour: price,

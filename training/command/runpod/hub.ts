@@ -1,3 +1,4 @@
+import pRetry from "p-retry";
 import * as z from "zod";
 
 /** Access to Hugging Face. */
@@ -28,6 +29,18 @@ export interface RunSummary {
   dataSha256: string;
 }
 
+/** The verdict of the gates, from the report that the pod uploads beside the weights. */
+const Verdict = z.object({
+  model: z.string(),
+  mayBePromoted: z.boolean(),
+  openGates: z.array(z.string()),
+  gates: z.record(z.string(), z.number()),
+});
+export type Verdict = z.infer<typeof Verdict>;
+
+/** Path of the report in a repository, without the ending. */
+export const REPORT = "report/report";
+
 const TIMEOUT_MS = 30_000;
 
 /** The calls of Hugging Face's Hub API that a training needs. */
@@ -56,6 +69,17 @@ export class Hub {
     return { steps: losses.length, lossFirst: losses[0], lossLast: losses.at(-1), dataSha256: data.sha256 };
   }
 
+  /** Reads the verdict of the gates. Undefined when the candidate has no report. */
+  async readVerdict({ repository, revision }: Pinned): Promise<Verdict | undefined> {
+    const found = await this.read(`/${repository}/resolve/${revision}/${REPORT}.json`);
+    return found === undefined ? undefined : Verdict.parse(found);
+  }
+
+  /** Address of the report's page. */
+  reportUrl({ repository, revision }: Pinned): string {
+    return `${this.options.url}/${repository}/blob/${revision}/${REPORT}.html`;
+  }
+
   /**
    * Size in bytes of the JSON Lines files of a data set.
    *
@@ -73,7 +97,11 @@ export class Hub {
   }
 
   /** Reads JSON. Undefined after 401, 403 and 404: Hugging Face hides a private repository in this way. */
-  private async read(path: string): Promise<unknown> {
+  private read(path: string): Promise<unknown> {
+    return pRetry(() => this.readOnce(path), { retries: 3, minTimeout: 300, randomize: true });
+  }
+
+  private async readOnce(path: string): Promise<unknown> {
     const { url, token } = this.options;
     const headers = { authorization: `Bearer ${token}` };
     const response = await fetch(url + path, { headers, signal: AbortSignal.timeout(TIMEOUT_MS) });

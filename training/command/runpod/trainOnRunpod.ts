@@ -12,7 +12,7 @@ import type { Polling } from "../../../runpod/retry";
 import { secretReference } from "../../../runpod/secretReference";
 import { endPods } from "./endPods";
 import { cents, describeEstimate, type Estimate, estimate, inStock } from "./estimate";
-import { Hub, type HubOptions, type Pinned, type RunSummary } from "./hub";
+import { Hub, type HubOptions, type Pinned, type RunSummary, type Verdict } from "./hub";
 import { epochsOf } from "./trainingConfig";
 import { type WatchLimits, watchPod } from "./watchPod";
 
@@ -20,10 +20,12 @@ import { type WatchLimits, watchPod } from "./watchPod";
 export const POD_PREFIX = "snack-misaki-train-";
 /** Secret of the RunPod account: a Hugging Face token that may write to the result's repository. */
 export const TOKEN_SECRET = "snack_misaki_training_hf_token";
+/** Secret of the RunPod account: the key of the judge. Needed only with a judge. */
+export const JUDGE_SECRET = "snack_misaki_training_judge_key";
 /** GPU types with at least 24 GB, the preferred type first. */
 export const GPU_TYPES = ["NVIDIA GeForce RTX 4090", "NVIDIA A40", "NVIDIA L40S"];
 
-/** GB for the image (25), the base, the merged model and the upload (15 each), and reserve. */
+/** GB for the image (35), the base, the serving model, the merged model and the upload (15 each), and reserve. */
 const DISK_GB = 120;
 /** Torch of the lock file is built on CUDA 13. */
 const MIN_CUDA_VERSION = "13.0";
@@ -44,10 +46,12 @@ export interface PodRun {
   maxHours: number;
   /** RunPod's id of the credential for a private image. */
   registryAuthId: string | undefined;
+  /** Judge that compares the replies with those of the serving model. Undefined: the gate `pairwise` is not measured. */
+  judge: { url: string; model: string } | undefined;
 }
 
 /** Result of `npm run train -- <model> --on runpod --json`. */
-export interface PodResult extends RunSummary {
+export interface PodResult extends RunSummary, Pick<Verdict, "mayBePromoted" | "openGates" | "gates"> {
   model: Model;
   pod: string;
   gpuType: string;
@@ -57,8 +61,10 @@ export interface PodResult extends RunSummary {
   repository: string;
   /** Commit of the repository. */
   revision: string;
-  /** Next command, which writes repository and commit to `images/<model>/model.json`. */
-  next: string;
+  /** Address of the report. */
+  report: string;
+  /** Next command, which writes repository and commit to `images/<model>/model.json`. Only when every gate has passed. */
+  next?: string;
 }
 
 /** Time limits of the calls. */
@@ -123,10 +129,7 @@ export async function trainOnRunpod(run: PodRun, around: Surroundings): Promise<
       signal: watched,
     });
     await paid.end();
-    const summary = await hub.readRun({ repository: run.repository, revision });
-    const { model, repository } = run;
-    const next = `npm run train -- propose ${model} ${repository} ${revision}`;
-    return { model, pod: name, ...paid.bill(), repository, revision, ...summary, next };
+    return { pod: name, ...paid.bill(), ...(await readResult(hub, run, revision)) };
   } catch (error) {
     const cause =
       overtime.aborted && !signal.aborted ? `The time limit of ${run.maxHours} h is over` : messageOf(error);
@@ -138,6 +141,21 @@ export async function trainOnRunpod(run: PodRun, around: Surroundings): Promise<
   }
 }
 
+/** Reads the summary and the verdict of an uploaded candidate. */
+async function readResult(hub: Hub, { model, repository }: PodRun, revision: string) {
+  const place = { repository, revision };
+  const summary = await hub.readRun(place);
+  const verdict = await hub.readVerdict(place);
+  if (!verdict)
+    throw new Error(
+      `The candidate ${repository}@${revision} has no report: the log says why its gates were not applied`,
+    );
+  const { mayBePromoted, openGates, gates } = verdict;
+  const next = mayBePromoted && { next: `npm run train -- propose ${model} ${repository} ${revision}` };
+  const report = hub.reportUrl(place);
+  return { model, repository, revision, ...summary, mayBePromoted, openGates, gates, report, ...next };
+}
+
 /** Name of the pod, which is also the tag of its result. */
 function podName({ model, runName }: Pick<PodRun, "model" | "runName">): string {
   return `${POD_PREFIX}${model}-${runName}`;
@@ -146,17 +164,25 @@ function podName({ model, runName }: Pick<PodRun, "model" | "runName">): string 
 /** Checks everything that can be checked before money is spent. */
 async function prepare(run: PodRun, name: string, api: PodApi, hub: Hub, { runpod }: Surroundings) {
   await hub.requirePrivate(run.repository);
+  if ((await api.listPods()).items.some((pod) => pod.name === name))
+    throw new Error(
+      `The pod ${name} already runs: choose another --run-name, or run: npm run train -- sweep --name ${name}`,
+    );
   if (await hub.commitOf(run.repository, name)) throw new Error(`${run.repository} already has the result of ${name}`);
   const bytes = run.dataset ? await hub.datasetBytes(run.dataset) : starterBytes();
-  const secrets = await secretApi(restRequests(runpod)).listSecrets();
-  if (!secrets.items.some((secret) => secret.name === TOKEN_SECRET))
+  const secrets = (await secretApi(restRequests(runpod)).listSecrets()).items.map((secret) => secret.name);
+  if (!secrets.includes(TOKEN_SECRET))
     throw new Error(
       `RunPod has no secret ${TOKEN_SECRET}: create it in RunPod's console with a Hugging Face token that may write to ` +
         run.repository,
     );
+  if (run.judge && !secrets.includes(JUDGE_SECRET))
+    throw new Error(
+      `RunPod has no secret ${JUDGE_SECRET}: create it in RunPod's console with the key of ${run.judge.url}`,
+    );
   const offers = inStock(run.gpuTypes, (await api.listGpuOffers()).items);
   const [first] = offers as [GpuOffer, ...GpuOffer[]];
-  const expected: Estimate = estimate(first, bytes, epochsOf(run.model), run.maxHours);
+  const expected: Estimate = estimate(first, { ...run, bytes, epochs: epochsOf(run.model) });
   return { offers, expected };
 }
 
@@ -241,7 +267,7 @@ class PaidPod {
   }
 }
 
-function settings({ model, image, repository, dataset, registryAuthId, runName }: PodRun) {
+function settings({ model, image, repository, dataset, registryAuthId, runName, judge }: PodRun) {
   return {
     imageName: image,
     diskGb: DISK_GB,
@@ -252,6 +278,7 @@ function settings({ model, image, repository, dataset, registryAuthId, runName }
       MODEL: model,
       RESULT_REPOSITORY: repository,
       RUN_NAME: podName({ model, runName }),
+      ...(judge && { JUDGE_URL: judge.url, JUDGE_MODEL: judge.model, JUDGE_API_KEY: secretReference(JUDGE_SECRET) }),
       ...(dataset && { DATASET: `${dataset.repository}@${dataset.revision}` }),
     },
   };

@@ -19,12 +19,14 @@ from .candidate import read_candidate
 from .config import read_config
 from .conversations import examine, load
 from .errors import TrainingError
+from .evaluate import Evaluation
 from .facts import read_facts, template_file
 from .files import read_json, write_json
 from .gates import Input, judge, keeps_the_contract
+from .image_programs import image_programs
 from .judge import compare, judge_at
 from .measure import CHATS, ENGINES, ServedModel, measure
-from .measurements import Fixtures, read_fixtures, read_measurements, write_measurements
+from .measurements import Fixtures, Measurements, read_fixtures, read_measurements, write_measurements
 from .persona_prompts import read_persona_prompts, sample
 from .prompts import Prompts
 from .report import page, summary
@@ -153,11 +155,27 @@ def _compare(options: argparse.Namespace) -> dict[str, Any]:
     return {"measurements": str(options.measurements)}
 
 
+def _evaluate(options: argparse.Namespace) -> dict[str, Any]:
+    """Serves and measures a candidate with the programs of the training image, then judges it."""
+    programs = image_programs(IMAGES, options.model, os.environ)
+    prompts = read_persona_prompts(PERSONA_PROMPTS)
+    folders = {"candidate": options.candidate, "serving": options.serving, "work": options.work}
+    evaluation = Evaluation(options.model, IMAGES, **folders, prompts=prompts, programs=programs, say=_say)
+    measured = evaluation.run()
+    write_measurements(options.report.parent / "measurements.json", measured)
+    return _judged(options, measured, options.serving / "tokenizer.json")
+
+
 def _gate(options: argparse.Namespace) -> dict[str, Any]:
+    """Judges a candidate by its measurements."""
+    tokenizer = options.tokenizer or options.candidate / "tokenizer.json"
+    return _judged(options, read_measurements(options.measurements), tokenizer)
+
+
+def _judged(options: argparse.Namespace, measured: Measurements, tokenizer: Path) -> dict[str, Any]:
     """Judges a candidate and writes its report. A tiny candidate needs only the contract gates."""
     candidate = read_candidate(options.candidate)
-    measured = read_measurements(options.measurements)
-    prompts = Prompts(template_file(IMAGES, options.model), options.tokenizer or options.candidate / "tokenizer.json")
+    prompts = Prompts(template_file(IMAGES, options.model), tokenizer)
     given = Input(candidate, measured, read_facts(IMAGES, options.model, prompts))
     results = judge(given)
     content = summary(given, results)
@@ -175,6 +193,7 @@ def _gate(options: argparse.Namespace) -> dict[str, Any]:
         "fixturesPassed": measured.fixtures.passed if measured.fixtures else 0,
         "gates": content["gates"],
         "failedGates": [result.gate for result in results if result.status == "failed"],
+        "openGates": content["openGates"],
         "mayBePromoted": content["mayBePromoted"],
         "failed": not passed,
     }
@@ -233,6 +252,13 @@ def _parser() -> argparse.ArgumentParser:
     compared.add_argument("--judge-model")
     compared.add_argument("--tasks", type=Path, help="lm-eval's results of the candidate")
     compared.add_argument("--serving-tasks", type=Path, help="lm-eval's results of the serving model")
+
+    evaluated = command("evaluate", _evaluate, "serve, measure and judge a candidate; only in the training image")
+    _add_model(evaluated)
+    evaluated.add_argument("--candidate", type=Path, required=True, help="folder of the candidate")
+    evaluated.add_argument("--serving", type=Path, required=True, help="folder of the weights that serve today")
+    evaluated.add_argument("--work", type=Path, required=True, help="folder for other files")
+    evaluated.add_argument("--report", type=Path, required=True, help="HTML file to write; JSON files are beside it")
 
     gate = command("gate", _gate, "judge a candidate and write its report")
     _add_model(gate)

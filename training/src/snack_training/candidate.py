@@ -24,8 +24,11 @@ REQUIRED_FILES = (
     "chat_template.jinja",
     "run.json",
 )
+REPORT_FOLDER = "report"
+"""Folder of the report in a candidate that a pod has uploaded."""
 # Pickle files can run code when they are loaded.
 PICKLES = (".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt")
+CODE = (".py", ".pyc", ".so", ".dll", ".dylib", ".sh")
 _MAX_HEADER_BYTES = 100_000_000
 
 
@@ -106,11 +109,20 @@ def _missing_shards(folder: Path, files: list[str]) -> list[str]:
 def _changed(folder: Path, files: list[str], run: Mapping[str, Any]) -> list[str]:
     """Compares the files with the hashes that the export wrote into `run.json`."""
     hashes: Mapping[str, str] = run.get("files", {})
-    return [
+    changed = [
         f"{name} is not the file that the training wrote"
         for name, expected in hashes.items()
         if name in files and sha256_of(folder / name) != expected
     ]
+    removed = [f"{name} is missing" for name in hashes if name not in files and name not in REQUIRED_FILES]
+    return changed + removed + [f"{name} is not in run.json" for name in files if not _is_known(name, hashes)]
+
+
+def _is_known(name: str, hashes: Mapping[str, str]) -> bool:
+    """Whether the export, the gates or Hugging Face's client wrote a file, or another gate reports it."""
+    if name in hashes or name == "run.json" or name.endswith((*CODE, *PICKLES)):
+        return True
+    return name.startswith((f"{REPORT_FOLDER}/", "adapter_", ".cache/", ".gitattributes"))
 
 
 def _optional(file: Path) -> dict[str, Any]:

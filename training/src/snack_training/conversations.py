@@ -28,6 +28,7 @@ ORIGINS = ("written", "public", "opt-in")
 # The real persona has 1,300 tokens, and a tiny model on a CPU would spend all its time on them.
 SHORT_PERSONA: Message = {"role": "system", "content": "あなたは美砂樹ママです。"}
 _TIME = re.compile(r"20\d\d-\d\d-\d\dT\d\d:\d\d")
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 _LICENCE_FIELDS = {"licence", "origin", "source"}
 
 
@@ -86,12 +87,13 @@ class DataSet:
 def load(files: Sequence[Path], prompts: Prompts, *, max_tokens: int, held_out_percent: int) -> DataSet:
     """Reads and checks files. Raises TrainingError that lists every problem."""
     conversations, problems = examine(files, prompts, max_tokens=max_tokens)
-    if not conversations and not problems:
-        problems = [Problem(", ".join(map(str, files)), 0, "file", "at least one conversation is required")]
-    if problems:
-        raise TrainingError("\n".join(map(str, problems)))
     held_out = [one for one in conversations if _is_held_out(one.key, held_out_percent)]
     trained = [one for one in conversations if not _is_held_out(one.key, held_out_percent)]
+    if not trained and not problems:
+        needed = f"at least one conversation to train is required, and {len(held_out)} are held out"
+        problems = [Problem(", ".join(map(str, files)), 0, "file", needed)]
+    if problems:
+        raise TrainingError("\n".join(map(str, problems)))
     keys = sorted(conversation.key for conversation in conversations)
     sources = [{"file": file.name, **read_json(_licence_file(file))} for file in files]
     return DataSet(trained, held_out, hashlib.sha256("\n".join(keys).encode()).hexdigest(), sources)
@@ -120,7 +122,8 @@ def examine(files: Sequence[Path], prompts: Prompts, *, max_tokens: int) -> tupl
 
 def _read(file: Path) -> Iterator[Conversation | Problem]:
     try:
-        lines = file.read_text(encoding="utf-8").splitlines()
+        # Editors on Windows write a byte order mark. Only \n ends a line: a text may contain U+2028.
+        lines = file.read_text(encoding="utf-8-sig").split("\n")
     except (OSError, UnicodeDecodeError) as error:
         yield Problem(str(file), 0, "file", f"must be a readable UTF-8 file ({type(error).__name__})")
         return
@@ -181,6 +184,8 @@ def _content_problems(conversation: Conversation, prompts: Prompts, max_tokens: 
             yield _problem(conversation, field, f"must not contain {mark}, which chat templates use; write ＜ or ［")
         if turn["content"] != turn["content"].strip():
             yield _problem(conversation, field, "must not begin or end with white space")
+        if _CONTROL.search(turn["content"]):
+            yield _problem(conversation, field, "must not contain control characters, except line ends and tabs")
         if kind := personal_data_in(turn["content"]):
             yield _problem(conversation, field, f"must not contain personal data ({kind})")
     tokens = len(prompts.training_tokens(conversation.with_persona()).ids)

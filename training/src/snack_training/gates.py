@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from .candidate import PICKLES, Candidate, generation_end_tokens
+from .candidate import CODE, PICKLES, Candidate, generation_end_tokens
 from .measurements import Measurements, PersonaReply
 from .persona_prompts import KINDS
 from .persona_rules import count_broken
@@ -87,6 +87,8 @@ class Gate:
     about: str
     """One sentence that says what the gate protects."""
     rule: Rule
+    optional: bool = False
+    """Whether a candidate may be promoted without this measurement."""
 
 
 def judge(given: Input) -> list[Result]:
@@ -98,8 +100,18 @@ def judge(given: Input) -> list[Result]:
 
 
 def may_be_promoted(candidate: Candidate, results: Sequence[Result]) -> bool:
-    """Whether every gate has passed. A gate that was not measured has not passed."""
-    return not candidate.run.get("tiny") and all(result.status == "passed" for result in results)
+    """Whether every gate has passed. A gate that was not measured has not passed, except an optional gate."""
+    return not candidate.run.get("tiny") and not open_gates(results)
+
+
+def open_gates(results: Sequence[Result]) -> list[str]:
+    """Returns the names of the gates that must still pass."""
+    optional = {gate.name for gate in GATES if gate.optional}
+    return [
+        result.gate
+        for result in results
+        if result.status != "passed" and not (result.status == "notMeasured" and result.gate in optional)
+    ]
 
 
 def keeps_the_contract(results: Sequence[Result]) -> bool:
@@ -178,7 +190,7 @@ def _no_pickle(given: Input) -> Finding:
 
 
 def _no_remote_code(given: Input) -> Finding:
-    code = [name for name in given.candidate.files if name.endswith((".py", ".so"))]
+    code = [name for name in given.candidate.files if name.endswith(CODE)]
     maps = [
         name
         for name, config in (
@@ -192,13 +204,14 @@ def _no_remote_code(given: Input) -> Finding:
 
 
 def _adapter_merged(given: Input) -> Finding:
-    difference = given.candidate.run.get("adapterMergedMaxDiff")
+    difference, unequal = (given.candidate.run.get(name) for name in ("adapterMergedMaxDiff", "unequalStoredWeights"))
     adapters = tuple(name for name in given.candidate.files if name.startswith("adapter_"))
-    limit = f"at most {MAX_LOGIT_DIFFERENCE:g} per logit, and no adapter file"
-    if not isinstance(difference, (int, float)):
-        return Finding(None, "run.json has no adapterMergedMaxDiff", limit, adapters)
-    passed = difference <= MAX_LOGIT_DIFFERENCE and not adapters
-    return Finding(passed, f"{difference:.2g}", limit, adapters)
+    limit = f"at most {MAX_LOGIT_DIFFERENCE:g} per logit in float32, no unequal stored weight, no adapter file"
+    if not isinstance(difference, (int, float)) or not isinstance(unequal, int):
+        return Finding(None, "run.json has no adapterMergedMaxDiff or no unequalStoredWeights", limit, adapters)
+    # A difference that is not a number is never within the limit.
+    passed = difference <= MAX_LOGIT_DIFFERENCE and unequal == 0 and not adapters
+    return Finding(passed, f"{difference:.2g} per logit, {unequal} unequal stored weights", limit, adapters)
 
 
 def _vocabulary(given: Input) -> Finding:
@@ -233,7 +246,8 @@ def _persona_rule(name: str, most_percent: int) -> Rule:
             return Finding(None, f"{len(every)} replies", f"at most {most_percent} % of {PERSONA_PROMPTS} replies")
         broken = count_broken(replies)[name]
         most = len(replies) * most_percent // 100
-        return Finding(broken <= most, f"{broken} of {len(replies)} replies", f"at most {most} ({most_percent} %)")
+        measured = f"{broken} of {len(replies)} replies break the rule"
+        return Finding(broken <= most, measured, f"at most {most} ({most_percent} %)")
 
     return rule
 
@@ -307,7 +321,11 @@ GATES: tuple[Gate, ...] = (
     Gate("length", "quality", "Replies are short, as in a bar.", _persona_rule("length", 5)),
     Gate("in-character", "quality", "Mama talks as Mama, without lists and emoji.", _persona_rule("in-character", 10)),
     Gate(
-        "pairwise", "quality", "A judge prefers the candidate to the serving model, or sees no difference.", _pairwise
+        "pairwise",
+        "quality",
+        "A judge prefers the candidate to the serving model, or sees no difference. Optional: it needs a judge.",
+        _pairwise,
+        optional=True,
     ),
     Gate("regression", "quality", "The model did not lose its general Japanese.", _regression),
     Gate("speed", "quality", "Replies are as fast as today.", _speed),

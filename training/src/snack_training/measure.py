@@ -47,13 +47,15 @@ class ServedModel:
         self._origin = engine_url.removesuffix("/v1")
         self._prompts = Prompts(template_file(images, model), tokenizer_file)
         self._key = Ed25519PrivateKey.generate()
+        facts = read_json(images / model / "model.json")
         with tempfile.TemporaryDirectory() as folder:
             version = Path(folder) / "version.json"
             version.write_text(json.dumps({"version": "candidate"}), encoding="utf-8")
-            settings = read_settings(
+            self.settings = read_settings(
                 {
                     "MODEL": model,
-                    "CONTEXT_TOKENS": str(read_json(images / model / "model.json")["contextTokens"]),
+                    "CONTEXT_TOKENS": str(facts["contextTokens"]),
+                    "MAX_CONCURRENCY": str(facts["maxConcurrency"]),
                     "TICKET_ISSUER": _ISSUER,
                     "TICKET_JWKS": json.dumps({"keys": [self._public_key()]}),
                     "MODEL_VERSION_FILE": str(version),
@@ -62,7 +64,8 @@ class ServedModel:
                     "CHAT_TEMPLATE_FILE": str(template_file(images, model)),
                 }
             )
-        self._handler: Handler = make_handler(settings, Engine(engine_url))
+            """Settings of the worker."""
+        self._handler: Handler = make_handler(self.settings, Engine(engine_url))
 
     async def prompt_tokens(self) -> dict[str, PromptTokens]:
         """Returns the tokens of each probe in the tokenizer and in the server."""

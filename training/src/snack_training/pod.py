@@ -1,26 +1,37 @@
 """
-Program of the training image: downloads the base, trains, and uploads the candidate to Hugging Face under a tag.
-`npm run train -- <model> --on runpod` reads its lines on stdout and ends the pod.
+Program of the training image: downloads the base, trains, applies the gates on the same GPU, and uploads the candidate
+with its report to Hugging Face under a tag. `npm run train -- <model> --on runpod` reads its lines on stdout, reads the
+verdict from the report, and ends the pod.
 """
 
 import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from .config import read_config
+from .candidate import REPORT_FOLDER
+from .config import TrainingConfig, read_config
 from .errors import TrainingError
+from .files import read_json
+from .image_programs import judge_of
 
 ROOT = Path(__file__).parents[2]
 IMAGES = ROOT.parent / "images"
 # The same weights in other formats.
 _NOT_NEEDED = ("consolidated*", "*.bin", "*.pth", "*.gguf")
 
-Train = Callable[[Sequence[str], Mapping[str, str]], int]
+REPORT = f"{REPORT_FOLDER}/report.html"
+"""Report in the folder of the candidate. Its JSON file and the measurements are beside it."""
+_SHORTEST_SECRET = 8
+_UPLOADS = 4
+_UPLOAD_PAUSE_S = 30
+
+RunCommand = Callable[[Sequence[str], Mapping[str, str]], int]
 """Runs a command of this package with an environment. Returns its exit code."""
 
 
@@ -62,65 +73,142 @@ class HuggingFace:
 
         api = HfApi()
         commit = api.upload_folder(repo_id=repository, folder_path=folder, commit_message=tag, delete_patterns="*")
-        api.create_tag(repository, tag=tag, revision=commit.oid)
+        api.create_tag(repository, tag=tag, revision=commit.oid, exist_ok=True)
 
 
 def read_settings(environment: Mapping[str, str]) -> Settings:
-    """Reads the settings. Raises TrainingError that names the missing variable."""
+    """Reads the settings, and checks those of the judge. Raises TrainingError that names the missing variable."""
     for name in ("MODEL", "RESULT_REPOSITORY", "RUN_NAME", "HF_TOKEN"):
         if not environment.get(name):
             raise TrainingError(f"{name} is missing in the pod's environment")
     if "RUNPOD_SECRET_" in environment["HF_TOKEN"]:
         raise TrainingError("HF_TOKEN is not set: the RunPod account has no secret with this name")
+    judge_of(environment)
     return Settings(
         environment["MODEL"], environment["RESULT_REPOSITORY"], environment["RUN_NAME"], environment.get("DATASET")
     )
 
 
-def run(settings: Settings, work: Path, hub: Hub, train: Train, say: Callable[[str], None]) -> None:
-    """Downloads, trains and uploads. Raises an error with the reason when a step fails."""
-    config = read_config(IMAGES / settings.model / "training.json")
-    say(f"downloading {config.huggingFaceId} (15 GB)")
-    hub.download(config.huggingFaceId, config.revision, work / "base", "model")
-    files: list[Path] = []
-    if settings.dataset:
-        repository, _, revision = settings.dataset.partition("@")
-        say(f"downloading {settings.dataset}")
-        hub.download(repository, revision, work / "data", "dataset")
-        files = sorted((work / "data").glob("**/*.jsonl"))
-        if not files:
-            raise TrainingError(f"{settings.dataset} contains no .jsonl file")
-    arguments = ["train", "--model", settings.model, "--base", str(work / "base"), "--out", str(work / "run")]
-    # The training needs no network, so it gets no token.
-    environment = {name: value for name, value in os.environ.items() if name != "HF_TOKEN"}
-    code = train([*arguments, *map(str, files)], environment)
-    if code == -signal.SIGKILL:
-        raise TrainingError("the system killed the training, usually because the memory is full")
-    if code != 0:
-        raise TrainingError(f"the training ended with exit code {code}; the lines above say why")
-    say(f"uploading to {settings.repository}")
-    hub.upload(work / "run" / "candidate", settings.repository, settings.run)
+@dataclass(frozen=True)
+class Pod:
+    """The work of one pod."""
+
+    settings: Settings
+    work: Path
+    hub: Hub
+    command: RunCommand
+    say: Callable[[str], None]
+    pause: Callable[[float], None]
+
+    def run(self) -> None:
+        """Downloads, trains, judges and uploads. Raises an error with the reason when a step fails."""
+        config = read_config(IMAGES / self.settings.model / "training.json")
+        base = self._download(config.huggingFaceId, config.revision, "base")
+        serving = self._serving(config, base)
+        candidate = self._train(base)
+        self._judge(candidate, serving)
+        self._upload(candidate)
+
+    def _download(self, repository: str, revision: str, name: str, kind: str = "model") -> Path:
+        self.say(f"downloading {repository}{' (15 GB)' if kind == 'model' else ''}")
+        self.hub.download(repository, revision, self.work / name, kind)
+        return self.work / name
+
+    def _train(self, base: Path) -> Path:
+        """Trains and exports. Returns the folder of the candidate."""
+        files: list[Path] = []
+        if self.settings.dataset:
+            repository, _, revision = self.settings.dataset.partition("@")
+            files = sorted(self._download(repository, revision, "data", "dataset").glob("**/*.jsonl"))
+            if not files:
+                raise TrainingError(f"{self.settings.dataset} contains no .jsonl file")
+        out = self.work / "run"
+        arguments = ["train", "--model", self.settings.model, "--base", str(base), "--out", str(out)]
+        # The training needs no network, so it gets no secret.
+        code = self.command([*arguments, *map(str, files)], _without("HF_TOKEN", "JUDGE_API_KEY"))
+        if code == -signal.SIGKILL:
+            raise TrainingError("the system killed the training, usually because the memory is full")
+        if code != 0:
+            raise TrainingError(f"the training ended with exit code {code}; the lines above say why")
+        return out / "candidate"
+
+    def _serving(self, config: TrainingConfig, base: Path) -> Path:
+        """Returns the weights that customers get today: the base, or an earlier retrained model."""
+        facts = read_json(IMAGES / self.settings.model / "model.json")
+        if (facts["huggingFaceId"], facts["revision"]) == (config.huggingFaceId, config.revision):
+            return base
+        return self._download(facts["huggingFaceId"], facts["revision"], "serving")
+
+    def _judge(self, candidate: Path, serving: Path) -> None:
+        """
+        Writes the report into the folder of the candidate. A failed gate is no error: the upload keeps the candidate
+        and its report, and the operator's command refuses to propose it.
+        """
+        arguments = ["evaluate", "--model", self.settings.model, "--candidate", str(candidate)]
+        places = ["--serving", str(serving), "--work", str(self.work / "evaluation"), "--report"]
+        code = self.command([*arguments, *places, str(candidate / REPORT)], _without("HF_TOKEN"))
+        report = (candidate / REPORT).with_suffix(".json")
+        if not report.is_file():
+            self.say(f"the gates were not applied: the evaluation ended with exit code {code}")
+            return
+        content = read_json(report)
+        counts = ", ".join(f"{number} {status}" for status, number in content["gates"].items() if number)
+        left = ", ".join(content["openGates"])
+        self.say(f"gates: {counts}{f'; not passed: {left}' if left else ''}")
+
+    def _upload(self, candidate: Path) -> None:
+        """Uploads the result. Repeats a failed upload, because the training behind it took an hour."""
+        for attempt in range(1, _UPLOADS + 1):
+            self.say(f"uploading to {self.settings.repository}")
+            try:
+                return self.hub.upload(candidate, self.settings.repository, self.settings.run)
+            except Exception as error:
+                if attempt == _UPLOADS:
+                    raise
+                self.say(f"the upload failed and is repeated: {_one_line(error)}")
+                self.pause(_UPLOAD_PAUSE_S * attempt)
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split()) or type(error).__name__
+
+
+def _redacted(text: str, environment: Mapping[str, str]) -> str:
+    for name in ("HF_TOKEN", "JUDGE_API_KEY"):
+        value = environment.get(name, "")
+        # A shorter value is no secret, and could be a part of any word.
+        text = text.replace(value, "***") if len(value) >= _SHORTEST_SECRET else text
+    return text
+
+
+def _without(*names: str) -> dict[str, str]:
+    """Returns the environment without some variables."""
+    return {name: value for name, value in os.environ.items() if name not in names}
 
 
 def main(
     environment: Mapping[str, str],
     hub: Hub,
-    train: Train,
+    command: RunCommand,
     say: Callable[[str], None],
     work: Path = Path("/work"),
+    pause: Callable[[float], None] = time.sleep,
 ) -> None:
-    """Trains once, and reports the result as the last line."""
+    """Trains once, and reports the end as the last line."""
     say("snack-training: started")
+
+    def tell(line: str) -> None:
+        say(_redacted(line, environment))
+
     try:
-        run(read_settings(environment), work, hub, train, say)
+        Pod(read_settings(environment), work, hub, command, tell, pause).run()
     except Exception as error:
-        reason = " ".join(str(error).split()) or type(error).__name__
-        say(f"snack-training: failed: {reason.replace(environment.get('HF_TOKEN') or '***', '***')}")
+        tell(f"snack-training: failed: {_one_line(error)}")
     else:
         say("snack-training: finished")
 
 
-def _train(arguments: Sequence[str], environment: Mapping[str, str]) -> int:
+def _command(arguments: Sequence[str], environment: Mapping[str, str]) -> int:
     command = [sys.executable, "-m", "snack_training", *arguments]
     return subprocess.run(command, env=environment, check=False).returncode  # noqa: S603
 
@@ -132,7 +220,7 @@ def _say(text: str) -> None:
 if __name__ == "__main__":
     # The first process of a container ignores SIGTERM unless it has a handler.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    main(os.environ, HuggingFace(), _train, _say)
+    main(os.environ, HuggingFace(), _command, _say)
     # RunPod starts a container again when its program ends, which would repeat the training.
     while True:
         signal.pause()

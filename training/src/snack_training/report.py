@@ -10,7 +10,7 @@ from jinja2 import Environment, PackageLoader, select_autoescape
 from markupsafe import Markup
 
 from . import plots
-from .gates import Input, Result, Status, keeps_the_contract, may_be_promoted
+from .gates import Input, Result, Status, keeps_the_contract, may_be_promoted, open_gates
 from .measurements import PersonaReply
 from .persona_rules import MAX_CHARS, RULES, broken_rule
 
@@ -30,6 +30,7 @@ def summary(given: Input, results: Sequence[Result]) -> dict[str, Any]:
         "model": given.facts.model,
         "tiny": given.candidate.run.get("tiny") is True,
         "mayBePromoted": may_be_promoted(given.candidate, results),
+        "openGates": open_gates(results),
         "gates": {status: counts[status] for status in _LABELS},
         "results": [asdict(result) for result in results],
         "run": {key: value for key, value in given.candidate.run.items() if key != "trainerPrompts"},
@@ -51,6 +52,7 @@ def page(given: Input, results: Sequence[Result]) -> str:
         counts=Counter(result.status for result in results),
         verdict=verdict,
         tone=tone,
+        open=open_gates(results),
         contract=[result for result in results if result.kind == "contract"],
         quality=[result for result in results if result.kind == "quality"],
         curve=_curve(run.get("losses", []), run.get("heldOutLosses", [])),

@@ -206,7 +206,8 @@ def _write_candidate(folder: Path, template: Path, tokenizer: Path, prompts: Pro
     _write_weights(folder, size)
     run = {
         "tiny": False,
-        "adapterMergedMaxDiff": 2e-5,
+        "adapterMergedMaxDiff": 2e-4,
+        "unequalStoredWeights": 0,
         "baseVocabulary": {"size": size, "tokenizer": sha256_of(tokenizer)},
         "trainerPrompts": {name: prompts.prompt_ids(messages) for name, messages in probes().items()},
     }

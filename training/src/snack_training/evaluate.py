@@ -1,0 +1,106 @@
+"""
+Measures a candidate on the machine that trained it. Serves the serving model and then the candidate, one after the
+other, because one GPU holds one of them. A part that cannot be measured becomes a note of the report, and its gate has
+then not passed.
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TypeVar
+
+import aiohttp
+
+from .errors import TrainingError
+from .judge import Ask, compare
+from .measure import CHATS, ServedModel, measure
+from .measurements import Fixtures, Measurements
+from .persona_prompts import PersonaPrompt
+from .serving import Serve
+from .tasks import pair
+
+ENGINE_URL = "http://127.0.0.1:8000/v1"
+
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True)
+class Programs:
+    """Programs of the training image that are not part of this package."""
+
+    serve: Serve
+    fixtures: Callable[[str, Path], Fixtures]
+    """Sends the contract's fixtures: `(engine's URL, tokenizer.json)`."""
+    tasks: Callable[[str, Path, Path], Path]
+    """Runs lm-eval: `(engine's URL, folder of the weights, folder for the result)`. Returns the file of the result."""
+    ask: Ask | None
+    """None: no judge is configured."""
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """One evaluation."""
+
+    model: str
+    images: Path
+    candidate: Path
+    serving: Path
+    """Weights of the model that customers get today."""
+    work: Path
+    """Folder for files that nobody needs later."""
+    prompts: Sequence[PersonaPrompt]
+    programs: Programs
+    say: Callable[[str], None]
+    engine_url: str = ENGINE_URL
+    notes: list[str] = field(default_factory=list)
+
+    def run(self) -> Measurements:
+        """Measures both models and compares them."""
+        serving, serving_tasks = self._measure(self.serving, "serving model")
+        measured, tasks = self._measure(self.candidate, "candidate")
+        measured = replace(measured, serving_speed=serving.speed or None)
+        if tasks and serving_tasks:
+            measured = replace(measured, tasks=self._attempt("lm-eval", lambda: pair(tasks, serving_tasks)))
+        ask = self.programs.ask
+        if ask and measured.replies:
+            self.say("asking the judge to compare the replies")
+            judged = self._attempt("judge", lambda: asyncio.run(compare(measured.replies, serving.replies, ask)))
+            measured = replace(measured, pairwise=judged)
+        return replace(measured, notes=self.notes)
+
+    def _measure(self, weights: Path, name: str) -> tuple[Measurements, Path | None]:
+        """Serves weights. Returns the measurements, and lm-eval's result."""
+        measured, tasks = Measurements(engine="vllm", prompts={}, replies=[], speed={}), None
+        self.say(f"{name}: starting vLLM")
+
+        def served() -> None:
+            nonlocal measured, tasks
+            tokenizer = weights / "tokenizer.json"
+            model = ServedModel(self.model, self.images, tokenizer, self.engine_url, "vllm")
+            with self.programs.serve(model.settings, weights):
+                self.say(
+                    f"{name}: sending {len(self.prompts)} persona prompts, then {', '.join(map(str, CHATS))} chats"
+                )
+                replies = self._attempt(f"{name}, replies", lambda: asyncio.run(measure(model, self.prompts)))
+                measured = replies or measured
+                if weights == self.candidate:
+                    self.say(f"{name}: sending the contract's fixtures")
+                    fixtures = self._attempt("fixtures", lambda: self.programs.fixtures(self.engine_url, tokenizer))
+                    measured = replace(measured, fixtures=fixtures)
+                self.say(f"{name}: running two Japanese tasks of lm-eval")
+                output = self.work / name.replace(" ", "-")
+                tasks = self._attempt(f"{name}, lm-eval", lambda: self.programs.tasks(self.engine_url, weights, output))
+
+        self._attempt(name, served)
+        return measured, tasks
+
+    def _attempt(self, name: str, call: Callable[[], Result]) -> Result | None:
+        """Returns the result of a call, or None after an error, which becomes a note."""
+        try:
+            return call()
+        except (TrainingError, aiohttp.ClientError, OSError) as error:
+            note = f"{name}: {' '.join(str(error).split()) or type(error).__name__}"
+            self.say(note)
+            self.notes.append(note)
+            return None
