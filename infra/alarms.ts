@@ -42,8 +42,11 @@ export interface MetricAlarm extends AlarmText {
   /** The alarm fires when the statistic is `above`, `atLeast` or `below` the threshold. */
   comparison: "above" | "atLeast" | "below";
   threshold: number;
-  /** How periods without data count, and why. */
-  missing: { as: "notBreaching" | "breaching"; because: string };
+  /**
+   * Meaning of periods without data, and why. `notBreaching`: nothing happens. `missing`: the alarm changes to
+   * INSUFFICIENT_DATA and sends its message. A new alarm has this state already, so it is silent until it has had data.
+   */
+  missing: { as: "notBreaching" | "missing"; because: string };
   /** Whether the alarm only takes part in a composite alarm and sends no message. */
   isPart?: true;
   /** Whether the alarm exists only with `registry.kind: ecr` and an image in private ECR. */
@@ -65,7 +68,7 @@ const MINUTE = 60;
 const HOUR = 60 * MINUTE;
 
 const quiet = { as: "notBreaching", because: "no data means that nothing happened" } as const;
-const silent = { as: "breaching", because: "no data means that the poller does not run" } as const;
+const silent = { as: "missing", because: "no data means that the poller does not run" } as const;
 /** The poller's own alarm covers a poller that does not run. One message is enough. */
 const pollerAlarmed = {
   as: "notBreaching",
@@ -149,7 +152,7 @@ const money: MetricAlarm[] = [
     // Four runs an hour. The next run repairs a single failure.
     ...{ statistic: "Sum", periodSeconds: HOUR, periods: 1, comparison: "atLeast", threshold: 3 },
     missing: {
-      as: "breaching",
+      as: "missing",
       because: "the reconciler runs every 15 minutes, so no data means that it does not run",
     },
     means: "The reconciler fails or does not run. Rows with a passed deadline keep their plan.",
@@ -281,7 +284,7 @@ const operations: MetricAlarm[] = [
     metric: { of: "function", function: "registryRefresh", name: "Errors" },
     // One run in this time, which Lambda retries twice.
     ...{ statistic: "Sum", periodSeconds: 6 * HOUR, periods: 1, comparison: "atLeast", threshold: 3 },
-    missing: { as: "breaching", because: "the function runs every 6 hours, and the token expires without a run" },
+    missing: { as: "missing", because: "the function runs every 6 hours, and the token expires without a run" },
     needsEcr: true,
     means: "RunPod's registry credentials were not renewed: in less than twelve hours no worker can pull an image.",
     run: doctor,
@@ -291,7 +294,7 @@ const operations: MetricAlarm[] = [
     group: "operations",
     metric: { of: "stack", name: "RegistryTokenAgeSeconds" },
     ...{ statistic: "Maximum", periodSeconds: 5 * MINUTE, periods: 3, comparison: "above", threshold: 8 * HOUR },
-    missing: { as: "breaching", because: "no data means that the age is not known" },
+    missing: { as: "missing", because: "no data means that the age is not known" },
     needsEcr: true,
     means: "The registry token is older than eight hours. It expires after twelve, and it is renewed every six.",
     run: doctor,

@@ -104,7 +104,7 @@ export class Billing extends pulumi.ComponentResource {
       settings: pulumi.output({ ...shared, userPoolId: args.identity.userPoolId }),
       statements: [
         users.readWrite(),
-        args.identity.listUsers(),
+        args.identity.findUsers(),
         users.query("stripeCustomer"),
         users.scan("stripeCustomer"),
         ephemeral.readEvents(),

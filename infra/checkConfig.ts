@@ -118,10 +118,11 @@ export function contradictions(config: PlainConfig, stack: string): string[] {
   const { registry, runpodWorkerQuota } = config;
   const problems: string[] = [];
   for (const model of models) {
-    const { imageTag, imageUri, workersMin } = config[model];
-    if (imageTag !== undefined && (registry.kind === "token" || registry.kind === "public")) {
+    const { imageUri, workersMin } = config[model];
+    const tagKey = (["imageTag", "pushedTag"] as const).find((key) => config[model][key] !== undefined);
+    if (tagKey && (registry.kind === "token" || registry.kind === "public")) {
       problems.push(
-        `registry.kind: must be ecr or delegation, because ${model}.imageTag is pushed to private ECR, got "${registry.kind}"`,
+        `registry.kind: must be ecr or delegation, because ${model}.${tagKey} is in private ECR, got "${registry.kind}"`,
       );
     }
     if (registry.kind === "delegation" && isFromEcr(config[model]) && registry.ids[model] === undefined) {

@@ -2,6 +2,7 @@ import * as ecr from "@pulumi/awsx/ecr";
 import * as pulumi from "@pulumi/pulumi";
 import type { Model } from "../contract/plan";
 import { buildArgs, type Weights } from "../images/models";
+import * as aws from "./aws";
 import type { Config } from "./config";
 
 /** Arguments of `WorkerImage`. */
@@ -10,11 +11,11 @@ export interface WorkerImageArgs {
 }
 
 /**
- * The image of a model's workers. With `imageTag`, the program builds and pushes the image. With `imageUri`, the
- * program uses an image that a pipeline has pushed.
+ * The image of a model's workers. With `imageTag`, the program builds and pushes the image. With `pushedTag`, it uses an
+ * image that it has pushed before. With `imageUri`, it uses an image that a pipeline has pushed.
  */
 export class WorkerImage extends pulumi.ComponentResource {
-  /** `imageUri` of the configuration. Undefined when the program builds the image. */
+  /** `imageUri` of the configuration. Undefined for an image in the stack's ECR. */
   readonly prebuilt: string | undefined;
   /** `host/name` of the repository. For a prebuilt image: the whole `imageUri`, with its tag or digest. */
   readonly repositoryUrl: pulumi.Output<string>;
@@ -30,12 +31,14 @@ export class WorkerImage extends pulumi.ComponentResource {
     // repository and the images of these stacks.
     const aliases = [{ parent: pulumi.createUrn(model, "snack:infra:Inference") }];
     super("snack:infra:WorkerImage", model, {}, pulumi.mergeOptions(opts, { aliases }));
-    const { imageUri, imageTag = "", weights } = config[model];
+    const { imageUri, imageTag = "", pushedTag, weights } = config[model];
     this.prebuilt = imageUri;
     if (imageUri === undefined) {
-      const { repositoryUrl, uri } = this.build(imageTag, weights, config.huggingfaceTokens[model]);
-      this.repositoryUrl = repositoryUrl;
-      this.uri = uri;
+      const { url } = this.createRepository();
+      this.repositoryUrl = url;
+      this.uri = pushedTag
+        ? this.find(url, pushedTag)
+        : this.build(url, imageTag, weights, config.huggingfaceTokens[model]);
     } else {
       this.repositoryUrl = pulumi.output(imageUri);
       this.uri = this.repositoryUrl;
@@ -43,14 +46,9 @@ export class WorkerImage extends pulumi.ComponentResource {
     this.registerOutputs({ uri: this.uri });
   }
 
-  private build(
-    tag: string,
-    weights: Weights,
-    token: pulumi.Output<string> | undefined,
-  ): Pick<WorkerImage, "repositoryUrl" | "uri"> {
-    const { model } = this;
-    const repository = new ecr.Repository(
-      model,
+  private createRepository(): ecr.Repository {
+    return new ecr.Repository(
+      this.model,
       // By default, awsx keeps only one untagged image. A rollback and a worker that starts late need earlier images.
       {
         forceDelete: true,
@@ -61,12 +59,25 @@ export class WorkerImage extends pulumi.ComponentResource {
       },
       { parent: this },
     );
+  }
+
+  /** awsx names the build resource by its tag alone. The model's name keeps the builds of two models apart. */
+  private tagInEcr(tag: string): string {
+    return `${this.model}-${tag}`;
+  }
+
+  private build(
+    repositoryUrl: pulumi.Output<string>,
+    tag: string,
+    weights: Weights,
+    token: pulumi.Output<string> | undefined,
+  ): pulumi.Output<string> {
+    const { model } = this;
     const image = new ecr.Image(
       model,
       {
-        repositoryUrl: repository.url,
-        // awsx names the build resource by its tag alone. The model's name keeps the builds of two models apart.
-        imageTag: `${model}-${tag}`,
+        repositoryUrl,
+        imageTag: this.tagInEcr(tag),
         context: "./images",
         dockerfile: "./images/Dockerfile",
         platform: "linux/amd64",
@@ -75,7 +86,22 @@ export class WorkerImage extends pulumi.ComponentResource {
       // A new tag creates a new resource. Deleting the old resource would delete its image, which a rollback needs.
       { parent: this, retainOnDelete: true, transforms: [buildSettings(token)] },
     );
-    return { repositoryUrl: repository.url, uri: image.imageUri };
+    return image.imageUri;
+  }
+
+  /** Finds an image that an earlier update has pushed. Its tag never moves, so it is the same image. */
+  private find(repositoryUrl: pulumi.Output<string>, tag: string): pulumi.Output<string> {
+    const imageTag = this.tagInEcr(tag);
+    return repositoryUrl.apply(async (url) => {
+      const repositoryName = url.slice(url.indexOf("/") + 1);
+      const found = await aws.ecr.getImage({ repositoryName, imageTag }, { parent: this }).catch((cause: Error) => {
+        throw new pulumi.RunError(
+          `${this.model}.pushedTag: ECR has no image ${imageTag} in ${repositoryName}. It keeps the last ten images of a ` +
+            `model. Roll the sources out with a new tag instead: npm run rollout (${cause.message})`,
+        );
+      });
+      return `${url}@${found.imageDigest}`;
+    });
   }
 }
 

@@ -6,7 +6,7 @@ import { parsePlainConfig } from "../../infra/configSchema";
 import { readStackConfig } from "../../local/support/stackConfig";
 import { configKey } from "../../names";
 import { type ImageChange, propose } from "./propose";
-import { type Image, imageOf, withImage } from "./stackFile";
+import { type Image, imageKeys, imageOf, withImage } from "./stackFile";
 
 /** Options of both commands. */
 export interface ChangeOptions {
@@ -43,7 +43,7 @@ export async function changeImage(
   const file = fileOf(stack);
   const text = readFileSync(file, "utf8");
   const current = imageOf(text, model);
-  if (!current) throw new Error(`${file} is not valid: ${configKey(model)} must have imageTag or imageUri`);
+  if (!current) throw new Error(`${file} is not valid: ${configKey(model)} must have ${imageKeys.join(" or ")}`);
   const next = await choose(current, file);
   if (next.key === current.key && next.value === current.value)
     throw new Error(`${model} already has the image ${next.value} in ${file}`);
@@ -51,21 +51,9 @@ export async function changeImage(
   writeFileSync(file, withImage(text, model, next));
 
   const change: ImageChange = { stack, model, file, from: current.value, to: next.value };
-  // Between two tags, the repository stays and keeps the old image.
-  if (verb === "Roll back" && current.key === "imageTag" && next.key === "imageTag")
-    change.warning = pushedTag(model, next.value);
   if (isProposed) change.pullRequest = await propose(verb, change);
   if (json) console.log(JSON.stringify(change));
   else print(change);
-}
-
-/** Says why ECR refuses a tag that was pushed before. */
-function pushedTag(model: Model, tag: string): string {
-  return [
-    `ECR may still have the image ${model}-${tag}. A tag never moves: if the new build has another digest, pulumi up fails`,
-    "with ImageTagAlreadyExistsException. Then get the old sources back (git checkout <commit> -- images) and roll them out",
-    `with a new tag: npm run rollout -- ${model} ${tag}-again`,
-  ].join(" ");
 }
 
 function fileOf(stack: string): string {
@@ -78,8 +66,7 @@ function fileOf(stack: string): string {
 /** Checks the whole configuration with the new image, as the program does. */
 function checkConfig(stack: string, model: Model, { key, value }: Image): void {
   const { values } = readStackConfig(process.cwd(), stack, {
-    [`${model}.imageTag`]: undefined,
-    [`${model}.imageUri`]: undefined,
+    ...Object.fromEntries(imageKeys.map((each) => [`${model}.${each}`, undefined])),
     [`${model}.${key}`]: value,
   });
   const { problems = [] } = parsePlainConfig((name) => values[configKey(name)]);
@@ -89,8 +76,7 @@ function checkConfig(stack: string, model: Model, { key, value }: Image): void {
     );
 }
 
-function print({ model, file, from, to, warning, pullRequest, stack }: ImageChange): void {
+function print({ model, file, from, to, pullRequest, stack }: ImageChange): void {
   console.log(`${file}: ${model} ${pc.red(from)} → ${pc.green(to)}`);
-  if (warning) console.error(pc.yellow(`Warning: ${warning}`));
   console.log(pullRequest ?? `Next: commit ${file}, then pulumi up --stack ${stack}`);
 }

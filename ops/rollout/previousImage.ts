@@ -5,6 +5,7 @@ import { type Image, imageOf } from "./stackFile";
 /**
  * Finds the image that a model had before `current`, in the committed versions of the stack's file.
  *
+ * @returns the image, never to be built: the stack's registry has it
  * @throws Error when git has no earlier image
  */
 export async function previousImage(file: string, model: Model, current: Image): Promise<Image> {
@@ -13,7 +14,8 @@ export async function previousImage(file: string, model: Model, current: Image):
     // A commit that deleted the file has no version of it.
     const text = await runTool("git", ["show", `${commit}:${file}`]).catch(() => "");
     const image = imageOf(text, model);
-    if (image && image.value !== current.value) return image;
+    if (!image || image.value === current.value) continue;
+    return image.key === "imageTag" ? { ...image, key: "pushedTag" } : image;
   }
   const depth = (await runTool("git", ["rev-parse", "--is-shallow-repository"])) === "true";
   throw new Error(

@@ -5,8 +5,6 @@ import { type ChangedFile, openPullRequest } from "./pullRequest";
 export interface ImageChange extends ChangedFile {
   stack: string;
   model: Model;
-  /** Why the next `pulumi up` may fail, and what to do instead. */
-  warning?: string;
   /** URL of the pull request. Only with --propose. */
   pullRequest?: string;
 }
@@ -16,15 +14,12 @@ const SUBJECT_LIMIT = 72;
 
 /** Opens a pull request with the changed file. Returns its URL. Throws as `openPullRequest`. */
 export function propose(verb: string, change: ImageChange): Promise<string> {
-  const { stack, model, to, warning } = change;
+  const { stack, model, to } = change;
   const version = shortVersion(to);
   return openPullRequest(change, {
     branch: `${verb.toLowerCase().replace(" ", "-")}/${stack}-${model}-${version}`,
     subject: `${verb} ${model} ${version} in ${stack}`.slice(0, SUBJECT_LIMIT),
-    paragraphs: [
-      ...(warning ? [`**Warning:** ${warning}`] : []),
-      `After the merge, run the workflow \`deploy\` for the stack ${stack}.`,
-    ],
+    paragraphs: [`After the merge, run the workflow \`deploy\` for the stack ${stack}.`],
   });
 }
 

@@ -55,7 +55,7 @@ export class Runner {
   }
 
   /**
-   * Runs all commands of a job in order, until one fails.
+   * Runs all commands of a job in order, until one fails. Leaves out the commands for a job that has failed.
    *
    * @throws Error when the environment of a step uses an unknown value
    */
@@ -64,7 +64,7 @@ export class Runner {
     if (!found) throw new Error(`${workflow} has no job ${job}`);
     const results: StepResult[] = [];
     for (const step of found.steps) {
-      if (step.run === undefined) continue;
+      if (step.run === undefined || step.if?.includes("failure()")) continue;
       const result = await this.step(step.run, { ...evaluated(found.env, contexts), ...evaluated(step.env, contexts) });
       results.push(result);
       if (result.status !== 0) break;

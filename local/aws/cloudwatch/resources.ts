@@ -52,6 +52,7 @@ export const metricAlarm: ResourceType = {
       alarmDescription: z.string().max(1_024).optional(),
       alarmActions: actions,
       okActions: actions,
+      insufficientDataActions: actions,
       metricQueries: z.undefined("is not supported by the local cloud: an alarm has one metric").optional(),
       extendedStatistic: z.undefined("is not supported by the local cloud").optional(),
     })

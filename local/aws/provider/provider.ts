@@ -5,8 +5,10 @@ import { ResourceProviderService } from "@pulumi/pulumi/proto/provider_grpc_pb";
 import * as provider from "@pulumi/pulumi/proto/provider_pb";
 import { Empty } from "google-protobuf/google/protobuf/empty_pb";
 import { type JavaScriptValue, Struct } from "google-protobuf/google/protobuf/struct_pb";
+import { z } from "zod";
 import { serveGrpc, unary } from "../../support/protocol/grpc";
 import { UNKNOWN } from "../../support/protocol/value";
+import { findImage } from "../ecr/dockerBuild";
 import { registryToken } from "../ecr/token";
 import type { AwsAccount } from "../support/account";
 import type { EffectsByType } from "../support/resource";
@@ -20,6 +22,8 @@ import {
   type Target,
   topLevelProperties,
 } from "./operations";
+
+const GetImageArgs = z.strictObject({ repositoryName: z.string(), imageTag: z.string() });
 
 /** A running provider. */
 export interface ServedProvider {
@@ -94,7 +98,7 @@ function providerMethods(account: AwsAccount, operations: Operations): UntypedSe
     }),
     invoke: unary((request: provider.InvokeRequest) => {
       const response = new provider.InvokeResponse();
-      response.setReturn(struct(invoke(account, request.getTok())));
+      response.setReturn(struct(invoke(account, request.getTok(), plainProperties(read(request.getArgs())))));
       return response;
     }),
     cancel: empty,
@@ -172,7 +176,7 @@ function target(request: { getUrn(): string; getType(): string; getName(): strin
   };
 }
 
-function invoke(account: AwsAccount, token: string): Properties {
+function invoke(account: AwsAccount, token: string, args: Properties): Properties {
   const { region, accountId, partition } = account;
   switch (token) {
     case "aws:index/getRegion:getRegion":
@@ -185,8 +189,19 @@ function invoke(account: AwsAccount, token: string): Properties {
       const { expiresAt, ...token } = registryToken(account);
       return { id: region, region, ...token, expiresAt: expiresAt.toISOString() };
     }
+    case "aws:ecr/getImage:getImage": {
+      const { repositoryName, imageTag } = GetImageArgs.parse(args);
+      const found = findImage(account, repositoryName, { imageTag });
+      if (!found)
+        throw new Error(
+          `ImageNotFoundException: The image with imageId {imageTag:'${imageTag}'} does not exist within the repository ` +
+            `with name '${repositoryName}' in the registry with id '${accountId}'`,
+        );
+      const { digest: imageDigest, tags: imageTags } = found;
+      return { id: imageDigest, region, registryId: accountId, repositoryName, imageTag, imageDigest, imageTags };
+    }
     default: {
-      const supported = "getRegion, getCallerIdentity, getPartition and ecr.getAuthorizationToken";
+      const supported = "getRegion, getCallerIdentity, getPartition, ecr.getAuthorizationToken and ecr.getImage";
       throw new Error(`The local cloud does not support ${token}. It supports ${supported}.`);
     }
   }

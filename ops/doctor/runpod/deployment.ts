@@ -75,7 +75,7 @@ function repairTag(kind: "template" | "endpoint"): string {
  */
 export function checkImage(
   model: Model,
-  { imageTag, imageUri }: PlainConfig[Model],
+  { imageTag, pushedTag, imageUri }: PlainConfig[Model],
   imageName: string,
   image: RegistryImage | undefined,
 ): Check {
@@ -103,7 +103,7 @@ export function checkImage(
     );
   const known = image?.tags ?? [reference];
   // The format of the tags that the program pushes.
-  const wanted = `${model}-${imageTag}`;
+  const wanted = `${model}-${imageTag ?? pushedTag}`;
   if (known.includes(wanted)) return ok(label, `${wanted}: ${imageName}`);
   return warning(
     label,

@@ -1,5 +1,6 @@
 import { beforeAll, describe, expect, it, onTestFinished } from "vitest";
 import type { AwsResource } from "../../../local/aws/support/account";
+import { findResources } from "../../../ops/doctor/aws/examineAws";
 import type { Check } from "../../../ops/doctor/check";
 import { examine } from "../../../ops/doctor/examine";
 import { loadTarget, type Target } from "../../../ops/doctor/target";
@@ -12,14 +13,11 @@ beforeAll(async () => {
   target = await loadTarget("start", { programDir: shared.programDir, dir: shared.dir }, {});
 });
 
-/** Alarms on missing data. In the first minutes of a new stack they fire. */
-const fireAtFirst = ["alarm poller-silent", "alarm registry-token-age"];
-
 /** Lines with a problem. The stack of npm start has nobody who receives alarms. */
 async function problems(changed: Partial<Target> = {}): Promise<Check[]> {
   const checks = await examine({ ...target, ...changed }, { timeoutMs: 5_000, logMs: 200 });
   for (const { name, status, todo } of checks) expect([name, todo !== ""]).toEqual([name, status !== "ok"]);
-  return checks.filter(({ name, status }) => status !== "ok" && ![...fireAtFirst, "alarm subscribers"].includes(name));
+  return checks.filter(({ name, status }) => status !== "ok" && name !== "alarm subscribers");
 }
 
 /** Changes outputs of a resource in the account, as somebody does in AWS's console, until the test ends. */
@@ -171,6 +169,20 @@ describe("examine when a service cannot be read", () => {
     ]);
   });
 
+  it("reports one line for AWS when the account has no resource of the stack, and does not tell to repair it", async () => {
+    const elsewhere = { ...target, config: { ...target.config, stack: "elsewhere" } };
+    expect(await findResources(elsewhere)).toEqual({
+      unread: {
+        name: "AWS",
+        status: "failed",
+        seen: "the account has no resource with the tags project=snack-misaki, stack=elsewhere in ap-northeast-1",
+        todo: expect.stringMatching(
+          /right AWS account .*aws:region .*does not exist yet: pulumi up --stack elsewhere$/,
+        ),
+      },
+    });
+  });
+
   it("reports unknown for each part that does not answer, and checks the other parts", async () => {
     const { endpoints } = target.aws;
     if (!endpoints) throw new Error("The local cloud has endpoints");
@@ -179,6 +191,15 @@ describe("examine when a service cannot be read", () => {
     expect(checks).toEqual(
       ["user pool", "tables", "registry token"].map((name) => line(name, "unknown", /^cannot be read: /)),
     );
+  });
+
+  it("accepts a stack that sells nothing, and warns when a stack with prices has no Stripe key", async () => {
+    const prices = { paid: [], vip: [] };
+    const billing = { ...target.config.billing, prices };
+    expect(await problems({ stripeKey: undefined, config: { ...target.config, billing } })).toEqual([]);
+    const [line, ...others] = await problems({ stripeKey: undefined });
+    expect(line).toMatchObject({ name: "Stripe", status: "warning", todo: expect.stringContaining("stripeApiKey") });
+    expect(others).toEqual([]);
   });
 
   it("reports unknown for Stripe and RunPod without their keys", async () => {
