@@ -1,7 +1,6 @@
 import { type Model, models } from "../contract/plan";
 import { type AlarmCode, alarmCodes } from "../functions/core/alarmCodes";
 import type { MetricName } from "../functions/core/metrics";
-import { PROJECT } from "../names";
 import type { FunctionName } from "./bundle";
 
 /** The metric of an alarm. */
@@ -60,9 +59,6 @@ export interface CompositeAlarm extends AlarmText {
 }
 
 const doctor = "npm run doctor -- --stack <stack>";
-/** Lists the texts of saved log queries. */
-const query = (name: "alarms" | "errors") =>
-  `aws logs describe-query-definitions --query-definition-name-prefix ${PROJECT}/<stack>/${name}`;
 const events = "npm run admin -- --stack <stack> events";
 const MINUTE = 60;
 const HOUR = 60 * MINUTE;
@@ -156,7 +152,7 @@ const money: MetricAlarm[] = [
       because: "the reconciler runs every 15 minutes, so no data means that it does not run",
     },
     means: "The reconciler fails or does not run. Rows with a passed deadline keep their plan.",
-    run: query("alarms"),
+    run: doctor,
   },
 ];
 
@@ -171,7 +167,7 @@ const api: MetricAlarm[] = [
     ...{ statistic: "Sum", periodSeconds: 5 * MINUTE, periods: 1, comparison: "atLeast", threshold: 5 },
     missing: quiet,
     means: "The API answers requests with errors of ours. Customers cannot sign in, pay or chat.",
-    run: query("errors"),
+    run: doctor,
   },
   ...waitedFor.map(
     (name): MetricAlarm => ({
@@ -195,7 +191,7 @@ const relay: MetricAlarm[] = [
     ...{ statistic: "Sum", periodSeconds: 5 * MINUTE, periods: 1, comparison: "atLeast", threshold: 5 },
     missing: quiet,
     means: "The relay answers chats with errors of ours before the first text.",
-    run: query("errors"),
+    run: doctor,
   },
   {
     name: "relay-fallbacks",
@@ -267,7 +263,7 @@ const operations: MetricAlarm[] = [
     ...{ statistic: "SampleCount", periodSeconds: MINUTE, periods: 5, comparison: "below", threshold: 1 },
     missing: silent,
     means: "The poller does not run or cannot read RunPod. The alarms of the endpoints see nothing meanwhile.",
-    run: query("alarms"),
+    run: doctor,
   },
   {
     name: "poller-errors",
@@ -276,7 +272,7 @@ const operations: MetricAlarm[] = [
     ...{ statistic: "Sum", periodSeconds: 5 * MINUTE, periods: 1, comparison: "atLeast", threshold: 3 },
     missing: pollerAlarmed,
     means: "The poller fails.",
-    run: query("alarms"),
+    run: doctor,
   },
   {
     name: "registryRefresh",

@@ -137,24 +137,6 @@ it("examine reports a subscriber who has not confirmed, and nobody's address twi
   expect(JSON.stringify(checks)).not.toContain("CANARY");
 });
 
-it("examine reports a function's failed invocations with the last error of its log", async () => {
-  const { aws } = shared.cloud;
-  const name = shared.cloud.aws.account.list("aws:lambda/function:Function").find(is("checkout"))?.id ?? "";
-  const group = aws.account.get("aws:lambda/function:Function", name)?.outputs.loggingConfig as { logGroup: string };
-  const metric = { namespace: "AWS/Lambda", name: "Errors", dimensions: { FunctionName: name } };
-  aws.cloudwatch.put(metric, 2);
-  aws.cloudwatch.log(
-    group.logGroup,
-    JSON.stringify({ level: "ERROR", message: { code: "internal", cause: "no luck" } }),
-  );
-  onTestFinished(() => aws.cloudwatch.put(metric, -2));
-  const [problem] = await problems();
-  expect(problem).toEqual(
-    line("function checkout", "warning", /^failed 2 times in 24 hours\. The last one, 0 min.*no luck/),
-  );
-  expect(problem?.todo).toContain(`aws logs tail ${group.logGroup}`);
-});
-
 describe("examine when a service cannot be read", () => {
   const nowhere = "http://127.0.0.1:9";
 
@@ -213,4 +195,35 @@ describe("examine when a service cannot be read", () => {
     const providers = { ...target.providers, openai: { key: undefined } };
     expect(await problems({ providers })).toEqual([line("openai model", "unknown", /the key is not set/)]);
   });
+});
+
+// These leave lines in a function's log, so they come last.
+it("examine reports a function's failed invocations with the last error of its log", async () => {
+  const { aws } = shared.cloud;
+  const name = shared.cloud.aws.account.list("aws:lambda/function:Function").find(is("checkout"))?.id ?? "";
+  const group = aws.account.get("aws:lambda/function:Function", name)?.outputs.loggingConfig as { logGroup: string };
+  const metric = { namespace: "AWS/Lambda", name: "Errors", dimensions: { FunctionName: name } };
+  aws.cloudwatch.put(metric, 2);
+  aws.cloudwatch.log(
+    group.logGroup,
+    JSON.stringify({ level: "ERROR", message: { code: "internal", cause: "no luck" } }),
+  );
+  onTestFinished(() => aws.cloudwatch.put(metric, -2));
+  const [problem] = await problems();
+  expect(problem).toEqual(
+    line("function checkout", "warning", /^failed 2 times in 24 hours\. The last one, 0 min.*no luck/),
+  );
+  expect(problem?.todo).toContain(`aws logs tail ${group.logGroup}`);
+});
+
+it("examine reports the error lines of a function that answers with errors", async () => {
+  const { aws } = shared.cloud;
+  const name = aws.account.list("aws:lambda/function:Function").find(is("portal"))?.id ?? "";
+  const group = aws.account.get("aws:lambda/function:Function", name)?.outputs.loggingConfig as { logGroup: string };
+  const message = { route: "portal", code: "unavailable", cause: "Stripe: no answer" };
+  for (let line = 0; line < 2; line++) aws.cloudwatch.log(group.logGroup, JSON.stringify({ level: "ERROR", message }));
+  const problem = (await problems()).find((check) => check.name === "function portal");
+  expect(problem).toEqual(
+    line("function portal", "warning", /^wrote 2 error lines in 15 minutes\. The last one, 0 min.*Stripe: no answer/),
+  );
 });
