@@ -111,6 +111,13 @@ describe("npm run rollback", () => {
     expect(file()).not.toContain('pushedTag: "');
   });
 
+  it("sets a tag that the program builds when the present image is not in the stack's ECR, which has no images then", () => {
+    expect(run("rollout", "phi3", `ghcr.io/a/b@sha256:${"a".repeat(64)}`, "--stack", "dev").status).toBe(0);
+    repository.git("commit", "--quiet", "--all", "--message", "Image of a pipeline");
+    expect(run("rollback", "phi3", "--stack", "dev")).toMatchObject({ status: 0, err: "" });
+    expect(file()).toContain('imageTag: "2026-11-22"');
+  });
+
   it("keeps the whole name of an image that a pipeline has pushed", () => {
     for (const digit of ["a", "b"]) {
       expect(run("rollout", "phi3", `ghcr.io/a/b@sha256:${digit.repeat(64)}`, "--stack", "dev").status).toBe(0);
