@@ -100,11 +100,7 @@ export function summary(expected: string[], results: AlarmResult[]): DrillResult
   };
 }
 
-async function runRound(
-  stage: Stage,
-  faults: Round,
-  known: ReadonlyMap<string, Definition>,
-): Promise<AlarmResult[]> {
+async function runRound(stage: Stage, faults: Round, known: ReadonlyMap<string, Definition>): Promise<AlarmResult[]> {
   const { aws } = stage.cloud;
   const results = faults.flatMap(({ fires, by }) => fires.map((alarm): AlarmResult => ({ alarm, by })));
   const stateOf = ({ alarm }: AlarmResult) => aws.cloudwatch.stateOf(alarmId(stage, alarm));
