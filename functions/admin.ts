@@ -111,6 +111,12 @@ export function create(settings: Settings): (event: unknown) => Promise<AdminAns
   }
 
   async function listEvents(limit: number): Promise<AdminEvent[]> {
+    if (!settings.stripeKeyParameter)
+      throw new ApiError(
+        "invalid_input",
+        "events: the stack has no stripeApiKey, so it sells no plan and Stripe sends it no events. " +
+          "To sell plans: docs/operations.md, Sell plans",
+      );
     const { client } = await billing.connection();
     const { data } = await fromStripe("list", client.events.list({ limit }));
     const handled = await log.find(data.map(({ id }) => id));
@@ -186,7 +192,13 @@ export function create(settings: Settings): (event: unknown) => Promise<AdminAns
     } catch (thrown) {
       const error = thrown instanceof ApiError ? thrown : new ApiError("internal", undefined, { cause: thrown });
       console.error({ admin: command, code: error.code, cause: causesText(error.cause) });
-      return error.body;
+      return withCause(error);
     }
   };
+}
+
+/** Error with its cause. A customer never reads the cause, but an operator needs it. */
+function withCause({ body, cause }: ApiError): ErrorBody {
+  if (cause === undefined) return body;
+  return { error: { ...body.error, message: `${body.error.message} Cause: ${causesText(cause)}` } };
 }

@@ -58,6 +58,7 @@ export function createAlarms(
       alarm.name,
       {
         ...(!alarm.isPart && { alarmActions: [notifications.topicArn] }),
+        ...(alarm.missing.as === "missing" && { insufficientDataActions: [notifications.topicArn] }),
         alarmDescription: alarmDescription(alarm, stack, false),
         ...metricOf(alarm.metric, stack, sources),
         ...evaluationOf(alarm),

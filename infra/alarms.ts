@@ -1,7 +1,6 @@
 import { type Model, models } from "../contract/plan";
 import { type AlarmCode, alarmCodes } from "../functions/core/alarmCodes";
 import type { MetricName } from "../functions/core/metrics";
-import { PROJECT } from "../names";
 import type { FunctionName } from "./bundle";
 
 /** The metric of an alarm. */
@@ -42,8 +41,11 @@ export interface MetricAlarm extends AlarmText {
   /** The alarm fires when the statistic is `above`, `atLeast` or `below` the threshold. */
   comparison: "above" | "atLeast" | "below";
   threshold: number;
-  /** How periods without data count, and why. */
-  missing: { as: "notBreaching" | "breaching"; because: string };
+  /**
+   * Meaning of periods without data, and why. `notBreaching`: nothing happens. `missing`: the alarm changes to
+   * INSUFFICIENT_DATA and sends its message. A new alarm has this state already, so it is silent until it has had data.
+   */
+  missing: { as: "notBreaching" | "missing"; because: string };
   /** Whether the alarm only takes part in a composite alarm and sends no message. */
   isPart?: true;
   /** Whether the alarm exists only with `registry.kind: ecr` and an image in private ECR. */
@@ -57,15 +59,12 @@ export interface CompositeAlarm extends AlarmText {
 }
 
 const doctor = "npm run doctor -- --stack <stack>";
-/** Lists the texts of saved log queries. */
-const query = (name: "alarms" | "errors") =>
-  `aws logs describe-query-definitions --query-definition-name-prefix ${PROJECT}/<stack>/${name}`;
 const events = "npm run admin -- --stack <stack> events";
 const MINUTE = 60;
 const HOUR = 60 * MINUTE;
 
 const quiet = { as: "notBreaching", because: "no data means that nothing happened" } as const;
-const silent = { as: "breaching", because: "no data means that the poller does not run" } as const;
+const silent = { as: "missing", because: "no data means that the poller does not run" } as const;
 /** The poller's own alarm covers a poller that does not run. One message is enough. */
 const pollerAlarmed = {
   as: "notBreaching",
@@ -149,11 +148,11 @@ const money: MetricAlarm[] = [
     // Four runs an hour. The next run repairs a single failure.
     ...{ statistic: "Sum", periodSeconds: HOUR, periods: 1, comparison: "atLeast", threshold: 3 },
     missing: {
-      as: "breaching",
+      as: "missing",
       because: "the reconciler runs every 15 minutes, so no data means that it does not run",
     },
     means: "The reconciler fails or does not run. Rows with a passed deadline keep their plan.",
-    run: query("alarms"),
+    run: doctor,
   },
 ];
 
@@ -168,7 +167,7 @@ const api: MetricAlarm[] = [
     ...{ statistic: "Sum", periodSeconds: 5 * MINUTE, periods: 1, comparison: "atLeast", threshold: 5 },
     missing: quiet,
     means: "The API answers requests with errors of ours. Customers cannot sign in, pay or chat.",
-    run: query("errors"),
+    run: doctor,
   },
   ...waitedFor.map(
     (name): MetricAlarm => ({
@@ -192,7 +191,7 @@ const relay: MetricAlarm[] = [
     ...{ statistic: "Sum", periodSeconds: 5 * MINUTE, periods: 1, comparison: "atLeast", threshold: 5 },
     missing: quiet,
     means: "The relay answers chats with errors of ours before the first text.",
-    run: query("errors"),
+    run: doctor,
   },
   {
     name: "relay-fallbacks",
@@ -264,7 +263,7 @@ const operations: MetricAlarm[] = [
     ...{ statistic: "SampleCount", periodSeconds: MINUTE, periods: 5, comparison: "below", threshold: 1 },
     missing: silent,
     means: "The poller does not run or cannot read RunPod. The alarms of the endpoints see nothing meanwhile.",
-    run: query("alarms"),
+    run: doctor,
   },
   {
     name: "poller-errors",
@@ -273,16 +272,16 @@ const operations: MetricAlarm[] = [
     ...{ statistic: "Sum", periodSeconds: 5 * MINUTE, periods: 1, comparison: "atLeast", threshold: 3 },
     missing: pollerAlarmed,
     means: "The poller fails.",
-    run: query("alarms"),
+    run: doctor,
   },
   {
     name: "canary-errors",
     group: "operations",
     metric: { of: "function", function: "canary", name: "Errors" },
     ...{ statistic: "Sum", periodSeconds: 15 * MINUTE, periods: 1, comparison: "atLeast", threshold: 3 },
-    missing: { as: "breaching", because: "the function runs every minute, so no data means that it does not run" },
+    missing: { as: "missing", because: "the function runs every minute, so no data means that it does not run" },
     means: "The canary function fails or does not run. A bad candidate keeps its customers meanwhile.",
-    run: query("alarms"),
+    run: doctor,
   },
   {
     name: "registryRefresh",
@@ -290,7 +289,7 @@ const operations: MetricAlarm[] = [
     metric: { of: "function", function: "registryRefresh", name: "Errors" },
     // One run in this time, which Lambda retries twice.
     ...{ statistic: "Sum", periodSeconds: 6 * HOUR, periods: 1, comparison: "atLeast", threshold: 3 },
-    missing: { as: "breaching", because: "the function runs every 6 hours, and the token expires without a run" },
+    missing: { as: "missing", because: "the function runs every 6 hours, and the token expires without a run" },
     needsEcr: true,
     means: "RunPod's registry credentials were not renewed: in less than twelve hours no worker can pull an image.",
     run: doctor,
@@ -300,7 +299,7 @@ const operations: MetricAlarm[] = [
     group: "operations",
     metric: { of: "stack", name: "RegistryTokenAgeSeconds" },
     ...{ statistic: "Maximum", periodSeconds: 5 * MINUTE, periods: 3, comparison: "above", threshold: 8 * HOUR },
-    missing: { as: "breaching", because: "no data means that the age is not known" },
+    missing: { as: "missing", because: "no data means that the age is not known" },
     needsEcr: true,
     means: "The registry token is older than eight hours. It expires after twelve, and it is renewed every six.",
     run: doctor,

@@ -109,7 +109,7 @@ export class Billing extends pulumi.ComponentResource {
       }),
       statements: [
         users.readWrite(),
-        args.identity.listUsers(),
+        args.identity.findUsers(),
         users.query("stripeCustomer"),
         users.scan("stripeCustomer"),
         ephemeral.readEvents(),

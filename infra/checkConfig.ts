@@ -118,10 +118,11 @@ export function contradictions(config: PlainConfig, stack: string): string[] {
   const { registry, runpodWorkerQuota } = config;
   const problems: string[] = [];
   for (const model of models) {
-    const { imageTag, imageUri, workersMin } = config[model];
-    if (imageTag !== undefined && (registry.kind === "token" || registry.kind === "public")) {
+    const { imageUri, workersMin } = config[model];
+    const tagKey = (["imageTag", "pushedTag"] as const).find((key) => config[model][key] !== undefined);
+    if (tagKey && (registry.kind === "token" || registry.kind === "public")) {
       problems.push(
-        `registry.kind: must be ecr or delegation, because ${model}.imageTag is pushed to private ECR, got "${registry.kind}"`,
+        `registry.kind: must be ecr or delegation, because ${model}.${tagKey} is in private ECR, got "${registry.kind}"`,
       );
     }
     if (registry.kind === "delegation" && isFromEcr(config[model]) && registry.ids[model] === undefined) {
@@ -158,7 +159,7 @@ export function contradictions(config: PlainConfig, stack: string): string[] {
  */
 function candidateProblems(model: Model, { candidate, imageTag, imageUri, weights }: PlainConfig[Model]): string[] {
   if (!candidate) return [];
-  const key = imageTag === undefined ? "imageUri" : "imageTag";
+  const key = imageUri === undefined ? "imageTag" : "imageUri";
   const image = candidate[key];
   const path = `${model}.candidate`;
   if (image === undefined) return [`${path}.${key}: must be set, because ${model}.${key} is set`];

@@ -69,6 +69,12 @@ const ModelConfig = z
     imageTag: imageTag
       .optional()
       .describe("Tag of the image that the program builds and pushes. A new tag rolls out a retrained model."),
+    pushedTag: imageTag
+      .optional()
+      .describe(
+        "Tag of an image that the program has pushed to the stack's ECR before. The program uses it without a build. " +
+          "npm run rollback sets it instead of imageTag.",
+      ),
     imageUri: imageUri
       .optional()
       .describe("Image that a pipeline has built, host/name:tag or host/name@sha256:…. Set it instead of imageTag."),
@@ -100,12 +106,19 @@ const ModelConfig = z
       .describe("Seconds a worker waits for the next message before it stops. A person types for 20 to 60 seconds."),
     candidate: CandidateConfig,
   })
-  .refine(hasOneImage, oneImage)
+  .refine(({ imageTag, pushedTag, imageUri }) => [imageTag, pushedTag, imageUri].filter(isSet).length === 1, {
+    path: ["imageTag"],
+    message: "exactly one of imageTag, pushedTag and imageUri must be set",
+  })
   .refine((model) => model.workersMin <= model.workersMax, {
     path: ["workersMin"],
     message: "must not be above workersMax",
   })
   .describe("Image and workers of one model.");
+
+function isSet(value: unknown): boolean {
+  return value !== undefined;
+}
 
 /** A required text that matches `form`. `allowed` is the whole error message. */
 function text(allowed: string, form = /./) {

@@ -112,9 +112,9 @@ export class Identity extends pulumi.ComponentResource {
     this.registerOutputs({ userPoolId: this.userPoolId, clientId: this.clientId, domainUrl: this.domainUrl });
   }
 
-  /** Allows finding users of the pool by their attributes. */
-  listUsers(): Statement {
-    return { Action: ["cognito-idp:ListUsers"], Resource: [this.userPoolArn] };
+  /** Allows finding users of the pool by their attributes, or by the e-mail address with which they sign in. */
+  findUsers(): Statement {
+    return { Action: ["cognito-idp:ListUsers", "cognito-idp:AdminGetUser"], Resource: [this.userPoolArn] };
   }
 }
 

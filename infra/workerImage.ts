@@ -2,6 +2,7 @@ import * as ecr from "@pulumi/awsx/ecr";
 import * as pulumi from "@pulumi/pulumi";
 import type { Model } from "../contract/plan";
 import { buildArgs, type Weights } from "../images/models";
+import * as aws from "./aws";
 import type { Config } from "./config";
 
 /** Arguments of `WorkerImage`. */
@@ -12,7 +13,7 @@ export interface WorkerImageArgs {
 /** An image that RunPod pulls. */
 export interface PulledImage {
   readonly model: Model;
-  /** `imageUri` of the configuration. Undefined when the program builds the image. */
+  /** `imageUri` of the configuration. Undefined for an image in the stack's ECR. */
   readonly prebuilt: string | undefined;
   /** `host/name` of the repository. For a prebuilt image: the whole `imageUri`, with its tag or digest. */
   readonly repositoryUrl: pulumi.Output<string>;
@@ -21,8 +22,8 @@ export interface PulledImage {
 }
 
 /**
- * The image of a model's workers. With `imageTag`, the program builds and pushes the image. With `imageUri`, the
- * program uses an image that a pipeline has pushed.
+ * The image of a model's workers. With `imageTag`, the program builds and pushes the image. With `pushedTag`, it uses an
+ * image that it has pushed before. With `imageUri`, it uses an image that a pipeline has pushed.
  */
 export class WorkerImage extends pulumi.ComponentResource implements PulledImage {
   readonly prebuilt: string | undefined;
@@ -40,26 +41,21 @@ export class WorkerImage extends pulumi.ComponentResource implements PulledImage
     // repository and the images of these stacks.
     const aliases = [{ parent: pulumi.createUrn(model, "snack:infra:Inference") }];
     super("snack:infra:WorkerImage", model, {}, pulumi.mergeOptions(opts, { aliases }));
-    const { imageUri, imageTag = "", weights, candidate } = config[model];
+    const { imageUri, imageTag = "", pushedTag, weights, candidate } = config[model];
     this.prebuilt = imageUri;
     if (imageUri === undefined) {
-      const repository = this.createRepository();
-      const token = config.huggingfaceTokens[model];
-      this.repositoryUrl = repository.url;
+      const { url } = this.createRepository();
+      const build = { weights, token: config.huggingfaceTokens[model] };
+      this.repositoryUrl = url;
       // The build arguments already describe the candidate's weights, and the released image has others.
-      this.uri = this.build(repository, {
-        name: model,
-        tag: imageTag,
-        weights,
-        token,
-        isFrozen: candidate !== undefined,
-      });
+      const released = { ...build, name: model, tag: imageTag, isFrozen: candidate !== undefined };
+      this.uri = pushedTag ? this.find(url, pushedTag) : this.build(url, released);
       this.candidate = candidate?.imageTag
         ? {
             model,
             prebuilt: undefined,
-            repositoryUrl: repository.url,
-            uri: this.build(repository, { name: `${model}-candidate`, tag: candidate.imageTag, weights, token }),
+            repositoryUrl: url,
+            uri: this.build(url, { ...build, name: `${model}-candidate`, tag: candidate.imageTag }),
           }
         : undefined;
     } else {
@@ -89,18 +85,22 @@ export class WorkerImage extends pulumi.ComponentResource implements PulledImage
     );
   }
 
+  /** awsx names the build resource by its tag alone. The model's name keeps the builds of two models apart. */
+  private tagInEcr(tag: string): string {
+    return `${this.model}-${tag}`;
+  }
+
   /** Builds and pushes an image. A promoted candidate keeps its build, because a build is named by its tag. */
   private build(
-    repository: ecr.Repository,
+    repositoryUrl: pulumi.Output<string>,
     { name, tag, weights, token, isFrozen = false }: BuildArgs,
   ): pulumi.Output<string> {
     const { model } = this;
     const image = new ecr.Image(
       name,
       {
-        repositoryUrl: repository.url,
-        // awsx names the build resource by its tag alone. The model's name keeps the builds of two models apart.
-        imageTag: `${model}-${tag}`,
+        repositoryUrl,
+        imageTag: this.tagInEcr(tag),
         context: "./images",
         dockerfile: "./images/Dockerfile",
         platform: "linux/amd64",
@@ -110,6 +110,21 @@ export class WorkerImage extends pulumi.ComponentResource implements PulledImage
       { parent: this, retainOnDelete: true, transforms: [buildSettings(token, isFrozen)] },
     );
     return image.imageUri;
+  }
+
+  /** Finds an image that an earlier update has pushed. Its tag never moves, so it is the same image. */
+  private find(repositoryUrl: pulumi.Output<string>, tag: string): pulumi.Output<string> {
+    const imageTag = this.tagInEcr(tag);
+    return repositoryUrl.apply(async (url) => {
+      const repositoryName = url.slice(url.indexOf("/") + 1);
+      const found = await aws.ecr.getImage({ repositoryName, imageTag }, { parent: this }).catch((cause: Error) => {
+        throw new pulumi.RunError(
+          `${this.model}.pushedTag: ECR has no image ${imageTag} in ${repositoryName}. Roll the ` +
+            `sources out with a new tag instead: npm run rollout (${cause.message})`,
+        );
+      });
+      return `${url}@${found.imageDigest}`;
+    });
   }
 }
 

@@ -102,5 +102,7 @@ function transportMessage(error: unknown): string {
 
 /** Returns the message of any thrown value. */
 export function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
+  // Node's error for a host with several addresses has no text of its own.
+  if (error instanceof AggregateError && !error.message) return messageOf(error.errors[0]);
+  return error instanceof Error ? error.message || error.name : String(error);
 }

@@ -40,7 +40,7 @@ export function createStripe({
   const parameter = createParameters();
   let current: (StripeConnection & { key: string }) | undefined;
   return async (options) => {
-    if (!stripeKeyParameter) throw new ApiError("unavailable", undefined, { cause: "no stripeApiKey is configured" });
+    if (!stripeKeyParameter) throw new ApiError("unavailable", undefined, { cause: "the stack has no stripeApiKey" });
     const key = await parameter(stripeKeyParameter, options?.fresh ? RECHECK_MS : undefined);
     if (current?.key !== key) {
       const client = new Stripe(key, {

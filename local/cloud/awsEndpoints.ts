@@ -4,15 +4,20 @@ import type { VipProvider } from "../../contract/relay";
 import type { AwsCloud } from "../aws/cloud";
 import type { Ports } from "../support/ports";
 import { JsonFile } from "../support/store";
+import type { ImageTags } from "./imageTags";
 
 /** Credentials that the local AWS accepts. */
 export const localCredentials = { accessKeyId: "local", secretAccessKey: "local" };
 
-/** Addresses of the local cloud: URLs of AWS by service, base URLs of the external LLMs, and the other ports. */
+/**
+ * Addresses of the local cloud: URLs of AWS by service, base URLs of the external LLMs, and the other ports. Also the image
+ * tags of its stack, which are not those of `Pulumi.local.yaml`.
+ */
 export type Endpoints = AwsCloud["endpoints"] & {
   cognito: string;
   providers: Record<VipProvider, string>;
   ports: Ports;
+  imageTags: ImageTags;
 };
 
 /** Stores the URLs in the folder of the local cloud's state, for commands that use AWS's clients. */

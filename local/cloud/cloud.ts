@@ -21,6 +21,7 @@ import type { StackConfig } from "../support/stackConfig";
 import { type OfferedModels, startVipServers, type VipServers } from "../vip/vip";
 import { writeAwsEndpoints } from "./awsEndpoints";
 import { createRowReader, customers, seedCustomers } from "./customers";
+import { imageTagsOf } from "./imageTags";
 import { modelsPanel } from "./modelsPanel";
 import { stripePanel } from "./stripePanel";
 
@@ -178,7 +179,8 @@ async function startServices(options: LocalCloudOptions, services: Services): Pr
       ...(options.deliver && { deliver: options.deliver }),
     }),
   );
-  writeAwsEndpoints(dir, { ...aws.endpoints, cognito: cognito.idpUrl, providers: vip.urls, ports });
+  const imageTags = imageTagsOf(config);
+  writeAwsEndpoints(dir, { ...aws.endpoints, cognito: cognito.idpUrl, providers: vip.urls, ports, imageTags });
   const python = options.withoutPython ? undefined : findVenvPython();
   const runpod = await services.add(
     startRunpod({ ...runpodOptions(config, ports, dir, aws), events, engineUrl: engine.url, python }),

@@ -1,6 +1,7 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { models } from "../../contract/plan";
 import { placeholderOf, secretKeys } from "../../infra/configSchema";
 import { configKey, START_STACK } from "../../names";
 import { type EngineOptions, type StepEvent, up } from "../pulumi/engine";
@@ -77,7 +78,17 @@ function localConfig(stack: string, local: StackConfig, overrides: Record<string
   const secrets = Object.keys(secretKeys).filter((key) =>
     [...Object.keys(values), ...encryptedKeys, configKey("runpodApiKey")].includes(configKey(key)),
   );
+  // The registry of a temporary cloud is empty, so the program builds an image that the stack's own registry has.
+  const rolledBack = models.flatMap((model) => {
+    const { pushedTag } = JSON.parse(values[configKey(model)] ?? "{}");
+    if (pushedTag === undefined) return [];
+    return [
+      [`${model}.pushedTag`, undefined],
+      [`${model}.imageTag`, pushedTag],
+    ];
+  });
   const replaced = [
+    ...rolledBack,
     ...["runpodApiUrl", "runpodJobApiUrl", "stripeApiUrl"].map((key) => [key, local.values[configKey(key)]]),
     ...secrets.map((key) => [key, local.values[configKey(key)] ?? placeholderOf(key)]),
   ];

@@ -36,11 +36,12 @@ const ListUsersInput = z.strictObject({
 });
 
 const PoolInput = z.strictObject({ UserPoolId: poolId });
+const GetUserInput = PoolInput.extend({ Username: z.string().min(1).max(128) });
 const ListClientsInput = PoolInput.extend({ MaxResults: z.int().min(1).max(60) });
 const ClientInput = PoolInput.extend({ ClientId: z.string().regex(/^\w{1,128}$/) });
 
 /**
- * Serves the API of user pools: `POST /`. It supports ListUsers, sign-up, password reset, and reading the settings of a pool
+ * Serves the API of user pools: `POST /`. It supports ListUsers, AdminGetUser, sign-up, password reset, and reading the settings of a pool
  * and its clients.
  */
 export function userPoolApi(account: AwsAccount, directory: Directory, customers: Customers, events: Events): Hono {
@@ -57,6 +58,19 @@ export function userPoolApi(account: AwsAccount, directory: Directory, customers
       Users: found.slice(from, to).map((customer) => describe(customer, AttributesToGet)),
       ...(to < found.length && { PaginationToken: String(to) }),
     };
+  }
+
+  /**
+   * AdminGetUser takes the `sub` or the e-mail address with which the user signs in.
+   * https://docs.aws.amazon.com/cognito-user-identity-pools/latest/APIReference/API_AdminGetUser.html
+   */
+  function adminGetUser(body: unknown) {
+    const { UserPoolId, Username } = GetUserInput.parse(body);
+    poolOf(UserPoolId);
+    const found = customers.bySub(Username) ?? customers.byEmail(Username, directory.rules(UserPoolId));
+    if (!found) throw new JsonProtocolError("UserNotFoundException", "User does not exist.");
+    const { Attributes: UserAttributes, ...user } = describe(found);
+    return { ...user, UserAttributes };
   }
 
   function poolOf(id: string) {
@@ -106,6 +120,7 @@ export function userPoolApi(account: AwsAccount, directory: Directory, customers
   const operations = {
     ...open,
     ListUsers: listUsers,
+    AdminGetUser: adminGetUser,
     DescribeUserPool: describeUserPool,
     ListUserPoolClients: listUserPoolClients,
     DescribeUserPoolClient: describeUserPoolClient,

@@ -6,6 +6,7 @@ import { Progress } from "../../cli/progress";
 import { START_STACK } from "../../names";
 import type { LocalCloud } from "../cloud/cloud";
 import { customers } from "../cloud/customers";
+import { imageTagsOfSources } from "../cloud/imageTags";
 import type { ProgramOutputs } from "../cloud/outputs";
 import { openLocalCloud } from "../cloud/program";
 import { CODE_HOURS } from "../cognito/codes";
@@ -86,6 +87,7 @@ async function start(options: Options): Promise<void> {
         ports,
         withoutPython: !options.python,
         config: {
+          ...(await imageTagsOfSources(programDir)),
           ...stripe?.config,
           ...vip?.config,
           ...(frontend && frontendOverrides(programDir, ports, frontend)),

@@ -4,6 +4,8 @@ import type { ErrorBody } from "../../contract/errors";
 import { localCredentials, readAwsEndpoints } from "../../local/cloud/awsEndpoints";
 import { readStackConfig } from "../../local/support/stackConfig";
 import { localStacks, stackNames } from "../../names";
+import { messageOf } from "../../runpod/error";
+import { awsTodo } from "../awsTodo";
 
 /** The stack whose admin function is invoked. */
 export interface Target {
@@ -26,8 +28,10 @@ export type Ask = <C extends AdminRequest["command"]>(
 export function connect({ stack, dir }: Target): Ask {
   const isLocal = localStacks.includes(stack);
   const { values } = readStackConfig(process.cwd(), isLocal ? "local" : stack);
+  // As Pulumi does: the stack's file is stronger than the environment.
+  const region = values["aws:region"] ?? process.env.AWS_REGION ?? "us-east-1";
   const client = new LambdaClient({
-    region: process.env.AWS_REGION ?? values["aws:region"] ?? "us-east-1",
+    region,
     maxAttempts: 3,
     requestHandler: { connectionTimeout: 3_000, requestTimeout: 60_000, throwOnRequestTimeout: true },
     ...(isLocal && {
@@ -38,20 +42,31 @@ export function connect({ stack, dir }: Target): Ask {
   const functionName = stackNames(stack).functions.admin;
   return async (request) => {
     const command = new InvokeCommand({ FunctionName: functionName, Payload: JSON.stringify(request) });
-    const { Payload, FunctionError } = await client.send(command).catch((error: Error) => {
-      throw new Error(`${functionName} could not be invoked: ${hint(error, isLocal)}`, { cause: error });
+    const { Payload, FunctionError } = await client.send(command).catch((error: Error & { code?: string }) => {
+      const reason = isLocal && error.code === "ECONNREFUSED" ? "npm start is not running." : reasonOf(error, region);
+      throw new Error(`${functionName} could not be invoked: ${reason}`, { cause: error });
     });
     const answer = JSON.parse(Payload?.transformToString() ?? "null");
-    if (FunctionError) throw new Error(`${functionName} failed. Read its log group for the reason.`);
-    if ("error" in answer) throw new Error((answer as ErrorBody).error.message);
+    const examine = `Next: npm run doctor -- --stack ${stack}`;
+    // The doctor shows the function's last error.
+    if (FunctionError)
+      throw new Error(`${functionName} failed: ${sentence(answer?.errorMessage ?? FunctionError)} ${examine}`);
+    if ("error" in answer) {
+      const { code, message } = (answer as ErrorBody).error;
+      throw new Error(code === "invalid_input" ? message : `${sentence(message)} ${examine}`);
+    }
     return answer;
   };
 }
 
-function hint(error: Error & { code?: string }, isLocal: boolean): string {
-  if (error.code === "ECONNREFUSED" && isLocal) return "npm start is not running";
-  if (error.name === "CredentialsProviderError") return "no AWS credentials found. Sign in to AWS, or set AWS_PROFILE.";
-  if (error.name === "ResourceNotFoundException")
-    return "the function does not exist in this region. Run pulumi up, or set AWS_REGION.";
-  return `${error.name}: ${error.message}`;
+function reasonOf(error: Error, region: string): string {
+  if (error.name !== "ResourceNotFoundException") return `${sentence(messageOf(error))} ${awsTodo(error)}`;
+  return (
+    `the account has no such function in ${region}. Is it the right stack (--stack) and AWS account (aws sts ` +
+    "get-caller-identity), and is aws:region in the stack's file right? If the stack does not exist yet: pulumi up"
+  );
+}
+
+function sentence(text: string): string {
+  return text.replace(/\.?$/, ".");
 }

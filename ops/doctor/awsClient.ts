@@ -20,15 +20,3 @@ export function awsClient(service: AwsService, { region, credentials, endpoints 
     ...(endpoints && { endpoint: endpoints[service] }),
   };
 }
-
-/** Next step after a failed read from AWS. */
-export function awsTodo(error: unknown): string {
-  const { name = "", message = "" } = error instanceof Error ? error : {};
-  if (/AccessDenied|NotAuthorized|AuthorizationError/.test(name)) {
-    const action = /to perform: ([\w:-]+)/.exec(message)?.[1] ?? "this action";
-    return `Allow your AWS user ${action}, then run the doctor again.`;
-  }
-  if (/Credentials|ExpiredToken|UnrecognizedClient|InvalidClientTokenId|SSO/.test(name))
-    return "Sign in to AWS, or set AWS_PROFILE.";
-  return "Check AWS_REGION and this machine's network, then run the doctor again.";
-}

@@ -43,9 +43,11 @@ export async function loadTarget(
   const isLocal = localStacks.includes(stack);
   const file = isLocal ? "local" : stack;
   const endpoints = isLocal ? readAwsEndpoints(dir) : undefined;
-  // With `--free-ports` the URLs of npm start's stack differ from those in the file.
+  // With `--free-ports` the URLs of npm start's stack differ from those in the file. Its image tags always do.
   const isStarted = stack === START_STACK && endpoints !== undefined;
-  const given = isStarted ? cloudStackConfig(programDir, endpoints.ports) : readStackConfig(programDir, file);
+  const given = isStarted
+    ? cloudStackConfig(programDir, endpoints.ports, endpoints.imageTags)
+    : readStackConfig(programDir, file);
   const { config, problems = [] } = parsePlainConfig((key) => given.values[configKey(key)]);
   if (!config) throw new Error(`Pulumi.${file}.yaml is not valid:${problems.map((line) => `\n  ${line}`).join("")}`);
 
@@ -67,7 +69,8 @@ export async function loadTarget(
     config: { ...config, stack },
     owner: stackNames(stack).owner,
     aws: {
-      region: env.AWS_REGION ?? given.values["aws:region"] ?? "us-east-1",
+      // As Pulumi does: the stack's file is stronger than the environment.
+      region: given.values["aws:region"] ?? env.AWS_REGION ?? "us-east-1",
       ...(endpoints && { endpoints, credentials: localCredentials }),
     },
     apiKey,

@@ -257,7 +257,8 @@ export const deployedTypes: Record<string, DeployedType> = {
     resources: repositories,
   },
   "aws:ecr/repository:Repository": {
-    read: ["ecr:DescribeRepositories", "ecr:ListTagsForResource"],
+    // The program reads the digest of `pushedTag`.
+    read: ["ecr:DescribeRepositories", "ecr:ListTagsForResource", "ecr:DescribeImages"],
     write: [
       "ecr:CreateRepository",
       "ecr:DeleteRepository",

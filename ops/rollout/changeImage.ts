@@ -8,7 +8,7 @@ import { readStackConfig } from "../../local/support/stackConfig";
 import { configKey } from "../../names";
 import { candidateOf } from "./candidateFile";
 import { type ImageChange, propose, type Verb } from "./propose";
-import { type Image, imageOf, withImage } from "./stackFile";
+import { type Image, imageKeys, imageOf, withImage } from "./stackFile";
 
 /** Options of every command that changes a stack's file. */
 export interface ChangeOptions {
@@ -52,17 +52,9 @@ export async function changeImage(
       `${next.value} is the candidate of ${model} in ${file}: run npm run admin -- canary ${model} promote --stack ${options.stack}`,
     );
   }
-  const warnings = [
-    // Between two tags, the repository stays and keeps the old image.
-    ...(verb === "Roll back" && current.key === "imageTag" && next.key === "imageTag"
-      ? [pushedTag(model, next.value)]
-      : []),
-    ...(candidate
-      ? [`The candidate ${candidate.value} stays. From now on, the verdict compares it with ${next.value}.`]
-      : []),
-  ];
   const change: ImageChange = { stack: options.stack, model, file, from: current.value, to: next.value };
-  if (warnings.length > 0) change.warning = warnings.join(" ");
+  if (candidate)
+    change.warning = `The candidate ${candidate.value} stays. From now on, the verdict compares it with ${next.value}.`;
   await applyChange(verb, change, withImage(text, model, next), imageOverrides(model, next), options);
   if (options.json) console.log(JSON.stringify(change));
   else print(change);
@@ -73,13 +65,16 @@ export function readImage(stack: string, model: Model): { file: string; text: st
   const file = fileOf(stack);
   const text = readFileSync(file, "utf8");
   const image = imageOf(text, model);
-  if (!image) throw new Error(`${file} is not valid: ${configKey(model)} must have imageTag or imageUri`);
+  if (!image) throw new Error(`${file} is not valid: ${configKey(model)} must have ${imageKeys.join(" or ")}`);
   return { file, text, image };
 }
 
 /** Changes of the configuration, by path, that set a model's image. */
 export function imageOverrides(model: Model, { key, value }: Image): Record<string, unknown> {
-  return { [`${model}.imageTag`]: undefined, [`${model}.imageUri`]: undefined, [`${model}.${key}`]: value };
+  return {
+    ...Object.fromEntries(imageKeys.map((each) => [`${model}.${each}`, undefined])),
+    [`${model}.${key}`]: value,
+  };
 }
 
 /**
@@ -100,15 +95,6 @@ export async function applyChange(
   checkConfig(change.stack, overrides);
   writeFileSync(change.file, text);
   if (isProposed) change.pullRequest = await propose(verb, change);
-}
-
-/** Says why ECR refuses a tag that was pushed before. */
-function pushedTag(model: Model, tag: string): string {
-  return [
-    `ECR may still have the image ${model}-${tag}. A tag never moves: if the new build has another digest, pulumi up fails`,
-    "with ImageTagAlreadyExistsException. Then get the old sources back (git checkout <commit> -- images) and roll them out",
-    `with a new tag: npm run rollout -- ${model} ${tag}-again`,
-  ].join(" ");
 }
 
 function fileOf(stack: string): string {

@@ -5,7 +5,7 @@ import { type ChangedFile, openPullRequest } from "./pullRequest";
 export interface ImageChange extends ChangedFile {
   stack: string;
   model: Model;
-  /** Why the next `pulumi up` may fail, and what to do instead. */
+  /** What the operator must know before the update. */
   warning?: string;
   /** URL of the pull request. Only with --propose. */
   pullRequest?: string;

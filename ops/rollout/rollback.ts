@@ -11,8 +11,8 @@ const program = withChangeOptions(
     "after",
     `
 The image before is the last different one in git's history of the file. A second rollback returns to the newer image.
-Only an imageUri brings back the same image. With imageTag, the program builds the old tag again from the present sources,
-and ECR refuses the push if it still has the old image: roll the old sources out with a new tag instead.
+Nothing is built. The program takes the old tag from the stack's ECR (pushedTag instead of imageTag), which keeps the last ten
+images of a model. An imageUri names the old image itself. The next rollout sets imageTag again.
 --propose needs git and gh, and a gh that is signed in.`,
   )
   .action((model: Model, options: ChangeOptions) =>

@@ -2,9 +2,15 @@ import { isMap, isScalar, parseDocument, type Scalar, type YAMLMap } from "yaml"
 import type { Model } from "../../contract/plan";
 import { configKey } from "../../names";
 
-/** The image of a model in a stack's file: a tag that the program builds, or the name of an image that is already pushed. */
+/** Keys that name a model's image. A model has exactly one of them. */
+export const imageKeys = ["imageTag", "pushedTag", "imageUri"] as const;
+
+/**
+ * The image of a model in a stack's file: a tag that the program builds, a tag that it has built before, or the name of an
+ * image that a pipeline has pushed.
+ */
 export interface Image {
-  key: "imageTag" | "imageUri";
+  key: (typeof imageKeys)[number];
   value: string;
 }
 
@@ -33,7 +39,7 @@ export function imageOf(text: string, model: Model): Image | undefined {
  */
 export function withImage(text: string, model: Model, { key, value }: Image): string {
   const placed = placedImage(text, model);
-  if (!placed) throw new Error(`${configKey(model)}: must have imageTag or imageUri`);
+  if (!placed) throw new Error(`${configKey(model)}: must have ${imageKeys.join(" or ")}`);
   return `${text.slice(0, placed.start)}${key}: ${JSON.stringify(value)}${text.slice(placed.end)}`;
 }
 
@@ -55,7 +61,7 @@ export function imageIn(block: YAMLMap): PlacedImage | undefined {
 }
 
 function isImageKey(key: unknown): key is Image["key"] {
-  return key === "imageTag" || key === "imageUri";
+  return imageKeys.some((each) => each === key);
 }
 
 function rangeOf({ range }: Scalar): [number, number] {

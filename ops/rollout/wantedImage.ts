@@ -15,7 +15,7 @@ export function wantedImage(wanted: string, current: Image): Image {
     return { key: "imageUri", value: `${repository}${isDigest ? "@" : ":"}${wanted}` };
   }
   if (isDigest) {
-    throw new Error(`${wanted}: the model has an imageTag and no repository. Give the whole name: host/name@${wanted}`);
+    throw new Error(`${wanted}: the model has a tag and no repository. Give the whole name: host/name@${wanted}`);
   }
   return { key: "imageTag", value: wanted };
 }

@@ -19,21 +19,29 @@ afterEach(() => vi.clearAllMocks());
 
 const PARAMETER_TYPE = "aws:ssm/parameter:Parameter";
 const POOL = "ap-northeast-1_Stage12AB";
+/** Setting of the program's pool. */
+const caseInsensitive = { usernameConfiguration: { caseSensitive: false } };
 const user = (email: string) => ({ email, sub: randomUUID() as string, password: "-", label: email });
 const mori = user("mori@example.com");
 const quoted = user('o"hara\\@example.com');
+const capitals = user("Sakura.Mama@Example.com");
 const twins = [user("twin@example.com"), user("twin@example.com")] as const;
 
 let cognito: CognitoDouble;
 const dir = mkdtempSync(join(tmpdir(), "snack-misaki-admin-"));
 beforeAll(async () => {
   const account = new AwsAccount(join(dir, "account.db"), "ap-northeast-1");
-  account.put({ type: "aws:cognito/userPool:UserPool", id: POOL, inputs: {}, outputs: { id: POOL } });
+  account.put({
+    type: "aws:cognito/userPool:UserPool",
+    id: POOL,
+    inputs: {},
+    outputs: { id: POOL, ...caseInsensitive },
+  });
   cognito = await startCognito({
     account,
     dir: join(dir, "cognito"),
     ports: { domain: 0, idp: 0 },
-    customers: [mori, quoted, ...twins],
+    customers: [mori, quoted, capitals, ...twins],
     events: new Events(),
   });
 });
@@ -61,6 +69,7 @@ describe("admin with an e-mail address or a sub of the user pool", () => {
   it.each([
     ["an e-mail address", mori.email, mori],
     ["an e-mail address in another case", "Mori@Example.com", mori],
+    ["a lower-case e-mail address of a user who signed up with capitals", "sakura.mama@example.com", capitals],
     ["an e-mail address with characters that a filter must escape", quoted.email, quoted],
     ["a sub", mori.sub, mori],
   ])("grants, shows and revokes a plan for %s", async (_name, text, { sub }) => {
@@ -125,7 +134,7 @@ describe("admin while Cognito does not answer", () => {
     ["does not know the pool", { userPoolId: "ap-northeast-1_Nobody123" }],
   ])("grants nothing when Cognito %s", async (_name, where) => {
     expect(await admin({ command: "grant", user: twins[0].sub, plan: "vip" }, where)).toMatchObject({
-      error: { code: "unavailable" },
+      error: { code: "unavailable", message: expect.stringMatching(/ Cause: user pool: \S/) },
     });
     expect(await on().rows.get(twins[0].sub)).toBeUndefined();
   });
@@ -135,6 +144,27 @@ describe("admin while Cognito does not answer", () => {
     expect(await admin({ command: "show", user: userId }, { cognitoUrl: "http://127.0.0.1:1" })).toMatchObject({
       plan: "paid",
     });
+  });
+});
+
+describe("admin of a stack without a Stripe key", () => {
+  const withoutKey = (request: object) => {
+    const { stripeKeyParameter: _key, ...settings } = on().settings;
+    return create({ ...settings, userPoolId: POOL, candidatesPath: "/candidates" })(request);
+  };
+
+  it("events says that the stack sells no plan, and where to read how to sell plans", async () => {
+    expect(await withoutKey({ command: "events", limit: 20 })).toMatchObject(
+      refused(/^events: the stack has no stripeApiKey, .* docs\/operations\.md, Sell plans$/),
+    );
+  });
+
+  it("resync of a user with a Stripe customer names the missing key, and the row keeps its plan", async () => {
+    const { userId } = await known();
+    expect(await withoutKey({ command: "resync", user: userId })).toMatchObject({
+      error: { code: "unavailable", message: expect.stringMatching(/Cause: the stack has no stripeApiKey$/) },
+    });
+    expect(await withoutKey({ command: "show", user: userId })).toMatchObject({ plan: "paid" });
   });
 });
 

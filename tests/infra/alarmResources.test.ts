@@ -38,6 +38,15 @@ describe("createAlarms", () => {
     );
   });
 
+  it("gives every alarm that needs data a message for the state INSUFFICIENT_DATA, and no other alarm", async () => {
+    await create(named);
+    const needed = metricAlarms(operations).filter(({ missing, needsEcr }) => missing.as === "missing" && !needsEcr);
+    await vi.waitUntil(() => created.some(({ type }) => type.includes("compositeAlarm")));
+    const found = created.filter(({ inputs }) => inputs.insufficientDataActions !== undefined);
+    expect(found.map(({ name }) => name).sort()).toEqual(needed.map(({ name }) => name).sort());
+    for (const { inputs } of found) expect(inputs).toMatchObject({ treatMissingData: "missing" });
+  });
+
   it("throws when a composite alarm names an alarm that does not exist", async () => {
     const [page] = compositeAlarms;
     page?.anyOf.push(["unknown-code"]);

@@ -5,6 +5,7 @@ import { alarmCodes } from "../../functions/core/alarmCodes";
 import { healthMetrics } from "../../functions/core/endpointState";
 import { billedMetrics, dimensionOf, dimensionValues, isDetail } from "../../functions/core/metrics";
 import { alarmDescription, compositeAlarms, metricAlarms, runbookAnchor } from "../../infra/alarms";
+import { type Datapoint, EXTRA_PERIODS, evaluate } from "../../local/aws/cloudwatch/alarmState";
 import { rounds } from "../../verify/drill/faults";
 import { alarmMeanings } from "../../verify/reference/alarmMeanings";
 import { withAlarms, withJapaneseAlarms } from "../../verify/reference/alarms";
@@ -79,6 +80,27 @@ describe("The alarm", () => {
   it("of a shrunk endpoint names the command that restores it", () => {
     for (const model of models) expect(alarm(`${model}-shrunk`)?.run).toBe("pulumi up --stack <stack>");
   });
+});
+
+describe("An alarm of a stack without data", () => {
+  /** State of an alarm whose periods have these datapoints, the oldest first. */
+  const stateOf = ({ periods, missing }: (typeof alarms)[number], points: Datapoint[]) =>
+    evaluate(points, { evaluationPeriods: periods, datapointsToAlarm: periods, treatMissingData: missing.as });
+  const range = ({ periods }: (typeof alarms)[number]) => Array.from({ length: periods + EXTRA_PERIODS });
+  const empty = (each: (typeof alarms)[number]) => range(each).map((): Datapoint => undefined);
+
+  it.each(alarms.map((each) => [each.name, each] as const))("%s does not fire in a new stack", (_name, each) => {
+    expect(stateOf(each, empty(each))).toBe(each.missing.as === "missing" ? "INSUFFICIENT_DATA" : "OK");
+  });
+
+  it.each(alarms.filter(({ missing }) => missing.as === "missing").map((each) => [each.name, each] as const))(
+    "%s is OK after its first value, and leaves that state when no value follows",
+    (_name, each) => {
+      const [, ...before] = empty(each);
+      expect(stateOf(each, [...before, false])).toBe("OK");
+      expect(stateOf(each, empty(each))).toBe("INSUFFICIENT_DATA");
+    },
+  );
 });
 
 describe("Each alarm", () => {

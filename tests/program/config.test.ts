@@ -194,7 +194,7 @@ describe("Stack configuration", () => {
     [
       "both imageTag and imageUri",
       { "phi3.imageUri": "ghcr.io/a/b:1" },
-      "phi3.imageTag: exactly one of imageTag and imageUri must be set",
+      "phi3.imageTag: exactly one of imageTag, pushedTag and imageUri must be set",
     ],
     [
       "an unknown GPU pool",
@@ -254,7 +254,7 @@ describe("Stack configuration", () => {
     [
       "registry.kind public for images that the program pushes to a private registry",
       { registry: { kind: "public" } },
-      'registry.kind: must be ecr or delegation, because phi3.imageTag is pushed to private ECR, got "public"',
+      'registry.kind: must be ecr or delegation, because phi3.imageTag is in private ECR, got "public"',
     ],
     [
       "registry.kind token without the secret registryToken",

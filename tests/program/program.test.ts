@@ -328,7 +328,7 @@ describe("Policies of the functions", () => {
       ],
       admin: [
         writeRow,
-        expect.stringMatching(/^cognito-idp:ListUsers on ap-northeast-1_\w{9}$/),
+        expect.stringMatching(/^cognito-idp:ListUsers cognito-idp:AdminGetUser on ap-northeast-1_\w{9}$/),
         byCustomer,
         "dynamodb:Scan on users/index/stripe_customer_id",
         `dynamodb:BatchGetItem on ephemeral ${events}`,
@@ -745,6 +745,31 @@ describe("The program", () => {
     // Pulumi removes the old image from the state but not from ECR, because a rollback needs it.
     const versions = resources("docker-build:index:Image").map(versionOfImage);
     expect(versions.sort()).toEqual(["2026-12-01", ...models.map(() => "local-1")]);
+  });
+
+  it("builds nothing when a model goes back to a tag that ECR has", async () => {
+    const back = engineOptions(cloud, programDir, dir, { "phi3.imageTag": undefined, "phi3.pushedTag": "local-1" });
+    const images = resources("docker-build:index:Image");
+    const [old] = images.filter((image) => image.id.endsWith(":phi3-local-1"));
+    const planned = changes((await preview(back)).steps);
+    const done = changes((await up(back)).steps);
+    expect(done).toEqual([
+      "delete docker-build:index:Image phi3-2026-12-01",
+      "update pulumi-nodejs:dynamic/runpod:Template phi3",
+    ]);
+    expect(planned).toEqual(done);
+    expect(resources("docker-build:index:Image")).toEqual(images);
+    const { templates } = openAccount(join(dir, "runpod", "account.db")).data;
+    const used = Object.values(templates).map(({ imageName }) => imageName);
+    expect(used).toContainEqual(expect.stringMatching(new RegExp(`@${old?.outputs.digest}$`)));
+    expect(changes((await up(back)).steps)).toEqual([]);
+  });
+
+  it("names the missing image when ECR does not have the tag of a rollback", async () => {
+    const lost = engineOptions(cloud, programDir, dir, { "phi3.imageTag": undefined, "phi3.pushedTag": "2025-01-01" });
+    await expect(up(lost)).rejects.toThrow(
+      /phi3\.pushedTag: ECR has no image phi3-2025-01-01 in snack-misaki-start-phi3-\w+\. .*npm run rollout/,
+    );
   });
 
   it("configures RunPod's model cache when the image does not contain the weights", async () => {

@@ -11,6 +11,7 @@ import {
   ListTablesCommand,
   PutItemCommand,
   ScanCommand,
+  waitUntilTableExists,
 } from "@aws-sdk/client-dynamodb";
 import { localCredentials, readAwsEndpoints } from "../../local/cloud/awsEndpoints";
 import type { LocalCloud } from "../../local/cloud/cloud";
@@ -210,7 +211,7 @@ export class AwsStandIn {
         return this.restore(backup, needed(parsed, "--target-table-name"));
       }
       case "dynamodb wait table-exists":
-        await this.dynamodb.send(new DescribeTableCommand({ TableName: needed(parsed, "--table-name") }));
+        await this.waitForTable(needed(parsed, "--table-name"));
         return undefined;
       case "cognito-idp admin-delete-user": {
         const sub = needed(parsed, "--username");
@@ -239,8 +240,13 @@ export class AwsStandIn {
 
   private async restore({ items, schema }: Backup, target: string): Promise<object> {
     await this.dynamodb.send(new CreateTableCommand({ TableName: target, BillingMode: "PAY_PER_REQUEST", ...schema }));
+    await this.waitForTable(target);
     for (const item of items) await this.writeRow(target, item);
     return { TableDescription: { TableName: target, TableStatus: "CREATING" } };
+  }
+
+  private async waitForTable(TableName: string): Promise<void> {
+    await waitUntilTableExists({ client: this.dynamodb, minDelay: 1, maxWaitTime: 60 }, { TableName });
   }
 
   /** The command line prints the members of the answer, without the SDK's metadata. */

@@ -1,6 +1,6 @@
 import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { appendFileSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -10,12 +10,16 @@ import {
   ConfirmSignUpCommand,
   SignUpCommand,
 } from "@aws-sdk/client-cognito-identity-provider";
-import { afterAll, describe, expect, it } from "vitest";
+import { afterAll, describe, expect, it, onTestFinished } from "vitest";
 import { chat, createApi } from "../../client";
+import { models } from "../../contract/plan";
+import { readAwsEndpoints } from "../../local/cloud/awsEndpoints";
 import { customers } from "../../local/cloud/customers";
 import type { ProgramOutputs } from "../../local/cloud/outputs";
+import { openAccount } from "../../local/runpod/account/accountFile";
 import { findVenvPython } from "../../local/support/pythonEnvironment";
 import { signedIn } from "../../local/visitor/customer";
+import { copyRepository } from "../repositoryCopy";
 
 const dir = mkdtempSync(join(tmpdir(), "snack-misaki-start-"));
 const started: ChildProcess[] = [];
@@ -33,8 +37,13 @@ afterAll(() => {
  * Adds `--no-python` when the Python environment is missing, because its set-up takes minutes.
  */
 function npmStart(...args: string[]) {
-  const options = ["--dir", dir, ...(python ? [] : ["--no-python"]), ...args];
+  return startIn(process.cwd(), "--dir", dir, ...(python ? [] : ["--no-python"]), ...args);
+}
+
+/** Runs `npm start` in the folder of a repository. */
+function startIn(cwd: string, ...options: string[]) {
   const child = spawn(process.execPath, ["cli/run.cjs", "local/commands/start.ts", ...options], {
+    cwd,
     stdio: ["ignore", "pipe", "pipe"],
     detached: true,
   });
@@ -144,6 +153,29 @@ describe("npm start", () => {
     const runningAgain = processTree(Number(second.pid));
     expect(await ctrlC(second)).toBe(0);
     expect(stillRunning(runningAgain)).toEqual([]);
+  });
+
+  it("continues from its state after a change of images/, and runs the changed image under another tag", async () => {
+    const folder = mkdtempSync(join(tmpdir(), "snack-misaki-images-"));
+    onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
+    const { path } = copyRepository(folder);
+    const state = join(folder, "state");
+    const images = async () => {
+      const child = startIn(path, "--dir", state, "--free-ports", "--no-python", "--json");
+      await ready(child);
+      expect(await ctrlC(child)).toBe(0);
+      const { templates } = openAccount(join(state, "runpod", "account.db")).data;
+      return { tags: readAwsEndpoints(state).imageTags, used: Object.values(templates).map((one) => one.imageName) };
+    };
+    const first = await images();
+    appendFileSync(join(path, "images/worker/src/snack_worker/handler.py"), "\n# changed\n");
+    const changed = await images();
+    expect(await images()).toEqual(changed);
+    for (const model of models) {
+      expect(changed.tags[`${model}.imageTag`]).toMatch(/^local-1-[0-9a-f]{8}$/);
+      expect(changed.tags[`${model}.imageTag`]).not.toBe(first.tags[`${model}.imageTag`]);
+    }
+    expect(changed.used.filter((image) => first.used.includes(image))).toEqual([]);
   });
 
   it("gives npm run token an ID token for the README's first call, and clear errors", async () => {

@@ -12,7 +12,7 @@ const { scripts, dependencies } = JSON.parse(readFileSync("package.json", "utf8"
 const names = workflowFiles.map((file) => basename(file, ".yml"));
 
 /** Commands of a step that are not an npm script of this repository. */
-const plainCommands = ["npm", "sudo", "pulumi", "docker", "gh", "jq", "tee"];
+const plainCommands = ["npm", "sudo", "pulumi", "docker", "gh", "jq", "tee", "echo"];
 
 /** Names of the programs that a command starts: the first word, and the first word after each | and $(. */
 function programsOf(run: string): string[] {
@@ -88,6 +88,17 @@ describe("The workflows", () => {
     );
   });
 
+  it("give no identity at AWS to a pull request of Dependabot, whose new code nobody has read", () => {
+    expect(readWorkflow("preview").jobs.difference?.if).toContain(
+      "github.event.pull_request.user.login != 'dependabot[bot]'",
+    );
+  });
+
+  it("tell an operator where to read on after an interrupted deployment", () => {
+    const last = readWorkflow("deploy").jobs.deploy?.steps.at(-1);
+    expect([last?.if, last?.run]).toEqual(["failure() || cancelled()", expect.stringContaining("docs/operations.md")]);
+  });
+
   it("deploy one change of a stack at a time, after the environment's approval, and cancel none", () => {
     const { concurrency, jobs } = readWorkflow("deploy");
     expect(concurrency).toEqual({ group: `deploy-\${{ inputs.stack || 'dev' }}`, "cancel-in-progress": false });
@@ -107,7 +118,7 @@ describe("The workflows", () => {
   });
 
   it("propose a change of main, on whatever branch the button was pressed", () => {
-    for (const name of ["rollout", "rollback"])
+    for (const name of ["rollout", "rollback", "train"])
       expect(readWorkflow(name).jobs.propose?.steps[0]?.with.ref).toBe("main");
   });
 
@@ -126,7 +137,7 @@ describe("The workflows", () => {
   it("offer the repository's models, and check the endpoint of the free plan's model", () => {
     for (const name of ["image", "rollout", "rollback"])
       expect(readWorkflow(name).on.workflow_dispatch?.inputs.model?.options).toEqual(models);
-    expect(readWorkflow("deploy").jobs.deploy?.steps.at(-1)?.run).toContain(`jq -r .${planModels.free})`);
+    expect(readWorkflow("deploy").jobs.deploy?.steps.at(-2)?.run).toContain(`jq -r .${planModels.free})`);
   });
 
   it("install the Pulumi CLI of the SDK's version", () => {

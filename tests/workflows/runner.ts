@@ -57,7 +57,8 @@ export class Runner {
   }
 
   /**
-   * Runs the commands of a job in order. After a command that fails, runs only the steps with `if: always()`.
+   * Runs the commands of a job in order. After a command that fails, runs only the steps with `if: always()`. Never runs
+   * steps with `if: failure()`.
    *
    * @throws Error when the environment of a step uses an unknown value
    */
@@ -67,7 +68,8 @@ export class Runner {
     const results: StepResult[] = [];
     for (const step of found.steps) {
       const hasFailed = results.some(({ status }) => status !== 0);
-      if (step.run === undefined || (hasFailed && step.if !== "always()")) continue;
+      if (step.run === undefined || step.if?.includes("failure()")) continue;
+      if (hasFailed && step.if !== "always()") continue;
       const result = await this.step(step.run, { ...evaluated(found.env, contexts), ...evaluated(step.env, contexts) });
       results.push(result);
     }

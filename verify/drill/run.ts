@@ -1,11 +1,12 @@
 import { compositeAlarms, metricAlarms, runbookAnchor } from "../../infra/alarms";
+import type { AlarmState } from "../../local/aws/cloudwatch/alarmState";
 import { type Fault, type Round, rounds } from "./faults";
 import type { Stage } from "./stage";
 
 /** Result of one alarm. */
 export interface AlarmResult {
   alarm: string;
-  /** Minutes from the beginning of the fault to the state ALARM. Undefined: it did not fire. */
+  /** Minutes from the beginning of the fault until the alarm fired. Undefined: it did not fire. */
   firedAfterMinutes?: number;
   /** Minutes from the end of the fault to the state OK. Undefined: it did not recover. */
   recoveredAfterMinutes?: number;
@@ -34,11 +35,21 @@ const RECOVER_MINUTES = 19 * 60;
 /** Time for the first data of every metric. */
 const WARM_UP_MINUTES = 2;
 
-/** Definitions by alarm name: whether it sends a message. */
-function definitions(hourlyUsd: number): Map<string, { sendsMessage: boolean }> {
+/** Parts of an alarm's definition that the drill needs. */
+interface Definition {
+  sendsMessage: boolean;
+  /** States in which the alarm fires. */
+  fires: AlarmState[];
+}
+
+/** Definitions by alarm name. */
+function definitions(hourlyUsd: number): Map<string, Definition> {
   return new Map([
-    ...metricAlarms({ hourlyUsd }).map((alarm) => [alarm.name, { sendsMessage: !alarm.isPart }] as const),
-    ...compositeAlarms.map((alarm) => [alarm.name, { sendsMessage: true }] as const),
+    ...metricAlarms({ hourlyUsd }).map(({ name, isPart, missing }): [string, Definition] => [
+      name,
+      { sendsMessage: !isPart, fires: ["ALARM", ...(missing.as === "missing" ? ["INSUFFICIENT_DATA" as const] : [])] },
+    ]),
+    ...compositeAlarms.map(({ name }): [string, Definition] => [name, { sendsMessage: true, fires: ["ALARM"] }]),
   ]);
 }
 
@@ -89,16 +100,12 @@ export function summary(expected: string[], results: AlarmResult[]): DrillResult
   };
 }
 
-async function runRound(
-  stage: Stage,
-  faults: Round,
-  known: ReadonlyMap<string, { sendsMessage: boolean }>,
-): Promise<AlarmResult[]> {
+async function runRound(stage: Stage, faults: Round, known: ReadonlyMap<string, Definition>): Promise<AlarmResult[]> {
   const { aws } = stage.cloud;
   const results = faults.flatMap(({ fires, by }) => fires.map((alarm): AlarmResult => ({ alarm, by })));
   const stateOf = ({ alarm }: AlarmResult) => aws.cloudwatch.stateOf(alarmId(stage, alarm));
-  const isInAlarm = (result: AlarmResult) => stateOf(result) === "ALARM";
-  for (const result of results) if (isInAlarm(result)) result.problem = "was in the state ALARM before its fault";
+  const isFiring = (result: AlarmResult) => known.get(result.alarm)?.fires.includes(stateOf(result)) === true;
+  for (const result of results) if (isFiring(result)) result.problem = "fired before its fault";
   const messagesBefore = aws.deliveries.length;
 
   const undo = [];
@@ -106,7 +113,7 @@ async function runRound(
   for (let minute = 1; minute <= FIRE_MINUTES; minute++) {
     for (const fault of faults) await fault.eachMinute?.(stage);
     await stage.passMinute();
-    for (const result of results) if (isInAlarm(result)) result.firedAfterMinutes ??= minute;
+    for (const result of results) if (isFiring(result)) result.firedAfterMinutes ??= minute;
     if (results.every(({ firedAfterMinutes }) => firedAfterMinutes !== undefined)) break;
   }
   for (const result of results) {
@@ -128,16 +135,17 @@ async function runRound(
 function problemOf(
   stage: Stage,
   { alarm, firedAfterMinutes }: AlarmResult,
-  known: ReadonlyMap<string, { sendsMessage: boolean }>,
+  known: ReadonlyMap<string, Definition>,
   messagesBefore: number,
 ): string | undefined {
   if (firedAfterMinutes === undefined) return `did not fire within ${FIRE_MINUTES} minutes`;
-  if (!known.get(alarm)?.sendsMessage) return undefined;
+  const { sendsMessage, fires } = known.get(alarm) ?? { sendsMessage: true, fires: [] };
+  if (!sendsMessage) return undefined;
   const id = alarmId(stage, alarm);
   const sent = stage.cloud.aws.deliveries
     .slice(messagesBefore)
     .map(({ message }) => JSON.parse(message))
-    .find(({ AlarmName, NewStateValue }) => AlarmName === id && NewStateValue === "ALARM");
+    .find(({ AlarmName, NewStateValue }) => AlarmName === id && fires.includes(NewStateValue));
   if (!sent) return "sent no message";
   const anchor = runbookAnchor(alarm);
   return String(sent.AlarmDescription).includes(anchor) ? undefined : `the message does not name ${anchor}`;

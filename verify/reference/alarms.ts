@@ -121,11 +121,16 @@ function section(alarm: MetricAlarm | CompositeAlarm): string {
 function metricLines(alarm: MetricAlarm): string[] {
   return [
     `- Fires when ${conditionOf(alarm)}.`,
-    `- Without data: ${alarm.missing.as === "breaching" ? "fires" : "does not fire"}, because ${alarm.missing.because}.`,
+    `- Without data: ${withoutData[alarm.missing.as]}, because ${alarm.missing.because}.`,
     ...(alarm.isPart ? ["- Sends no message: it is a part of `customers-cannot-chat`."] : []),
     ...(alarm.needsEcr ? ["- Exists only with `registry.kind: ecr`."] : []),
   ];
 }
+
+const withoutData = {
+  notBreaching: "does not fire",
+  missing: "sends its message with the state INSUFFICIENT_DATA, but not before the first data of a new stack",
+} as const;
 
 const comparisons = { above: "is above", atLeast: "is at least", below: "is below" } as const;
 

@@ -66,24 +66,41 @@ export class CloudWatch implements MetricSink {
   readonly effects: Effects = {
     create: async ({ id }) => {
       this.forget(id);
+      this.changes.set(id, this.options.timers.now());
       this.waitForNextMinute();
+      return undefined;
+    },
+    update: async ({ id }) => {
+      this.changes.set(id, this.options.timers.now());
       return undefined;
     },
     delete: async ({ id }) => void this.forget(id),
   };
   private readonly states = new Map<string, AlarmState>();
+  /** Time of each alarm's last change, in milliseconds since the epoch. */
+  private readonly changes = new Map<string, number>();
+  private readonly startedAtMs: number;
   private readonly lines = new Map<string, LogLine[]>();
   private evaluation: Promise<void> = Promise.resolve();
   /** Ends the wait for the next evaluation. Undefined while there is no alarm. */
   private stop: (() => void) | undefined;
 
   constructor(private readonly options: CloudWatchOptions) {
+    this.startedAtMs = options.timers.now();
     const hasAlarm = [metricAlarm, compositeAlarm].some(({ type }) => options.account.list(type).length > 0);
     if (hasAlarm) this.waitForNextMinute();
   }
 
   stateOf(alarm: string): AlarmState {
     return this.states.get(alarm) ?? "INSUFFICIENT_DATA";
+  }
+
+  /**
+   * Time at which an alarm was created or changed, in milliseconds since the epoch. After a restart: the time of the
+   * restart, because the alarm has no data again.
+   */
+  changedAtMs(alarm: string): number {
+    return this.changes.get(alarm) ?? this.startedAtMs;
   }
 
   put(id: MetricId, value: number): void {
@@ -145,6 +162,7 @@ export class CloudWatch implements MetricSink {
 
   private forget(alarm: string): void {
     this.states.delete(alarm);
+    this.changes.delete(alarm);
   }
 
   private filter({ outputs }: AwsResource, line: unknown): void {

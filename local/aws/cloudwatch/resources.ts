@@ -51,6 +51,7 @@ export const metricAlarm: ResourceType = {
       alarmDescription: z.string().max(1_024).optional(),
       alarmActions: actions,
       okActions: actions,
+      insufficientDataActions: actions,
       metricQueries: z.undefined("is not supported by the local cloud: use one metric per alarm").optional(),
       extendedStatistic: z.undefined("is not supported by the local cloud").optional(),
     })

@@ -56,7 +56,7 @@ export function imageEffects(programDir: string, account: AwsAccount): Effects {
       typeof dockerfile.inline === "string"
         ? dockerfile.inline
         : await read(resolve(programDir, location(dockerfile) ?? join(context, "Dockerfile")), "dockerfile");
-    const contextHash = await hashFolder(context);
+    const contextHash = await hashContext(context);
     const digest = `sha256:${createHash("sha256")
       .update(
         JSON.stringify([contextHash, dockerfileText, sorted(outputs.buildArgs), outputs.platforms, outputs.target]),
@@ -189,7 +189,8 @@ async function read(path: string, property: string): Promise<string> {
   }
 }
 
-async function hashFolder(folder: string): Promise<string> {
+/** SHA-256, in hex, over the names and contents of the files that a build with this context can read. */
+export async function hashContext(folder: string): Promise<string> {
   const hash = createHash("sha256");
   for (const path of await filesBelow(folder, await ignored(folder))) {
     hash

@@ -8,7 +8,7 @@ import type { AwsAccount, AwsResource } from "../support/account";
 import { texts } from "../support/values";
 
 /** Parts of CloudWatch that the inspection APIs read. */
-export type Monitored = Pick<CloudWatch, "stateOf" | "metrics" | "linesOf">;
+export type Monitored = Pick<CloudWatch, "stateOf" | "changedAtMs" | "metrics" | "linesOf">;
 
 const DescribeAlarmsInput = z.strictObject({
   AlarmNames: z.array(z.string().min(1).max(255)).min(1).max(100),
@@ -47,6 +47,8 @@ export function monitoringApi(account: AwsAccount, cloudwatch: Monitored, events
     ActionsEnabled: alarm.outputs.actionsEnabled !== false,
     AlarmActions: texts(alarm.outputs.alarmActions),
     OKActions: texts(alarm.outputs.okActions),
+    InsufficientDataActions: texts(alarm.outputs.insufficientDataActions),
+    AlarmConfigurationUpdatedTimestamp: cloudwatch.changedAtMs(alarm.id) / 1_000,
     StateValue: cloudwatch.stateOf(alarm.id),
   });
 

@@ -5,8 +5,10 @@ import { ResourceProviderService } from "@pulumi/pulumi/proto/provider_grpc_pb";
 import * as provider from "@pulumi/pulumi/proto/provider_pb";
 import { Empty } from "google-protobuf/google/protobuf/empty_pb";
 import { type JavaScriptValue, Struct } from "google-protobuf/google/protobuf/struct_pb";
+import { z } from "zod";
 import { serveGrpc, unary } from "../../support/protocol/grpc";
 import { secret, UNKNOWN } from "../../support/protocol/value";
+import { findImage } from "../ecr/dockerBuild";
 import { registryToken } from "../ecr/token";
 import { parametersBelow } from "../ssm";
 import type { AwsAccount } from "../support/account";
@@ -21,6 +23,8 @@ import {
   type Target,
   topLevelProperties,
 } from "./operations";
+
+const GetImageArgs = z.strictObject({ repositoryName: z.string(), imageTag: z.string() });
 
 /** A running provider. */
 export interface ServedProvider {
@@ -186,9 +190,20 @@ function invoke(account: AwsAccount, token: string, args: Properties): Propertie
     }
     case "aws:ssm/getParametersByPath:getParametersByPath":
       return getParametersByPath(account, args);
+    case "aws:ecr/getImage:getImage": {
+      const { repositoryName, imageTag } = GetImageArgs.parse(args);
+      const found = findImage(account, repositoryName, { imageTag });
+      if (!found)
+        throw new Error(
+          `ImageNotFoundException: The image with imageId {imageTag:'${imageTag}'} does not exist within the repository ` +
+            `with name '${repositoryName}' in the registry with id '${accountId}'`,
+        );
+      const { digest: imageDigest, tags: imageTags } = found;
+      return { id: imageDigest, region, registryId: accountId, repositoryName, imageTag, imageDigest, imageTags };
+    }
     default: {
       const supported =
-        "getRegion, getCallerIdentity, getPartition, ecr.getAuthorizationToken and ssm.getParametersByPath";
+        "getRegion, getCallerIdentity, getPartition, ecr.getAuthorizationToken, ecr.getImage and ssm.getParametersByPath";
       throw new Error(`The local cloud does not support ${token}. It supports ${supported}.`);
     }
   }

@@ -13,6 +13,9 @@ import { logicalName } from "./stackResources";
 /** Alarms that DescribeAlarms takes at once. */
 const MAX_NAMES = 100;
 
+/** An alarm that needs data has some after this time: every schedule runs at once, and CloudWatch reads with a delay. */
+const FIRST_DATA_MS = 15 * 60_000;
+
 /** Facts about one alarm. */
 export interface AlarmFacts {
   /** Logical name. */
@@ -22,6 +25,10 @@ export interface AlarmFacts {
   /** Whether it sends a message. The alarms that only take part in a composite alarm send none. */
   hasActions: boolean;
   areActionsOn: boolean;
+  /** Whether it also sends a message when it gets no data. */
+  needsData: boolean;
+  /** Milliseconds since the alarm was created or changed. */
+  ageMs: number;
 }
 
 /**
@@ -33,11 +40,13 @@ export function judgeAlarms(alarms: AlarmFacts[], expected: string[]): Check[] {
   const label = "alarms";
   const missing = expected.filter((name) => !alarms.some((alarm) => alarm.name === name));
   const muted = alarms.filter(({ hasActions, areActionsOn }) => hasActions && !areActionsOn);
-  const firing = alarms.filter(({ hasActions, state }) => hasActions && state === "ALARM");
-  const lines = firing.map(({ name, description }) => {
+  const firing = alarms.filter((alarm) => alarm.hasActions && (alarm.state === "ALARM" || isSilent(alarm)));
+  const lines = firing.map((alarm) => {
+    const { name, description } = alarm;
     const [meaning = "", todo = ""] = description.replace(PAGE_PREFIX, "").split(" First: ");
     const report = description.startsWith(PAGE_PREFIX) ? failed : warning;
-    return report(`alarm ${name}`, `fires now: ${meaning}`, todo || "Look at the alarm in CloudWatch's console.");
+    const seen = `${isSilent(alarm) ? "gets no data" : "fires now"}: ${meaning}`;
+    return report(`alarm ${name}`, seen, todo || "Look at the alarm in CloudWatch's console.");
   });
   if (missing.length > 0)
     lines.push(failed(label, `AWS does not have ${missing.join(", ")}`, 'Run "pulumi refresh", then "pulumi up".'));
@@ -50,11 +59,17 @@ export function judgeAlarms(alarms: AlarmFacts[], expected: string[]): Check[] {
   return [ok(label, `${alarms.length} alarms, none fires${waiting > 0 ? `; ${waiting} have no data yet` : ""}`)];
 }
 
+/** Whether an alarm that needs data gets none. A new alarm has no data yet. */
+function isSilent({ needsData, state, ageMs }: AlarmFacts): boolean {
+  return needsData && state === "INSUFFICIENT_DATA" && ageMs > FIRST_DATA_MS;
+}
+
 /** Reads the state of the stack's alarms. */
 export async function checkAlarms(
   names: string[],
   { stack, settings, needsEcr }: { stack: string; settings: AlarmSettings; needsEcr: boolean },
   aws: Aws,
+  now = Date.now(),
 ): Promise<Check[]> {
   const client = new CloudWatchClient(awsClient("inspection", aws));
   const chunks = Array.from({ length: Math.ceil(names.length / MAX_NAMES) }, (_, index) =>
@@ -77,6 +92,8 @@ export async function checkAlarms(
       description: alarm.AlarmDescription ?? "",
       hasActions: (alarm.AlarmActions ?? []).length > 0,
       areActionsOn: alarm.ActionsEnabled !== false,
+      needsData: (alarm.InsufficientDataActions ?? []).length > 0,
+      ageMs: now - (alarm.AlarmConfigurationUpdatedTimestamp?.getTime() ?? 0),
     }),
   );
   const expected = [...metricAlarms(settings).filter((alarm) => needsEcr || !alarm.needsEcr), ...compositeAlarms];

@@ -1,7 +1,9 @@
 import { models } from "../../../contract/plan";
+import { stackTags } from "../../../names";
 import { messageOf } from "../../../runpod/error";
 import { isPrivateEcr } from "../../../runpod/imageName";
-import { type Aws, awsTodo } from "../awsClient";
+import { awsTodo } from "../../awsTodo";
+import type { Aws } from "../awsClient";
 import { attempt, type Check, failed } from "../check";
 import type { Target } from "../target";
 import { checkAlarms } from "./alarms";
@@ -24,10 +26,24 @@ export type Found = StackResources | { unread: Check };
 /** Finds the stack's resources at AWS. Without them, no other check of AWS can run. */
 export async function findResources({ config, aws }: Target): Promise<Found> {
   try {
-    return await findStackResources(config.stack, aws);
+    const found = await findStackResources(config.stack, aws);
+    return Object.values(found).every((names) => names.length === 0)
+      ? { unread: noResources(config.stack, aws) }
+      : found;
   } catch (error) {
     return { unread: failed("AWS", `cannot be read: ${messageOf(error)}`, awsTodo(error)) };
   }
+}
+
+/** Nothing at all is rarely a deleted stack, so the next step must not repair it: "pulumi refresh" would forget it. */
+function noResources(stack: string, { region }: Aws): Check {
+  const tags = Object.entries(stackTags(stack)).map(([name, value]) => `${name}=${value}`);
+  return failed(
+    "AWS",
+    `the account has no resource with the tags ${tags.join(", ")} in ${region}`,
+    "Is it the right AWS account (aws sts get-caller-identity), and is aws:region in the stack's file right? " +
+      `If the stack does not exist yet: pulumi up --stack ${stack}`,
+  );
 }
 
 /** Checks every part of a stack at AWS. The checks run at the same time, and a failed read stops no other check. */

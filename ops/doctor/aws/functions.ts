@@ -7,6 +7,9 @@ import { createAgain, logicalName } from "./stackResources";
 
 const HOUR_MS = 3_600_000;
 const PERIOD_SECONDS = 300;
+const RECENT_MINUTES = 15;
+/** Pages of a log that the doctor reads. AWS ends a page after one megabyte. */
+const MAX_PAGES = 10;
 /** Length of a log line in the report. */
 const MAX_CHARS = 200;
 
@@ -24,7 +27,21 @@ export interface FunctionFacts {
   /** Failed invocations in the last 24 hours: errors that the code did not catch, and timeouts. */
   errors: number;
   /** Last error line of its log. Undefined when the log has none. */
-  lastError: { at: Date; text: string } | undefined;
+  lastError: ErrorLine | undefined;
+  /** Error lines of the last 15 minutes. A function also writes one for an error that it has answered, and for an alarm. */
+  recent: ErrorLines;
+}
+
+interface ErrorLine {
+  at: Date;
+  text: string;
+}
+
+/** Error lines of a log. `isMore`: the log has more lines than the doctor reads. */
+interface ErrorLines {
+  count: number;
+  isMore: boolean;
+  last: ErrorLine | undefined;
 }
 
 /** Checks that every function can run and did not fail. One line per function with a problem. */
@@ -38,14 +55,21 @@ export function judgeFunctions(functions: FunctionFacts[], now: Date): Check[] {
     }
     if (one.state === "Pending" || one.update === "InProgress")
       return [warning(label, "Lambda is updating it", "Check again in a minute.")];
-    if (one.errors === 0) return [];
-    const last = one.lastError ? `. The last one, ${ago(one.lastError.at, now)}: ${short(one.lastError.text)}` : "";
-    const times = one.errors === 1 ? "failed once" : `failed ${one.errors} times`;
+    const last = (line: ErrorLine | undefined) =>
+      line ? `. The last one, ${ago(line.at, now)}: ${short(line.text)}` : "";
     const todo = `Read its log: aws logs tail ${one.logGroup} --since 1d --filter-pattern '{ $.level = "ERROR" }'`;
-    return [warning(label, `${times} in 24 hours${last}`, todo)];
+    if (one.errors > 0) {
+      const times = one.errors === 1 ? "failed once" : `failed ${one.errors} times`;
+      return [warning(label, `${times} in 24 hours${last(one.lastError)}`, todo)];
+    }
+    if (one.recent.count === 0) return [];
+    const { count, isMore } = one.recent;
+    const lines = count === 1 ? "one error line" : `${isMore ? "more than " : ""}${count} error lines`;
+    return [warning(label, `wrote ${lines} in ${RECENT_MINUTES} minutes${last(one.recent.last)}`, todo)];
   });
   if (problems.length > 0) return problems;
-  return [ok("functions", `${functions.length} functions, no failed invocation in 24 hours`)];
+  const seen = `${functions.length} functions, no failed invocation in 24 hours, no error line in ${RECENT_MINUTES} minutes`;
+  return [ok("functions", seen)];
 }
 
 /** Reads the state, the failures and the last error of each function. */
@@ -73,7 +97,12 @@ export async function checkFunctions(names: string[], stack: string, aws: Aws, n
         update: LastUpdateStatus ?? "",
         logGroup,
         errors,
-        lastError: last && (await readLastError(logGroup, last, aws)),
+        lastError: last && (await readErrorLines(logGroup, aroundPeriod(last), aws)).last,
+        recent: await readErrorLines(
+          logGroup,
+          { from: now.getTime() - RECENT_MINUTES * 60_000, to: now.getTime() },
+          aws,
+        ),
       },
     ];
   });
@@ -106,19 +135,37 @@ async function readFailures(names: string[], aws: Aws, now: Date) {
   );
 }
 
-/** Reads the last error line of a period. Its invocation may have started before and ended after. */
-async function readLastError(logGroupName: string, period: Date, aws: Aws): Promise<FunctionFacts["lastError"]> {
+/** Time, in milliseconds since the epoch, in which the invocations of a period have written their lines. */
+interface Span {
+  from: number;
+  to: number;
+}
+
+/** An invocation of a period may have started before and ended after. */
+function aroundPeriod(start: Date): Span {
+  const periodMs = PERIOD_SECONDS * 1_000;
+  return { from: start.getTime() - periodMs, to: start.getTime() + 2 * periodMs };
+}
+
+/** Reads the error lines of a log, up to a limit. */
+async function readErrorLines(logGroupName: string, { from, to }: Span, aws: Aws): Promise<ErrorLines> {
   const client = new CloudWatchLogsClient(awsClient("inspection", aws));
-  const request = {
-    logGroupName,
-    filterPattern: '{ $.level = "ERROR" }',
-    startTime: period.getTime() - PERIOD_SECONDS * 1_000,
-    endTime: period.getTime() + 2 * PERIOD_SECONDS * 1_000,
-  };
+  const request = { logGroupName, filterPattern: '{ $.level = "ERROR" }', startTime: from, endTime: to };
+  let count = 0;
+  let pages = 0;
   let last: FilteredLogEvent | undefined;
   // A page without lines may come before pages with lines.
-  for await (const { events } of paginateFilterLogEvents({ client }, request)) last = events?.at(-1) ?? last;
-  return last && { at: new Date(last.timestamp ?? 0), text: messageIn(last.message ?? "") };
+  for await (const { events = [], nextToken } of paginateFilterLogEvents({ client }, request)) {
+    count += events.length;
+    last = events.at(-1) ?? last;
+    pages++;
+    if (pages === MAX_PAGES) return { count, isMore: nextToken !== undefined, last: lineOf(last) };
+  }
+  return { count, isMore: false, last: lineOf(last) };
+}
+
+function lineOf(event: FilteredLogEvent | undefined): ErrorLine | undefined {
+  return event && { at: new Date(event.timestamp ?? 0), text: messageIn(event.message ?? "") };
 }
 
 /** Text of a line in Lambda's JSON log format: its message, without time and request id. */

@@ -1,4 +1,4 @@
-import { awsTodo } from "../awsClient";
+import { awsTodo } from "../../awsTodo";
 import { attempt, type Check, unknown } from "../check";
 import type { Target } from "../target";
 import { checkBedrock } from "./bedrock";

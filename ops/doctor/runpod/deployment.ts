@@ -78,7 +78,7 @@ function repairTag(kind: "template" | "endpoint"): string {
  * @param image the image in private ECR; undefined for another registry
  */
 export function checkImage(
-  { label: version, model, key, image: { imageTag, imageUri } }: Omit<Version, "settings">,
+  { label: version, model, key, image: { imageTag, pushedTag, imageUri } }: Omit<Version, "settings">,
   imageName: string,
   image: RegistryImage | undefined,
 ): Check {
@@ -106,7 +106,7 @@ export function checkImage(
     );
   const known = image?.tags ?? [reference];
   // The format of the tags that the program pushes.
-  const wanted = `${model}-${imageTag}`;
+  const wanted = `${model}-${imageTag ?? pushedTag}`;
   if (known.includes(wanted)) return ok(label, `${wanted}: ${imageName}`);
   return warning(
     label,

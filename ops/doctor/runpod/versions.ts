@@ -9,7 +9,7 @@ export interface Version {
   model: Model;
   /** Key of its block in the configuration: `mistral`, or `mistral.candidate`. */
   key: string;
-  image: Pick<PlainConfig[Model], "imageTag" | "imageUri">;
+  image: Pick<PlainConfig[Model], "imageTag" | "pushedTag" | "imageUri">;
   settings: Pick<ReturnType<typeof inferenceSettings>, "name" | "template"> & {
     endpoint: Record<string, unknown> & { workersMax: number };
   };

@@ -1,4 +1,4 @@
-import { type Check, unknown } from "../check";
+import { type Check, ok, unknown, warning } from "../check";
 import type { Target } from "../target";
 import type { StripeAccess } from "./client";
 import { checkStripeKey } from "./key";
@@ -7,7 +7,7 @@ import { checkPrices } from "./prices";
 import { checkWebhookEndpoint } from "./webhookEndpoint";
 
 /**
- * Checks what the stack needs at Stripe. Returns no line for a stack that sells nothing.
+ * Checks what the stack needs at Stripe.
  *
  * @param apiUrl base URL of the stack's API; undefined when AWS did not return it
  */
@@ -16,7 +16,7 @@ export async function examineStripe(
   apiUrl: Promise<string | undefined>,
   timeoutMs: number,
 ): Promise<Check[]> {
-  if (stripeKey === undefined) return [];
+  if (stripeKey === undefined) return [withoutKey(config.billing.prices)];
   if (stripeKey === "unread") {
     const todo = "Set STRIPE_API_KEY in the environment, or sign in with Pulumi.";
     return [unknown("Stripe", "stripeApiKey is encrypted, and the pulumi command could not read it", todo)];
@@ -35,4 +35,13 @@ export async function examineStripe(
     checkPrices(access, billing.prices),
   ]);
   return lines.flat();
+}
+
+/** A stack without a key sells nothing. With prices, somebody has forgotten the key. */
+function withoutKey(prices: Target["config"]["billing"]["prices"]): Check {
+  const seen = "stripeApiKey is not set: the stack sells no plan";
+  if (Object.values(prices).every((ids) => ids.length === 0)) return ok("Stripe", seen);
+  const todo =
+    "Set it: pulumi config set --secret stripeApiKey. docs/operations.md, Sell plans, lists its permissions.";
+  return warning("Stripe", `${seen}, but billing.prices has prices`, todo);
 }

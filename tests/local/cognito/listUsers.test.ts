@@ -1,7 +1,11 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { CognitoIdentityProviderClient, ListUsersCommand } from "@aws-sdk/client-cognito-identity-provider";
+import {
+  AdminGetUserCommand,
+  CognitoIdentityProviderClient,
+  ListUsersCommand,
+} from "@aws-sdk/client-cognito-identity-provider";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { accessKeyOf } from "../../../local/aws/iam/callers";
 import { AwsAccount } from "../../../local/aws/support/account";
@@ -107,5 +111,27 @@ describe("ListUsers", () => {
     const ask = (UserPoolId: string) => client(accessKeyOf(arn)).send(new ListUsersCommand({ UserPoolId }));
     await expect(ask(POOL)).rejects.toMatchObject({ name: "AccessDeniedException" });
     expect((await ask(OTHER)).Users).toHaveLength(3);
+  });
+});
+
+describe("AdminGetUser", () => {
+  const subOf = async (Username: string, UserPoolId = POOL) => {
+    const found = await client().send(new AdminGetUserCommand({ UserPoolId, Username }));
+    return [found.Username, found.UserAttributes?.find(({ Name }) => Name === "sub")?.Value];
+  };
+
+  it("finds a user by sub, and by e-mail address in every case when the pool ignores the case", async () => {
+    const id = "ap-northeast-1_Nocase12A";
+    const outputs = { id, usernameConfiguration: { caseSensitive: false } };
+    account.put({ type: "aws:cognito/userPool:UserPool", id, inputs: {}, outputs });
+    expect(await subOf(ohara ?? "")).toEqual([ohara, ohara]);
+    expect(await subOf("MORI@Example.com", id)).toEqual([mori, mori]);
+  });
+
+  it.each([
+    ["another case in a pool that does not ignore it", "MORI@example.com"],
+    ["an unknown e-mail address", "nori@example.com"],
+  ])("refuses %s", async (_what, name) => {
+    await expect(subOf(name)).rejects.toMatchObject({ name: "UserNotFoundException" });
   });
 });

@@ -7,8 +7,6 @@ import { vipProviders } from "../../../contract/relay";
 import type { Check } from "../../../ops/doctor/check";
 import { type SuiteCloud, suiteCloud } from "../../suiteCloud";
 
-/** Alarms on missing data. They fire in the first minutes of a new stack. */
-const fireAtFirst = ["alarm poller-silent", "alarm registry-token-age"];
 let cloud: SuiteCloud["cloud"];
 let dir: string;
 beforeAll(async () => {
@@ -46,9 +44,7 @@ const json = async () => {
 it("doctor checks every service and finds no fault in the stack of npm start", async () => {
   const { code, stack, failed, checks } = await json();
   // npm start configures no receiver of alarms, because nobody would confirm the subscription.
-  expect(
-    checks.filter(({ status, name }) => status !== "ok" && !fireAtFirst.includes(name)).map(({ name }) => name),
-  ).toEqual(["alarm subscribers"]);
+  expect(checks.filter(({ status }) => status !== "ok").map(({ name }) => name)).toEqual(["alarm subscribers"]);
   expect(checks.find(({ name }) => name === "phi3 image")?.seen).toMatch(/^phi3-local-1: .*@sha256:/);
   const parts = ["endpoint", "template", "image", "registry", "version", "workers", "drift", "browser key"];
   expect(checks.map(({ name }) => name)).toEqual([

@@ -1,6 +1,7 @@
 import { beforeAll, describe, expect, it, onTestFinished } from "vitest";
 import type { AwsResource } from "../../../local/aws/support/account";
 import { stackNames } from "../../../names";
+import { findResources } from "../../../ops/doctor/aws/examineAws";
 import type { Check } from "../../../ops/doctor/check";
 import { examine } from "../../../ops/doctor/examine";
 import { loadTarget, type Target } from "../../../ops/doctor/target";
@@ -13,14 +14,11 @@ beforeAll(async () => {
   target = await loadTarget("start", { programDir: shared.programDir, dir: shared.dir }, {});
 });
 
-/** Alarms on missing data. They fire in the first minutes of a new stack. */
-const fireAtFirst = ["alarm poller-silent", "alarm registry-token-age"];
-
 /** Returns the checks with a problem. Ignores the alarms' subscribers, because the stack of npm start has none. */
 async function problems(changed: Partial<Target> = {}): Promise<Check[]> {
   const checks = await examine({ ...target, ...changed }, { timeoutMs: 5_000, logMs: 200 });
   for (const { name, status, todo } of checks) expect([name, todo !== ""]).toEqual([name, status !== "ok"]);
-  return checks.filter(({ name, status }) => status !== "ok" && ![...fireAtFirst, "alarm subscribers"].includes(name));
+  return checks.filter(({ name, status }) => status !== "ok" && name !== "alarm subscribers");
 }
 
 /** Changes a resource's outputs in the account until the test ends, like a change in AWS's console. */
@@ -189,6 +187,67 @@ it("examine reports an unconfirmed e-mail subscriber, and hides a webhook's URL"
   expect(JSON.stringify(checks)).not.toContain("CANARY");
 });
 
+describe("examine when a service cannot be read", () => {
+  const nowhere = "http://127.0.0.1:9";
+
+  it("reports one line for AWS, and checks all other services", async () => {
+    const { endpoints } = target.aws;
+    if (!endpoints) throw new Error("The local cloud has endpoints");
+    const checks = await problems({ aws: { ...target.aws, endpoints: { ...endpoints, inspection: nowhere } } });
+    expect(checks).toEqual([
+      line("AWS", "failed", /^cannot be read: /),
+      line("webhook endpoint", "unknown", /AWS did not return the URL/),
+      line("bedrock model", "unknown", /^cannot be read: /),
+    ]);
+  });
+
+  it("reports one line for AWS when the account has no resource of the stack, and does not tell to repair it", async () => {
+    const elsewhere = { ...target, config: { ...target.config, stack: "elsewhere" } };
+    expect(await findResources(elsewhere)).toEqual({
+      unread: {
+        name: "AWS",
+        status: "failed",
+        seen: "the account has no resource with the tags project=snack-misaki, stack=elsewhere in ap-northeast-1",
+        todo: expect.stringMatching(
+          /right AWS account .*aws:region .*does not exist yet: pulumi up --stack elsewhere$/,
+        ),
+      },
+    });
+  });
+
+  it("reports unknown for each part that does not answer, and checks the other parts", async () => {
+    const { endpoints } = target.aws;
+    if (!endpoints) throw new Error("The local cloud has endpoints");
+    const dead = { dynamodb: nowhere, cognito: nowhere, ssm: nowhere };
+    const checks = await problems({ aws: { ...target.aws, endpoints: { ...endpoints, ...dead } } });
+    expect(checks).toEqual(
+      ["user pool", "tables", "candidates", "registry token"].map((name) => line(name, "unknown", /^cannot be read: /)),
+    );
+  });
+
+  it("accepts a stack that sells nothing, and warns when a stack with prices has no Stripe key", async () => {
+    const prices = { paid: [], vip: [] };
+    const billing = { ...target.config.billing, prices };
+    expect(await problems({ stripeKey: undefined, config: { ...target.config, billing } })).toEqual([]);
+    const [line, ...others] = await problems({ stripeKey: undefined });
+    expect(line).toMatchObject({ name: "Stripe", status: "warning", todo: expect.stringContaining("stripeApiKey") });
+    expect(others).toEqual([]);
+  });
+
+  it("reports unknown for Stripe and RunPod without their keys", async () => {
+    expect(await problems({ apiKey: undefined, stripeKey: "unread" })).toEqual([
+      line("Stripe", "unknown", /is encrypted/),
+      line("RunPod", "unknown", /runpodApiKey is not set/),
+    ]);
+  });
+
+  it("reports unknown for an external LLM without its key", async () => {
+    const providers = { ...target.providers, openai: { key: undefined } };
+    expect(await problems({ providers })).toEqual([line("openai model", "unknown", /the key is not set/)]);
+  });
+});
+
+// These leave lines in a function's log, so they come last.
 it("examine reports a function's failed invocations with the newest error of its log", async () => {
   const { aws } = shared.cloud;
   const name = shared.cloud.aws.account.list("aws:lambda/function:Function").find(is("checkout"))?.id ?? "";
@@ -207,39 +266,14 @@ it("examine reports a function's failed invocations with the newest error of its
   expect(problem?.todo).toContain(`aws logs tail ${group.logGroup}`);
 });
 
-describe("examine when a service cannot be read", () => {
-  const nowhere = "http://127.0.0.1:9";
-
-  it("reports one line for AWS, and checks all other services", async () => {
-    const { endpoints } = target.aws;
-    if (!endpoints) throw new Error("The local cloud has endpoints");
-    const checks = await problems({ aws: { ...target.aws, endpoints: { ...endpoints, inspection: nowhere } } });
-    expect(checks).toEqual([
-      line("AWS", "failed", /^cannot be read: /),
-      line("webhook endpoint", "unknown", /AWS did not return the URL/),
-      line("bedrock model", "unknown", /^cannot be read: /),
-    ]);
-  });
-
-  it("reports unknown for each part that does not answer, and checks the other parts", async () => {
-    const { endpoints } = target.aws;
-    if (!endpoints) throw new Error("The local cloud has endpoints");
-    const dead = { dynamodb: nowhere, cognito: nowhere, ssm: nowhere };
-    const checks = await problems({ aws: { ...target.aws, endpoints: { ...endpoints, ...dead } } });
-    expect(checks).toEqual(
-      ["user pool", "tables", "candidates", "registry token"].map((name) => line(name, "unknown", /^cannot be read: /)),
-    );
-  });
-
-  it("reports unknown for Stripe and RunPod without their keys", async () => {
-    expect(await problems({ apiKey: undefined, stripeKey: "unread" })).toEqual([
-      line("Stripe", "unknown", /is encrypted/),
-      line("RunPod", "unknown", /runpodApiKey is not set/),
-    ]);
-  });
-
-  it("reports unknown for an external LLM without its key", async () => {
-    const providers = { ...target.providers, openai: { key: undefined } };
-    expect(await problems({ providers })).toEqual([line("openai model", "unknown", /the key is not set/)]);
-  });
+it("examine reports the error lines of a function that answers with errors", async () => {
+  const { aws } = shared.cloud;
+  const name = aws.account.list("aws:lambda/function:Function").find(is("portal"))?.id ?? "";
+  const group = aws.account.get("aws:lambda/function:Function", name)?.outputs.loggingConfig as { logGroup: string };
+  const message = { route: "portal", code: "unavailable", cause: "Stripe: no answer" };
+  for (let line = 0; line < 2; line++) aws.cloudwatch.log(group.logGroup, JSON.stringify({ level: "ERROR", message }));
+  const problem = (await problems()).find((check) => check.name === "function portal");
+  expect(problem).toEqual(
+    line("function portal", "warning", /^wrote 2 error lines in 15 minutes\. The last one, 0 min.*Stripe: no answer/),
+  );
 });

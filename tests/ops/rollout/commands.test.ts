@@ -96,17 +96,26 @@ describe("npm run rollback", () => {
     repository.git("commit", "--quiet", "--all", "--message", "Another model");
     const { out } = run("rollback", "phi3", "--stack", "dev", "--json");
     expect(JSON.parse(out)).toMatchObject({ from: "v2", to: "2026-11-22" });
-    expect(file()).toContain('imageTag: "2026-11-22"');
+    expect(file()).toContain('pushedTag: "2026-11-22"');
     expect(file()).toContain('imageTag: "v9"');
   });
 
-  it("warns that ECR refuses a second push of the old tag, and names the next step", () => {
+  it("sets no tag that the program would build again, and the next rollout sets one", () => {
     commitTag("v2");
-    const { status, err, out } = run("rollback", "phi3", "--stack", "dev");
-    expect(status).toBe(0);
-    expect(out).toContain("phi3 v2 → 2026-11-22");
-    expect(err).toMatch(/^Warning: ECR may still have the image phi3-2026-11-22.*ImageTagAlreadyExistsException/);
-    expect(err).toContain("npm run rollout -- phi3 2026-11-22-again");
+    expect(run("rollback", "phi3", "--stack", "dev")).toMatchObject({ status: 0, err: "" });
+    repository.git("commit", "--quiet", "--all", "--message", "Roll back");
+    expect(run("rollback", "phi3", "--stack", "dev").out).toContain("phi3 2026-11-22 → v2");
+    expect(file()).toContain('    pushedTag: "v2"');
+    commitTag("v3");
+    expect(file()).toContain('    imageTag: "v3"');
+    expect(file()).not.toContain('pushedTag: "');
+  });
+
+  it("sets a tag that the program builds when the present image is not in the stack's ECR, which has no images then", () => {
+    expect(run("rollout", "phi3", `ghcr.io/a/b@sha256:${"a".repeat(64)}`, "--stack", "dev").status).toBe(0);
+    repository.git("commit", "--quiet", "--all", "--message", "Image of a pipeline");
+    expect(run("rollback", "phi3", "--stack", "dev")).toMatchObject({ status: 0, err: "" });
+    expect(file()).toContain('imageTag: "2026-11-22"');
   });
 
   it("does not warn when the previous image is a full name with a digest", () => {

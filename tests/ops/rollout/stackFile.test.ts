@@ -40,7 +40,7 @@ describe("withImage", () => {
   ])("throws an error that names the key when the file %s", (_, bad) => {
     expect(imageOf(bad, "phi3")).toBeUndefined();
     expect(() => withImage(bad, "phi3", { key: "imageTag", value: "b" })).toThrow(
-      "snack-misaki:phi3: must have imageTag or imageUri",
+      "snack-misaki:phi3: must have imageTag or pushedTag or imageUri",
     );
   });
 });
@@ -48,9 +48,11 @@ describe("withImage", () => {
 describe("wantedImage", () => {
   const uri = (value: string) => ({ key: "imageUri" as const, value });
   const tag = (value: string) => ({ key: "imageTag" as const, value });
+  const pushed = (value: string) => ({ key: "pushedTag" as const, value });
 
   it.each([
     ["a tag replaces the tag", "v2", tag("v1"), tag("v2")],
+    ["a tag after a rollback is built", "v2", pushed("v1"), tag("v2")],
     ["a tag keeps the repository", "v2", uri("host:5000/a/b:v1"), uri("host:5000/a/b:v2")],
     ["a tag replaces a digest", "v2", uri(`ghcr.io/a/b@${digest}`), uri("ghcr.io/a/b:v2")],
     ["a digest replaces a tag", digest, uri("ghcr.io/a/b:v1"), uri(`ghcr.io/a/b@${digest}`)],

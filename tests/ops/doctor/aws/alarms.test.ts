@@ -1,4 +1,4 @@
-import { expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import { type AlarmFacts, judgeAlarms } from "../../../../ops/doctor/aws/alarms";
 
 const alarm: AlarmFacts = {
@@ -7,6 +7,8 @@ const alarm: AlarmFacts = {
   description: "The API fails. First: npm run doctor -- --stack dev Runbook: docs/operations.md#api-5xx",
   hasActions: true,
   areActionsOn: true,
+  needsData: false,
+  ageMs: 0,
 };
 const part: AlarmFacts = { ...alarm, name: "chat-volume", hasActions: false };
 
@@ -34,6 +36,21 @@ it("judgeAlarms reports a firing alarm with its meaning, first command and runbo
 it("judgeAlarms gives the status failed to a firing alarm that pages", () => {
   const paging = { ...alarm, state: "ALARM", description: `PAGE: ${alarm.description}` };
   expect(judgeAlarms([paging], ["api-5xx"])).toMatchObject([{ status: "failed", seen: "fires now: The API fails." }]);
+});
+
+describe("judgeAlarms with an alarm that needs data and has none", () => {
+  const silent = { ...alarm, name: "poller-silent", state: "INSUFFICIENT_DATA", needsData: true };
+  const minutes = (count: number) => count * 60_000;
+
+  it("accepts it in the first minutes of a new stack", () => {
+    expect(judgeAlarms([{ ...silent, ageMs: minutes(10) }], ["poller-silent"])).toMatchObject([{ status: "ok" }]);
+  });
+
+  it("reports it later, also when it has never had data", () => {
+    expect(judgeAlarms([{ ...silent, ageMs: minutes(16) }], ["poller-silent"])).toMatchObject([
+      { name: "alarm poller-silent", status: "warning", seen: "gets no data: The API fails." },
+    ]);
+  });
 });
 
 it("judgeAlarms reports missing alarms", () => {

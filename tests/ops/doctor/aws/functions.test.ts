@@ -10,11 +10,17 @@ const healthy: FunctionFacts = {
   logGroup: "session-log",
   errors: 0,
   lastError: undefined,
+  recent: { count: 0, isMore: false, last: undefined },
 };
 
 it("judgeFunctions accepts functions without failed invocations", () => {
   expect(judgeFunctions([healthy, healthy], now)).toEqual([
-    { name: "functions", status: "ok", seen: "2 functions, no failed invocation in 24 hours", todo: "" },
+    {
+      name: "functions",
+      status: "ok",
+      seen: expect.stringMatching(/^2 functions, no failed .* no error line/),
+      todo: "",
+    },
   ]);
 });
 
@@ -26,6 +32,18 @@ it("judgeFunctions reports the number of failures, the newest error and the comm
       status: "warning",
       seen: "failed 3 times in 24 hours. The last one, 18 minutes ago: TypeError: x is not a function",
       todo: expect.stringContaining("aws logs tail session-log --since 1d"),
+    },
+  ]);
+});
+
+it("judgeFunctions reports the error lines of a function that answers with errors and does not fail", () => {
+  const last = { at: new Date("2026-11-27T11:58:00Z"), text: '{"code":"unavailable","cause":"Stripe: 401"}' };
+  expect(judgeFunctions([{ ...healthy, recent: { count: 7, isMore: true, last } }], now)).toEqual([
+    {
+      name: "function session",
+      status: "warning",
+      seen: 'wrote more than 7 error lines in 15 minutes. The last one, 2 minutes ago: {"code":"unavailable","cause":"Stripe: 401"}',
+      todo: expect.stringContaining("aws logs tail session-log"),
     },
   ]);
 });

@@ -13,6 +13,7 @@ import { AwsAccount } from "../../../../local/aws/support/account";
 import { Events } from "../../../../local/support/events";
 import type { Listening } from "../../../../local/support/http";
 import { stackNames } from "../../../../names";
+import { awsTodo } from "../../../../ops/awsTodo";
 import { checkAlarms } from "../../../../ops/doctor/aws/alarms";
 import { checkConcurrency, judgeConcurrency } from "../../../../ops/doctor/aws/concurrency";
 import { checkFailedRuns } from "../../../../ops/doctor/aws/failedRuns";
@@ -20,7 +21,7 @@ import { readApiUrl, readRelayUrl } from "../../../../ops/doctor/aws/http";
 import { checkRegistryToken } from "../../../../ops/doctor/aws/registryToken";
 import { checkEmail } from "../../../../ops/doctor/aws/signInEmail";
 import { findStackResources } from "../../../../ops/doctor/aws/stackResources";
-import { type Aws, awsTodo } from "../../../../ops/doctor/awsClient";
+import type { Aws } from "../../../../ops/doctor/awsClient";
 import { attempt } from "../../../../ops/doctor/check";
 
 // These checks read a separate account. Each test sets its state.
@@ -38,7 +39,7 @@ beforeAll(async () => {
     startInspection({
       account,
       events,
-      cloudwatch: { stateOf, metrics: new MetricStore(), linesOf: () => [] },
+      cloudwatch: { stateOf, changedAtMs: () => 0, metrics: new MetricStore(), linesOf: () => [] },
       messages: () => messages,
       ses: createSesAccount(),
       bedrock: { profiles: {} },
@@ -194,7 +195,11 @@ it("attempt names the denied service and the next step when a role lacks the per
 it.each([
   ["CredentialsProviderError", "Could not load credentials from any providers", /^Sign in to AWS/],
   ["ExpiredTokenException", "The security token included in the request is expired", /^Sign in to AWS/],
-  ["TimeoutError", "connection timed out", /^Check AWS_REGION/],
+  ["UnrecognizedClientException", "The security token included in the request is invalid.", /^Sign in .* Region/],
+  ["SignatureDoesNotMatch", "Signature expired: 20261127T180000Z is now earlier than", /^Check .* clock/],
+  ["TooManyRequestsException", "Rate exceeded", /wait a minute/],
+  ["TimeoutError", "connection timed out", /^Check aws:region .* network/],
+  ["Error", "getaddrinfo ENOTFOUND lambda.ap-northeast-9.amazonaws.com", /^Check aws:region .* network/],
 ])("awsTodo names the next step after %s", (name, message, todo) => {
   expect(awsTodo(Object.assign(new Error(message), { name }))).toMatch(todo);
 });
