@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import * as z from "zod/mini";
-import { models } from "../../contract/plan";
+import { type Model, models } from "../../contract/plan";
 import { vipProviders } from "../../contract/relay";
 import { browserKeyOf, configKey, localStacks, stackNames } from "../../names";
 import { type AwsCloud, startAws } from "../aws/cloud";
@@ -218,11 +218,15 @@ function runpodOptions({ values }: StackConfig, ports: Ports, dir: string, aws: 
     dir: join(dir, "runpod"),
     keys: [{ key: values[configKey("runpodApiKey")] ?? "", scope: "account" as const }, ...browserKeys],
     // One worker per endpoint.
-    warmWorkers: models.length,
+    warmWorkers: models.length + models.filter((model) => hasCandidate(values, model)).length,
     resolveImage: (imageName: string) => aws.resolveImage(imageName),
     // Enough for two stacks: this stack, and a stack that the real Pulumi creates beside it.
     workersQuota: 20,
   };
+}
+
+function hasCandidate(values: StackConfig["values"], model: Model): boolean {
+  return JSON.parse(values[configKey(model)] ?? "{}").candidate !== undefined;
 }
 
 /** Models of the external LLMs in the configuration. The local servers offer these and no others. */
