@@ -1,5 +1,5 @@
 import * as z from "zod/mini";
-import { Plan } from "./plan";
+import { Model, Plan } from "./plan";
 
 /** A user: Cognito `sub`, e-mail address, or the id of the Stripe customer. */
 const User = z.string().check(z.minLength(1), z.maxLength(128));
@@ -31,6 +31,19 @@ export const AdminRequest = z.discriminatedUnion("command", [
   z.strictObject({ command: z.literal("users") }),
   /** Lists Stripe's latest events and how each was handled. */
   z.strictObject({ command: z.literal("events"), limit: z.int().check(z.minimum(1), z.maximum(100)) }),
+  /** Shows a model's candidate. */
+  z.strictObject({ command: z.literal("candidate"), model: Model }),
+  /**
+   * Sets the share of the customers that a model's candidate answers, in percent. The share of the configuration ends an
+   * earlier change, so that the configuration applies again.
+   */
+  z.strictObject({
+    command: z.literal("candidate-share"),
+    model: Model,
+    share: z.number().check(z.minimum(0), z.maximum(100)),
+  }),
+  /** Returns every user of a model's candidate to the released model, and the testers too. */
+  z.strictObject({ command: z.literal("candidate-abort"), model: Model }),
 ]);
 export type AdminRequest = z.infer<typeof AdminRequest>;
 
@@ -67,6 +80,84 @@ export const AdminUser = z.object({
 });
 export type AdminUser = z.infer<typeof AdminUser>;
 
+/** A change of the share of customers that a candidate answers. */
+export const CandidateEvent = z.object({
+  at: z.iso.datetime(),
+  /** `configuration`: a deployment, or the first answer of a worker. `verdict`: the rollback of a bad candidate. */
+  by: z.enum(["configuration", "operator", "verdict"]),
+  /** Shares in percent. `from` is null for a new candidate. */
+  from: z.nullable(z.number()),
+  to: z.number(),
+  reason: z.string(),
+});
+export type CandidateEvent = z.infer<typeof CandidateEvent>;
+
+/** Result of the comparison of a candidate with the released model. `wait`: there are too few replies for a decision. */
+export const CandidateVerdict = z.object({
+  action: z.enum(["keep", "wait", "rollback"]),
+  reason: z.string(),
+  at: z.iso.datetime(),
+});
+export type CandidateVerdict = z.infer<typeof CandidateVerdict>;
+
+/** Replies of one version of a model in the last 30 minutes. */
+export const VersionReplies = z.object({
+  replies: z.int(),
+  failed: z.int(),
+  empty: z.int(),
+  invalid: z.int(),
+  /** Time to the first text, measured by the worker. Null without a reply of a worker that had already started. */
+  first_text_ms: z.nullable(z.object({ p50: z.number(), p95: z.number() })),
+});
+export type VersionReplies = z.infer<typeof VersionReplies>;
+
+/** Numbers of a candidate's workers, as RunPod returned them in the last minute. */
+export const CandidateWorkers = z.object({
+  idle: z.int(),
+  running: z.int(),
+  initializing: z.int(),
+  throttled: z.int(),
+  unhealthy: z.int(),
+  waiting_jobs: z.int(),
+});
+export type CandidateWorkers = z.infer<typeof CandidateWorkers>;
+
+/** A model's candidate in a response of the admin function. */
+export const AdminCandidate = z.object({
+  model: Model,
+  /** Image of the candidate: its tag or its whole URI. */
+  image: z.string(),
+  /** RunPod's id of the candidate's endpoint. */
+  endpoint: z.string(),
+  /** Whether a worker of the candidate has answered. Before, the share in force is 0. */
+  is_ready: z.boolean(),
+  /** Share in force, in percent. */
+  share: z.number(),
+  /** Share of the configuration, in percent. */
+  configured_share: z.number(),
+  /** Users that the candidate answers whatever the share is. Empty after an abort. */
+  testers: z.array(z.string()),
+  /** The change that replaces the share of the configuration. */
+  override: z.nullable(
+    z.object({
+      share: z.number(),
+      is_aborted: z.boolean(),
+      by: z.enum(["operator", "verdict"]),
+      reason: z.string(),
+      at: z.iso.datetime(),
+    }),
+  ),
+  /** The last verdict. Null before the first one. */
+  verdict: z.nullable(CandidateVerdict),
+  candidate: VersionReplies,
+  released: VersionReplies,
+  /** Null while they are not known. */
+  workers: z.nullable(CandidateWorkers),
+  /** The newest first. A change appears within a minute. */
+  events: z.array(CandidateEvent),
+});
+export type AdminCandidate = z.infer<typeof AdminCandidate>;
+
 /** Response of the admin function to each command. */
 export interface AdminAnswers {
   show: AdminUser;
@@ -76,4 +167,7 @@ export interface AdminAnswers {
   resync: AdminUser;
   users: { users: string[] };
   events: { events: AdminEvent[] };
+  candidate: AdminCandidate;
+  "candidate-share": AdminCandidate;
+  "candidate-abort": AdminCandidate;
 }

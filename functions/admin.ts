@@ -1,6 +1,8 @@
 import { type AdminAnswers, type AdminEvent, AdminRequest, type AdminUser } from "../contract/admin";
 import { ApiError, type ErrorBody } from "../contract/errors";
+import { createCandidateAdmin } from "./canary/candidateAdmin";
 import { planResponse } from "./core/planResponse";
+import type { CandidateSettings } from "./lib/candidates";
 import { causesText } from "./lib/causes";
 import { createPoolUsers } from "./lib/poolUsers";
 import { bodyError } from "./lib/validation";
@@ -10,7 +12,7 @@ import { matters, namedCustomer, parseEvent } from "./stripe/event";
 import { createEventLog } from "./tables/eventLog";
 
 /** Settings of the admin function. */
-export type Settings = BillingSettings & { ephemeralTable: string; userPoolId: string };
+export type Settings = BillingSettings & CandidateSettings & { ephemeralTable: string; userPoolId: string };
 
 /** Format of a Cognito `sub`. */
 const USER_ID = /^[\da-f]{8}(-[\da-f]{4}){3}-[\da-f]{12}$/;
@@ -31,6 +33,7 @@ export function create(settings: Settings): (event: unknown) => Promise<AdminAns
   const { rows } = billing;
   const log = createEventLog(settings.ephemeralTable);
   const pool = createPoolUsers(settings.userPoolId);
+  const candidates = createCandidateAdmin(settings);
 
   /** Returns the user's `sub`. Does not check that a user with a given `sub` exists. */
   async function userIdOf(user: string): Promise<string> {
@@ -160,6 +163,12 @@ export function create(settings: Settings): (event: unknown) => Promise<AdminAns
         return { users: await Array.fromAsync(rows.withStripeCustomer()) };
       case "events":
         return { events: await listEvents(request.limit) };
+      case "candidate":
+        return candidates.show(request.model);
+      case "candidate-share":
+        return candidates.setShare(request.model, request.share);
+      case "candidate-abort":
+        return candidates.abort(request.model);
     }
   }
 

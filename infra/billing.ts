@@ -8,6 +8,7 @@ import type { Settings as SyncSettings } from "../functions/sync";
 import type { Settings as WebhookSettings } from "../functions/webhook";
 import { stackNames } from "../names";
 import type { FunctionName } from "./bundle";
+import { candidateSettings, readCandidates, writeCandidates } from "./candidate";
 import type { Config } from "./config";
 import type { Data } from "./data";
 import type { Identity } from "./identity";
@@ -101,13 +102,20 @@ export class Billing extends pulumi.ComponentResource {
     new Schedule("reconciler", { lambda: this.reconciler, every: "15 minutes" }, child);
     this.admin = lambda("admin", {
       functionName: stackNames(args.config.stack).functions.admin,
-      settings: pulumi.output({ ...shared, userPoolId: args.identity.userPoolId }),
+      settings: pulumi.output({
+        ...shared,
+        ...candidateSettings(args.config.stack),
+        userPoolId: args.identity.userPoolId,
+      }),
       statements: [
         users.readWrite(),
         args.identity.listUsers(),
         users.query("stripeCustomer"),
         users.scan("stripeCustomer"),
         ephemeral.readEvents(),
+        ...ephemeral.readCanary(),
+        readCandidates(args.config.stack, webhookSecret),
+        writeCandidates(args.config.stack, webhookSecret),
         ...readStripeKey,
       ],
       timeoutSeconds: 30,

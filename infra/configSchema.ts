@@ -46,7 +46,7 @@ const CandidateConfig = z
       .default(0)
       .describe("Percent of the customers and guests whose chats the candidate answers. 0: only the testers."),
     testers: z
-      .array(text("must be the user id (sub) of a customer", /^[\w:-]{1,64}$/))
+      .array(text("must be the user id (sub) of a customer", /^[\w:-]{1,48}$/))
       .max(50)
       .default([])
       .describe("User ids (sub) of customers whose chats the candidate always answers."),

@@ -114,14 +114,25 @@ class EphemeralTable {
     return this.allow([`${ephemeralKeys.usage}user#`], "GetItem");
   }
 
-  /** Allows reading and writing the use of the relay, its spend, and the cooldowns of its providers. */
+  /** Allows reading and writing the use of the relay, its spend, its providers' cooldowns, and counting its replies. */
   relay(): Statement[] {
-    const { usage, spend, cooldown } = ephemeralKeys;
+    const { usage, spend, cooldown, replies } = ephemeralKeys;
     return [
       this.allow([usage], "GetItem", "PutItem"),
       this.allow([spend], "GetItem", "UpdateItem"),
       this.allow([cooldown], "BatchGetItem", "UpdateItem", "DeleteItem"),
+      this.allow([replies], "UpdateItem"),
     ];
+  }
+
+  /** Allows reading the state of the models' candidates, and the counts of replies. */
+  readCanary(): Statement[] {
+    return [this.allow([ephemeralKeys.canary], "GetItem"), this.allow([ephemeralKeys.replies], "BatchGetItem")];
+  }
+
+  /** Allows writing the state of the models' candidates. */
+  writeCanary(): Statement {
+    return this.allow([ephemeralKeys.canary], "PutItem");
   }
 
   /** Allows claiming the next keep-alive job of an endpoint. */

@@ -19,6 +19,11 @@ const knownWildcards: KnownWildcard[] = [
     resource: /\blog-group:[^*]+:\*$/,
     reason: "Lambda chooses the names of the streams in the function's own log group.",
   })),
+  ...["ssm:GetParameters", "ssm:PutParameter"].map((action) => ({
+    action,
+    resource: /\bparameter\/[^*]*candidates\/\*$/,
+    reason: "The models' candidates are the only parameters under this path, and most of them do not exist.",
+  })),
 ];
 
 /** Whether an action or a resource of a policy contains a `*` or a `?`. */

@@ -89,6 +89,11 @@ export const alarmCodes = {
       "The poller cannot read a part of an endpoint from RunPod. The log line names the part, whose metrics are missing.",
     run: runDoctor,
   },
+  candidate_unreadable: {
+    means:
+      "A function cannot read the parameter of a model's candidate. It uses the last known candidate, and without one the released model.",
+    run: runDoctor,
+  },
   keep_alive_failed: {
     means:
       "The keep-alive job could not be sent; it is sent again after ten minutes. RunPod shrinks an endpoint that has no job for three days.",

@@ -3,11 +3,13 @@
  * needs.
  */
 export const ephemeralKeys = {
+  canary: "canary#",
   checkout: "checkout#",
   cooldown: "cooldown#",
   event: "evt#",
   keepAlive: "keepalive#",
   rate: "rate#",
+  replies: "replies#",
   spend: "spend#",
   usage: "usage#",
 } as const;

@@ -52,9 +52,34 @@ export const parameterEffects = {
   },
 };
 
+/** Maximum number of parameters in one answer of `GetParametersByPath`. */
+const PAGE_SIZE = 10;
+
+/**
+ * Parameters directly below a path, by name, as AWS's provider returns them.
+ *
+ * @param path begins with `/`, without the last part of the parameters' names
+ */
+export function parametersBelow(account: AwsAccount, path: string): AwsResource[] {
+  const prefix = path.endsWith("/") ? path : `${path}/`;
+  return account
+    .list(TYPE)
+    .filter(({ id }) => id.startsWith(prefix) && !id.slice(prefix.length).includes("/"))
+    .sort((one, other) => (one.id < other.id ? -1 : 1));
+}
+
 const names = z.object({ Names: z.array(z.string()).min(1).max(10), WithDecryption: z.boolean().optional() });
 const written = z.object({ Name: z.string(), Value: z.string().min(1).max(4096), Overwrite: z.literal(true) });
 const name = z.object({ Name: z.string(), WithDecryption: z.boolean().optional() });
+/** Without `Recursive`, because the program does not use it. */
+const byPath = z.strictObject({
+  Path: z
+    .string()
+    .regex(/^\/[\w./-]*$/, "The parameter path must begin with / and contain only letters, digits and ._-/"),
+  MaxResults: z.int().min(1).max(PAGE_SIZE).default(PAGE_SIZE),
+  NextToken: z.string().optional(),
+  WithDecryption: z.boolean().optional(),
+});
 
 /** Serves Parameter Store's JSON 1.1 protocol on a free loopback port. */
 export function startSsm(account: AwsAccount, events: Events): Promise<Listening> {
@@ -71,6 +96,17 @@ export function startSsm(account: AwsAccount, events: Events): Promise<Listening
       return {
         Parameters: found.map((one) => describe(one, WithDecryption)),
         InvalidParameters: Names.filter((one) => account.get(TYPE, one) === undefined),
+      };
+    },
+    GetParametersByPath(body) {
+      const { Path, MaxResults, NextToken = "", WithDecryption } = byPath.parse(body);
+      const found = parametersBelow(account, Path);
+      // The token names the last parameter of the page before.
+      const rest = found.filter(({ id }) => id > NextToken);
+      const page = rest.slice(0, MaxResults);
+      return {
+        Parameters: page.map((one) => describe(one, WithDecryption)),
+        ...(rest.length > page.length && { NextToken: page.at(-1)?.id }),
       };
     },
     PutParameter: (body) => put(written.parse(body)),
@@ -103,9 +139,9 @@ export function startSsm(account: AwsAccount, events: Events): Promise<Listening
   }
 
   /** Decryption with a key of the customer needs a permission for the key. The account's own key needs none. */
-  function accesses(operation: string, { Name, Names, WithDecryption }: Properties): Access[] {
+  function accesses(operation: string, { Name, Names, Path, WithDecryption }: Properties): Access[] {
     const action = `ssm:${operation}`;
-    return [Names ?? Name].flat().flatMap((one) => {
+    return [Names ?? Name ?? Path].flat().flatMap((one) => {
       const { keyId } = account.get(TYPE, String(one))?.outputs ?? {};
       const decrypt = { action: "kms:Decrypt", resource: String(keyId) };
       return [{ action, resource: arnOf(account, String(one)) }, ...(keyId && WithDecryption ? [decrypt] : [])];
@@ -123,6 +159,6 @@ function arnOf(account: AwsAccount, name: string): string {
 }
 
 function namesIn(body: unknown): string {
-  const { Name, Names } = body as { Name?: string; Names?: string[] };
-  return Name ?? Names?.join(" ") ?? "";
+  const { Name, Names, Path } = body as { Name?: string; Names?: string[]; Path?: string };
+  return Name ?? Names?.join(" ") ?? Path ?? "";
 }

@@ -18,6 +18,7 @@ import { collapseOutputs, mapValues } from "../support/protocol/value";
 import type { Deployment, DeploymentContext } from "./deployment";
 import { EngineError } from "./error";
 import { goalOf, goalOfRead } from "./goal";
+import type { EngineOptions } from "./options";
 import { parallel } from "./program";
 import type { StackState } from "./state";
 import { Transforms } from "./transforms";
@@ -50,7 +51,7 @@ export async function serveMonitor(context: DeploymentContext, deployment: Deplo
   const transforms = new Transforms(context.state);
   const server = await serveGrpc([
     [resourceGrpc.ResourceMonitorService, monitorMethods(context, deployment, transforms, () => address)],
-    [engineGrpc.EngineService, engineMethods(errors)],
+    [engineGrpc.EngineService, engineMethods(context.options, errors)],
   ]);
   address = `127.0.0.1:${server.port}`;
   const close = async () => {
@@ -129,11 +130,14 @@ function monitorMethods(
 }
 
 /** Methods of the Engine. Appends the errors that the program logs to `errors`. */
-function engineMethods(errors: string[]) {
+function engineMethods({ onWarning }: EngineOptions, errors: string[]) {
+  const { ERROR, WARNING } = engine.LogSeverity;
   let root = "";
   return {
     log: unary((request: LogRequest) => {
-      if (request.getSeverity() === engine.LogSeverity.ERROR) errors.push(request.getMessage());
+      const severity = request.getSeverity();
+      if (severity === ERROR) errors.push(request.getMessage());
+      if (severity === WARNING) onWarning?.(request.getMessage());
       return new empty.Empty();
     }),
     getRootResource: unary(() => new engine.GetRootResourceResponse().setUrn(root)),

@@ -33,4 +33,6 @@ export interface EngineOptions {
   signal?: AbortSignal;
   /** Called after each step. */
   onStep?(step: StepEvent): void;
+  /** Called with each warning that the program logs. */
+  onWarning?(text: string): void;
 }

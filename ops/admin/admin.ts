@@ -2,12 +2,17 @@ import Table from "cli-table3";
 import type { Command } from "commander";
 import pc from "picocolors";
 import { command, run } from "../../cli/command";
-import type { AdminEvent, AdminUser } from "../../contract/admin";
+import type { AdminCandidate, AdminEvent, AdminUser } from "../../contract/admin";
+import { models } from "../../contract/plan";
+import { candidateTable } from "./candidateTable";
 import { type Ask, connect, type Target } from "./invoke";
 
 type Options = Target & { json?: boolean };
 
-const program = command("admin", "Shows and changes customers' plans, with your AWS credentials.")
+const program = command(
+  "admin",
+  "Shows and changes customers' plans and models' candidates, with your AWS credentials.",
+)
   .option("--stack <name>", 'name of the stack; "start" is the stack of npm start', "start")
   .option("--dir <folder>", "npm start's state folder", ".local");
 
@@ -89,7 +94,29 @@ subcommand(
   eventTable,
 ).option("--limit <n>", "how many, up to 100", "20");
 
+subcommand(
+  "canary <model> <action>",
+  "Shows or changes who gets a model's candidate. <action> is status, abort, or a share in percent such as 25.",
+  (ask, model: string, action: string) => canary(ask, oneOf("model", model, models), action),
+  candidateTable,
+).addHelpText(
+  "after",
+  `
+status shows the share in force, the last verdict, the replies of both versions and the last events.
+A share takes effect within seconds, and lasts until the configuration has another share. The configured share ends it.
+abort returns all users to the released model, testers included.`,
+);
+
 void run(program);
+
+function canary(ask: Ask, model: (typeof models)[number], action: string): Promise<AdminCandidate> {
+  if (action === "status") return ask({ command: "candidate", model });
+  if (action === "abort") return ask({ command: "candidate-abort", model });
+  const share = action.trim() === "" ? Number.NaN : Number(action);
+  if (!(share >= 0 && share <= 100))
+    throw new Error(`action: must be status, abort or a share from 0 to 100, not "${action}"`);
+  return ask({ command: "candidate-share", model, share });
+}
 
 /** Sequential, because Stripe's rate limit is shared with customers. */
 async function resyncEach(ask: Ask, users: string[]) {

@@ -387,6 +387,16 @@ export const deployedTypes: Record<string, DeployedType> = {
     resources: ({ partition, region, accountId, stack }) => [
       `arn:${partition}:ssm:${region}:${accountId}:parameter${stackNames(stack).parameters.runpodApiKey.replace(/[^/]+$/, "*")}`,
     ],
+    also: [
+      {
+        // The program keeps what the running stack has written into a candidate's parameter.
+        read: ["ssm:GetParametersByPath"],
+        write: [],
+        resources: ({ partition, region, accountId, stack }) => [
+          `arn:${partition}:ssm:${region}:${accountId}:parameter${stackNames(stack).parameters.candidates}`,
+        ],
+      },
+    ],
   },
   "docker-build:index:Image": {
     read: ["ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"],

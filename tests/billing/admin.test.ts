@@ -42,7 +42,7 @@ afterAll(async () => {
 /** The admin function, after a cold start. */
 function admin(request: object, { cognitoUrl = cognito.idpUrl, userPoolId = POOL } = {}) {
   vi.stubEnv("AWS_ENDPOINT_URL_COGNITO_IDENTITY_PROVIDER", cognitoUrl);
-  return create({ ...on().settings, userPoolId })(request);
+  return create({ ...on().settings, userPoolId, candidatesPath: "/candidates" })(request);
 }
 const refused = (message: RegExp) => ({ error: { code: "invalid_input", message: expect.stringMatching(message) } });
 

@@ -3,9 +3,11 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { DynamoDBClient, ScanCommand } from "@aws-sdk/client-dynamodb";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { Candidate } from "../../functions/core/canary/candidate";
 import { type LocalCloud, startLocalCloud } from "../../local/cloud/cloud";
 import { engineOptions } from "../../local/cloud/program";
 import { destroy, type EngineOptions, preview, refresh, type StepEvent, up } from "../../local/pulumi/engine";
+import { stackNames } from "../../names";
 
 // All tests share one stack with deletion protection, as in production. They run in this order.
 const programDir = process.cwd();
@@ -128,6 +130,64 @@ describe("A candidate", () => {
   it("changes only its parameter for another share", async () => {
     const { steps } = await up(options({ ...candidate, "mistral.candidate.share": 25 }));
     expect(changes(steps)).toEqual(["update Parameter mistral-candidate"]);
+  });
+
+  const name = stackNames(stack).parameters.candidates;
+  const parameter = () => cloud.aws.account.get("aws:ssm/parameter:Parameter", `${name}/mistral`);
+  const live = () => Candidate.parse(JSON.parse(String(parameter()?.outputs.value)));
+
+  /** Writes into the parameter, as the functions of the running stack do. */
+  function write(value: string): void {
+    const found = parameter();
+    if (!found) throw new Error("The parameter does not exist");
+    cloud.aws.account.put({ ...found, outputs: { ...found.outputs, value } });
+  }
+
+  const rollback = {
+    share: 0,
+    replaces: 25,
+    by: "verdict" as const,
+    reason: "7 replies break the contract.",
+    at: "2026-12-02T03:04:05.000Z",
+  };
+
+  it.each([
+    ["up", async () => {}],
+    ["up --refresh", (options: EngineOptions) => refresh(options)],
+  ])("stays rolled back and ready after %s, which warns of the share in force", async (_command, before) => {
+    const shared = options({ ...candidate, "mistral.candidate.share": 25 });
+    await up(shared);
+    write(JSON.stringify({ ...live(), isReady: true, override: rollback }));
+    await before(shared);
+    const warnings: string[] = [];
+    const { steps } = await up({ ...shared, onWarning: (text) => void warnings.push(text) });
+    expect(live()).toMatchObject({ share: 25, isReady: true, override: rollback });
+    expect(changes(steps).filter((step) => !step.includes("Parameter"))).toEqual([]);
+    expect(warnings).toContain(
+      "mistral.candidate.share is 25, but 0 is in force since 2026-12-02T03:04:05.000Z: 7 replies break the contract. " +
+        "Another share in the configuration ends this.",
+    );
+  });
+
+  it("gets another share of the configuration in spite of a rollback, and stays ready", async () => {
+    const warnings: string[] = [];
+    await up({
+      ...options({ ...candidate, "mistral.candidate.share": 5 }),
+      onWarning: (text) => void warnings.push(text),
+    });
+    expect(live()).toMatchObject({ share: 5, isReady: true });
+    expect(live().override).toBeUndefined();
+    expect(warnings.filter((text) => text.includes("candidate"))).toEqual([]);
+  });
+
+  it("is not deployed over a parameter that cannot be read, which may contain a rollback", async () => {
+    const before = JSON.stringify(live());
+    write("{}");
+    await expect(up(options(candidate))).rejects.toThrow(
+      /The parameter \/snack-misaki\/a-stack-of-18-char\/candidates\/mistral does not contain a candidate: run aws ssm delete-parameter/,
+    );
+    expect(parameter()?.outputs.value).toBe("{}");
+    write(before);
   });
 
   it("is deleted with its block, and only it", async () => {

@@ -24,6 +24,7 @@ export const rooms: Room[] = [
   { path: "functions", reason: "entry points of the Lambda functions" },
   { path: "functions/stripe", reason: "reads Stripe's API for the entry points" },
   { path: "functions/relay", reason: "chats with models for the relay's entry point" },
+  { path: "functions/canary", reason: "compares candidates with the released models for the entry points" },
   { path: "functions/tables", reason: "reads and writes the tables on behalf of the entry points" },
   { path: "functions/lib", reason: "HTTP, secrets and other helpers of the entry points" },
   { path: "functions/core", reason: "the product's rules, without HTTP and AWS" },

@@ -1,3 +1,4 @@
+import * as z from "zod/mini";
 import { compareRanks, type Part, probabilityOfMore, sum } from "./statistics";
 
 /** Upper bounds of the first-text histogram, in milliseconds. Each is about 1.4 times the one before. */
@@ -20,11 +21,9 @@ export interface ReplyCounts {
   firstText: readonly number[];
 }
 
-/** State of the candidate's workers: minutes for which a metric of the poller has been 1 without a break. */
-export interface WorkerMinutes {
-  crashLoop: number;
-  noCapacity: number;
-}
+/** State of the candidate's workers: minutes of a crash loop and of no capacity, without a break (`healthMetrics`). */
+export const WorkerMinutes = z.object({ crashLoop: z.int(), noCapacity: z.int() });
+export type WorkerMinutes = z.infer<typeof WorkerMinutes>;
 
 /** Observations of a candidate. Both lists have one entry per slot of five minutes, the newest last. */
 export interface Observations {
@@ -67,6 +66,17 @@ const HEALTHY: ReplyCounts = { replies: 1_000, failed: 10, empty: 20, invalid: 0
 export function firstTextBin(firstTextMs: number): number {
   const bin = FIRST_TEXT_BOUNDS_MS.findIndex((bound) => firstTextMs <= bound);
   return bin === -1 ? FIRST_TEXT_BOUNDS_MS.length : bin;
+}
+
+/** Upper bound of a part of a histogram's first texts, in milliseconds. Undefined when the histogram is empty. */
+export function firstTextMs(histogram: readonly number[], part: number): number | undefined {
+  if (sum(histogram) === 0) return undefined;
+  return FIRST_TEXT_BOUNDS_MS[percentileBin(histogram, part)] ?? FIRST_TEXT_BOUNDS_MS.at(-1);
+}
+
+/** Number of the slot of a time. */
+export function slotOf(time: Date): number {
+  return Math.floor(time.getTime() / (SLOT_MINUTES * 60_000));
 }
 
 /** Counts of a slot without replies. */
@@ -146,7 +156,7 @@ function percentileBin(histogram: readonly number[], part: number): number {
 }
 
 /** Sum of the newest slots. */
-function total(slots: readonly ReplyCounts[], newest = SLOTS): ReplyCounts {
+export function total(slots: readonly ReplyCounts[], newest = SLOTS): ReplyCounts {
   return slots.slice(-newest).reduce(
     (all, slot) => ({
       replies: all.replies + slot.replies,

@@ -6,8 +6,9 @@ import * as provider from "@pulumi/pulumi/proto/provider_pb";
 import { Empty } from "google-protobuf/google/protobuf/empty_pb";
 import { type JavaScriptValue, Struct } from "google-protobuf/google/protobuf/struct_pb";
 import { serveGrpc, unary } from "../../support/protocol/grpc";
-import { UNKNOWN } from "../../support/protocol/value";
+import { secret, UNKNOWN } from "../../support/protocol/value";
 import { registryToken } from "../ecr/token";
+import { parametersBelow } from "../ssm";
 import type { AwsAccount } from "../support/account";
 import type { EffectsByType } from "../support/resource";
 import { type Properties, plainProperties, withoutUndefined } from "../support/values";
@@ -94,7 +95,7 @@ function providerMethods(account: AwsAccount, operations: Operations): UntypedSe
     }),
     invoke: unary((request: provider.InvokeRequest) => {
       const response = new provider.InvokeResponse();
-      response.setReturn(struct(invoke(account, request.getTok())));
+      response.setReturn(struct(invoke(account, request.getTok(), plainProperties(read(request.getArgs())))));
       return response;
     }),
     cancel: empty,
@@ -172,7 +173,7 @@ function target(request: { getUrn(): string; getType(): string; getName(): strin
   };
 }
 
-function invoke(account: AwsAccount, token: string): Properties {
+function invoke(account: AwsAccount, token: string, args: Properties): Properties {
   const { region, accountId, partition } = account;
   switch (token) {
     case "aws:index/getRegion:getRegion":
@@ -185,11 +186,25 @@ function invoke(account: AwsAccount, token: string): Properties {
       const { expiresAt, ...token } = registryToken(account);
       return { id: region, region, ...token, expiresAt: expiresAt.toISOString() };
     }
+    case "aws:ssm/getParametersByPath:getParametersByPath":
+      return getParametersByPath(account, args);
     default: {
-      const supported = "getRegion, getCallerIdentity, getPartition and ecr.getAuthorizationToken";
+      const supported =
+        "getRegion, getCallerIdentity, getPartition, ecr.getAuthorizationToken and ssm.getParametersByPath";
       throw new Error(`The local cloud does not support ${token}. It supports ${supported}.`);
     }
   }
+}
+
+/** The values are secrets, as in the schema of the real provider. */
+function getParametersByPath(account: AwsAccount, { path, recursive = false }: Properties): Properties {
+  if (typeof path !== "string" || !path.startsWith("/") || recursive !== false)
+    throw new Error("ssm.getParametersByPath: path must begin with /, and the local cloud does not support recursive");
+  const found = parametersBelow(account, path).map(({ outputs }) => outputs);
+  const each = (property: string) => found.map((outputs) => String(outputs[property]));
+  const { region } = account;
+  const lists = { arns: each("arn"), names: each("name"), types: each("type"), values: secret(each("value")) };
+  return { id: path, path, recursive, region, ...lists };
 }
 
 function checkResponse(inputs: Properties, failures: Failure[]): provider.CheckResponse {

@@ -123,10 +123,10 @@ export class Engine {
     return { id: response.getId(), outputs: read(response.getProperties()), inputs: read(response.getInputs()) };
   }
 
-  async invoke(token: string): Promise<Properties> {
+  async invoke(token: string, args: Properties = {}): Promise<Properties> {
     const request = new provider.InvokeRequest();
     request.setTok(token);
-    request.setArgs(struct({}));
+    request.setArgs(struct(args));
     const response = await this.call<provider.InvokeRequest, provider.InvokeResponse>(this.client.invoke, request);
     return read(response.getReturn());
   }

@@ -1,4 +1,11 @@
-import { GetParameterCommand, GetParametersCommand, ParameterNotFound, SSMClient } from "@aws-sdk/client-ssm";
+import {
+  GetParameterCommand,
+  GetParametersByPathCommand,
+  GetParametersCommand,
+  ParameterNotFound,
+  paginateGetParametersByPath,
+  SSMClient,
+} from "@aws-sdk/client-ssm";
 import { describe, expect, it } from "vitest";
 import { secret, startTestCloud } from "./fixture";
 
@@ -26,6 +33,35 @@ describe("Parameter Store", () => {
     expect(both.Parameters?.map((one) => one.Value)).toEqual(["canary"]);
     expect(both.InvalidParameters).toEqual(["/snack/none"]);
     await expect(client.send(new GetParameterCommand({ Name: "/snack/none" }))).rejects.toThrow(ParameterNotFound);
+    client.destroy();
+  });
+
+  it("returns the parameters directly below a path, at most ten at once, and refuses a path without a slash", async () => {
+    await using cloud = await startTestCloud();
+    const client = new SSMClient({
+      endpoint: cloud.aws.endpoints.ssm,
+      region: "us-east-1",
+      credentials: { accessKeyId: "x", secretAccessKey: "x" },
+      maxAttempts: 1,
+    });
+    const below = Array.from({ length: 12 }, (_, index) => `/snack/list/${String(index).padStart(2, "0")}`);
+    for (const name of [...below, "/snack/list/deeper/one", "/snack/listed", "/snack/list"])
+      await cloud.engine.create(PARAMETER, name, { type: "String", name, value: name });
+
+    const pages = [];
+    const Path = "/snack/list";
+    for await (const { Parameters } of paginateGetParametersByPath({ client }, { Path }))
+      pages.push(Parameters?.map(({ Value }) => Value));
+    expect(pages).toEqual([below.slice(0, 10), below.slice(10)]);
+    await expect(client.send(new GetParametersByPathCommand({ Path: "snack" }))).rejects.toThrow(/must begin with \//);
+    await expect(client.send(new GetParametersByPathCommand({ Path, MaxResults: 11 }))).rejects.toThrow(/MaxResults/);
+
+    const invoked = await cloud.engine.invoke("aws:ssm/getParametersByPath:getParametersByPath", { path: Path });
+    expect(invoked).toMatchObject({ names: below, values: secret(below) });
+    const empty = { path: "/snack/none" };
+    expect(await cloud.engine.invoke("aws:ssm/getParametersByPath:getParametersByPath", empty)).toMatchObject({
+      names: [],
+    });
     client.destroy();
   });
 });

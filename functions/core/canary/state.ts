@@ -1,0 +1,65 @@
+import * as z from "zod/mini";
+import { CandidateEvent, CandidateVerdict, CandidateWorkers } from "../../../contract/admin";
+import { audienceOf, type Candidate } from "./candidate";
+import { WorkerMinutes } from "./verdict";
+
+/** Number of events that are kept. */
+const MAX_EVENTS = 50;
+
+/** Knowledge of the canary function about a model's candidate. Only this function writes it, once in each minute. */
+export const CanaryState = z.object({
+  /** Image and URL of the candidate. Another candidate starts with an empty state, except for the events. */
+  image: z.string(),
+  url: z.string(),
+  /** Share in force at the last look, and the time of the override at that look. A difference is an event. */
+  share: z.number(),
+  overriddenAt: z.optional(z.string()),
+  /** The job that proves that a worker answers. Undefined before the first one. */
+  job: z.optional(z.object({ id: z.string(), sentAt: z.iso.datetime() })),
+  minutes: WorkerMinutes,
+  /** Undefined when RunPod did not return them in the last minute. */
+  workers: z.optional(CandidateWorkers),
+  verdict: z.optional(CandidateVerdict),
+  /** The newest first. */
+  events: z.array(CandidateEvent),
+  /** A rollback whose message is not sent yet. */
+  unsent: z.optional(CandidateEvent),
+});
+export type CanaryState = z.infer<typeof CanaryState>;
+
+/** State of a candidate at the first look. The events of an earlier candidate stay. */
+export function firstState({ image, url }: Candidate, events: readonly CandidateEvent[], at: string): CanaryState {
+  const event: CandidateEvent = { at, by: "configuration", from: null, to: 0, reason: `The candidate is ${image}.` };
+  return { image, url, share: 0, minutes: { crashLoop: 0, noCapacity: 0 }, events: newest([event, ...events]) };
+}
+
+/** Whether a state belongs to the candidate. */
+export function isStateOf(state: CanaryState | undefined, { image, url }: Candidate): state is CanaryState {
+  return state?.image === image && state.url === url;
+}
+
+/** The state with an event, if the share in force or the override has changed since the last look. */
+export function noteChange(state: CanaryState, candidate: Candidate, at: string): CanaryState {
+  const { share } = audienceOf(candidate);
+  const { override } = candidate;
+  if (share === state.share && override?.at === state.overriddenAt) return state;
+  const event: CandidateEvent = {
+    at: override && override.at !== state.overriddenAt ? override.at : at,
+    by: override?.by ?? "configuration",
+    from: state.share,
+    to: share,
+    reason: override?.reason ?? "The share of the configuration applies.",
+  };
+  const { overriddenAt: _, ...rest } = state;
+  return {
+    ...rest,
+    share,
+    ...(override && { overriddenAt: override.at }),
+    events: newest([event, ...state.events]),
+    ...(event.by === "verdict" && { unsent: event }),
+  };
+}
+
+function newest(events: readonly CandidateEvent[]): CandidateEvent[] {
+  return events.slice(0, MAX_EVENTS);
+}
