@@ -2,7 +2,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { Session } from "../../client";
 import type { Model } from "../../contract/plan";
 import { START_STACK, stackNames } from "../../names";
-import { setAborted } from "../cloud/candidates";
+import { askAdmin } from "../cloud/adminFunction";
 import type { LocalCloud } from "../cloud/cloud";
 import { customers } from "../cloud/customers";
 import type { ProgramOutputs } from "../cloud/outputs";
@@ -78,11 +78,12 @@ export async function walkCanary(
   const workers = workersOf(cloud);
 
   say("aborting the candidate");
-  await setAborted(cloud, MODEL, true);
+  await askAdmin(cloud.aws, { command: "candidate-abort", model: MODEL });
   const abort = await untilVersion(RELEASED, () => versionFor(tester));
 
   say("promoting the candidate while both customers chat");
-  await setAborted(cloud, MODEL, false);
+  // The configured share ends the abort.
+  await askAdmin(cloud.aws, { command: "candidate-share", model: MODEL, share: 0 });
   await untilVersion(CANDIDATE, () => versionFor(tester));
   const promotion = await promote({ tester, other }, redeploy);
   const after = { tester: await versionFor(tester), other: await versionFor(other) };

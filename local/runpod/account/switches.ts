@@ -112,6 +112,11 @@ export function createSwitches(): Switches {
   };
 }
 
+/** The patterns of a switch, with or without one pattern. */
+export function withPattern(patterns: readonly string[], pattern: string, on: boolean): string[] {
+  return [...patterns.filter((one) => one !== pattern), ...(on ? [pattern] : [])];
+}
+
 /** Whether one of the patterns matches the whole text. */
 export function matches(patterns: readonly string[], text: string): boolean {
   return patterns.some((pattern) => {
