@@ -62,6 +62,7 @@ export function stackNames(stack: string) {
     /** Names of the Lambda functions that operators invoke. */
     functions: {
       admin: `${prefix}-admin`,
+      canary: `${prefix}-canary`,
       poller: `${prefix}-poller`,
       registryRefresh: `${prefix}-registryRefresh`,
       relay: `${prefix}-relay`,

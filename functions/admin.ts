@@ -181,7 +181,7 @@ export function create(settings: Settings): (event: unknown) => Promise<AdminAns
     const { command } = request.data;
     try {
       const answered = await answer(request.data);
-      console.log({ admin: command });
+      console.log({ admin: command, ...("model" in request.data && { candidate: request.data.model }) });
       return answered;
     } catch (thrown) {
       const error = thrown instanceof ApiError ? thrown : new ApiError("internal", undefined, { cause: thrown });

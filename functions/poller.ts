@@ -2,13 +2,11 @@ import type { JWK } from "jose";
 import { type Model, models } from "../contract/plan";
 import { endpointReport } from "../runpod/endpointReport";
 import { getHealth } from "../runpod/health";
-import { callJson } from "../runpod/http";
 import { healthMetrics } from "./core/endpointState";
 import { isDetail, type MetricName } from "./core/metrics";
-import { planLimits } from "./core/planLimits";
-import { signTicket } from "./core/ticket";
 import { raiseAlarm } from "./lib/alarms";
 import { causesText, logCauses } from "./lib/causes";
+import { KEEP_ALIVE_SECONDS, sendKeepAlive } from "./lib/keepAliveJob";
 import { putMetrics } from "./lib/metrics";
 import { createParameters } from "./lib/parameters";
 import { createKeepAlives } from "./tables/keepAlives";
@@ -35,15 +33,8 @@ export interface Settings {
 
 /** Lifetime of an ECR token. */
 const TOKEN_SECONDS = 12 * 3_600;
-/**
- * RunPod lowers the maximum of an endpoint's workers to 2 after three days without a job, and to 0 after seven (RunPod's
- * documentation of Serverless endpoints).
- */
-const KEEP_ALIVE_SECONDS = 48 * 3_600;
 /** A keep-alive job that could not be sent is sent again after this time. */
 const KEEP_ALIVE_LEASE_SECONDS = 600;
-/** Time that a keep-alive job may wait for a worker to start. */
-const KEEP_ALIVE_JOB_SECONDS = 900;
 const CALL_TIMEOUT_MS = 8_000;
 
 /** Values of an endpoint's metrics. A value that is not known is undefined. */
@@ -117,31 +108,17 @@ export function create(settings: Settings): () => Promise<void> {
     putMetrics({ RegistryTokenAgeSeconds: TOKEN_SECONDS - (expiresAt - Date.now()) / 1000 });
   }
 
-  /** Sends a keep-alive job when one is due. A worker recognises the job by its ticket. */
+  /** Sends a keep-alive job when one is due. */
   async function keepAlive(model: Model, apiKey: string): Promise<void> {
     const { id } = settings.endpoints[model];
     const now = new Date();
     if (!(await keepAlives.claim(id, KEEP_ALIVE_LEASE_SECONDS, now))) return;
-    const key = JSON.parse(await parameter(settings.signingKeyParameter)) as JWK;
-    const grant = {
-      iss: settings.ticketIssuer,
-      sub: "keepalive",
-      aud: model,
-      plan: "free",
-      limits: planLimits.free,
-      kind: "keepalive",
-    } as const;
-    const { ticket } = await signTicket(grant, key, now, KEEP_ALIVE_JOB_SECONDS);
-    const { status } = await callJson({
-      operation: "run",
-      method: "POST",
-      url: `${settings.runpodJobApiUrl.replace(/\/+$/, "")}/${encodeURIComponent(id)}/run`,
-      apiKey,
-      // Workers of older versions answer the text.
-      body: { input: { text: "こんばんは", stream: false, ticket }, policy: { ttl: KEEP_ALIVE_JOB_SECONDS * 1_000 } },
-      timeoutMs: CALL_TIMEOUT_MS,
-    });
-    if (status !== 200) throw new Error(`RunPod answered /run with ${status}`);
+    const signingKey = JSON.parse(await parameter(settings.signingKeyParameter)) as JWK;
+    const { runpodJobApiUrl: url, ticketIssuer } = settings;
+    await sendKeepAlive(
+      { model, endpoint: id, url, apiKey, timeoutMs: CALL_TIMEOUT_MS, ticketIssuer, signingKey },
+      now,
+    );
     await keepAlives.sent(id, KEEP_ALIVE_SECONDS, now);
     console.log({ keepAlive: model });
   }

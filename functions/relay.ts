@@ -15,6 +15,7 @@ import type { ChatServices } from "./relay/chat";
 import { createRelay } from "./relay/handler";
 import { loadProvider } from "./relay/providers";
 import { createCooldownStore } from "./tables/cooldowns";
+import { createReplyCounts } from "./tables/replyCounts";
 import { createSpendTable } from "./tables/spend";
 import { createUsageTable } from "./tables/usage";
 
@@ -60,6 +61,7 @@ export function create(settings: Settings, pace?: ChatServices["pace"]): StreamH
       limits: settings.limits,
       endpoints: settings.endpoints,
       candidate: createCandidates(settings),
+      replyCounts: createReplyCounts(settings.ephemeralTable),
       workerKey: (options) => parameter(settings.runpodKeyParameter, options?.fresh ? RECHECK_MS : undefined),
       vipProviders: () => vipProviders(alarm),
       createProvider: createProviders(async (name, isRejected) => {

@@ -276,6 +276,15 @@ const operations: MetricAlarm[] = [
     run: query("alarms"),
   },
   {
+    name: "canary-errors",
+    group: "operations",
+    metric: { of: "function", function: "canary", name: "Errors" },
+    ...{ statistic: "Sum", periodSeconds: 15 * MINUTE, periods: 1, comparison: "atLeast", threshold: 3 },
+    missing: { as: "breaching", because: "the function runs every minute, so no data means that it does not run" },
+    means: "The canary function fails or does not run. A bad candidate keeps its customers meanwhile.",
+    run: query("alarms"),
+  },
+  {
     name: "registryRefresh",
     group: "operations",
     metric: { of: "function", function: "registryRefresh", name: "Errors" },
@@ -314,6 +323,7 @@ const groupOfCode: Partial<Record<AlarmCode, AlarmGroup>> = {
   usage_not_settled: "relay",
   unknown_vip_provider: "relay",
   vip_spend_ceiling: "cost",
+  candidate_unreadable: "operations",
   runpod_unreadable: "operations",
   keep_alive_failed: "operations",
 };
@@ -322,6 +332,8 @@ const groupOfCode: Partial<Record<AlarmCode, AlarmGroup>> = {
 const linesOfCode: Partial<Record<AlarmCode, number>> = {
   // One line per minute and endpoint. A single minute without an answer is nothing to act on.
   runpod_unreadable: 3,
+  // Each function that reads the candidate writes lines. A single failed read changes nothing.
+  candidate_unreadable: 3,
 };
 
 const codes = Object.entries(alarmCodes).map(

@@ -18,6 +18,7 @@ export const functionNames = [
   "admin",
   "relay",
   "poller",
+  "canary",
 ] as const;
 
 export type FunctionName = (typeof functionNames)[number];

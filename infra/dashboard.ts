@@ -110,6 +110,7 @@ function sections({ stack, operations }: DashboardArgs["config"], { apiId, funct
         own("EndpointShrunk", "Maximum"),
       ),
       graph("Rollout", own("RolloutPercent", "Minimum")),
+      graph("Share of the candidate", own("CandidateShare", "Maximum")),
     ],
     Cost: [graph("RunPod, dollars per hour", own("HourlyUsd", "Maximum"))],
     Operations: [graph("Alarms by code", codes), graph("Registry token", own("RegistryTokenAgeSeconds", "Maximum"))],

@@ -14,8 +14,8 @@ const fields = "fields @timestamp, @log, message.code, message.cause, message.co
 const newest = "sort @timestamp desc | limit 200";
 
 /**
- * Text of the saved queries of CloudWatch Logs Insights, by name: one per error code, one of all alarms, and one of all
- * lines of a session.
+ * Text of the saved queries of CloudWatch Logs Insights, by name: one per error code, one of all alarms, one of all
+ * lines of a session, and one of the changes of candidates.
  */
 const logQueries: Record<string, string> = {
   ...Object.fromEntries(
@@ -26,6 +26,7 @@ const logQueries: Record<string, string> = {
   ),
   alarms: `fields @timestamp, @log, @message | filter ispresent(message.alarm) | ${newest}`,
   session: `fields @timestamp, @log, @message | filter message.correlation = "<correlation id>" | ${newest}`,
+  candidates: `fields @timestamp, @log, @message | filter ispresent(message.candidate) | ${newest}`,
 };
 
 /** Creates the saved queries over the logs of all functions. */

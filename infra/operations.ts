@@ -3,6 +3,7 @@ import { createAlarms, type Functions } from "./alarmResources";
 import type { HttpApi } from "./api";
 import type { Auth } from "./auth";
 import type { Billing } from "./billing";
+import { createCanary } from "./canary";
 import { createDashboard } from "./dashboard";
 import { createLogQueries } from "./logQueries";
 import { createNotifications, type NotificationsConfig } from "./notifications";
@@ -19,15 +20,17 @@ export interface OperationsArgs extends PollerArgs {
 }
 
 /**
- * Monitoring of a stack: the poller that publishes RunPod's numbers, the alarms with their messages, the dashboard and the
- * log queries.
+ * Monitoring of a stack: the poller that publishes RunPod's numbers, the canary function that watches candidates, the alarms
+ * with their messages, the dashboard and the log queries.
  */
 export class Operations extends pulumi.ComponentResource {
   constructor(name: string, args: OperationsArgs, opts?: pulumi.ComponentResourceOptions) {
     super("snack:infra:Operations", name, {}, opts);
     const child = { parent: this };
     const { config, auth, billing, relay, registry, api } = args;
+    const notifications = createNotifications(name, config, child);
     const poller = createPoller(args, child);
+    const canary = createCanary({ ...args, notifications }, child);
     const functions: Functions = {
       session: auth.session,
       guest: auth.guest,
@@ -40,9 +43,9 @@ export class Operations extends pulumi.ComponentResource {
       admin: billing.admin,
       relay: relay.lambda,
       poller,
+      canary,
       ...(registry.refresh && { registryRefresh: registry.refresh.lambda }),
     };
-    const notifications = createNotifications(name, config, child);
     const sources = { functions, apiId: api.id, failedRuns: registry.refresh?.failedRuns };
     createAlarms({ config, sources, notifications }, child);
     createDashboard({ config, sources }, child);

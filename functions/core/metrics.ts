@@ -62,6 +62,8 @@ export const metrics = {
   RolloutPercent: { unit: "Percent", by: "model", isDetail: true },
   /** Largest cost of the endpoint's workers in one of the last two hours. */
   HourlyUsd: { unit: "None", by: "model" },
+  /** Share of the customers that the model's candidate answers. No value without a candidate. */
+  CandidateShare: { unit: "Percent", by: "model" },
   RegistryTokenAgeSeconds: { unit: "Seconds" },
 } as const satisfies Record<string, MetricDefinition>;
 

@@ -2,7 +2,7 @@ import { GetParametersCommand, PutParameterCommand, SSMClient } from "@aws-sdk/c
 import { ApiError } from "../../contract/errors";
 import type { Model } from "../../contract/plan";
 import { Candidate, type FindCandidate } from "../core/canary/candidate";
-import { createAlarms, raiseAlarm } from "./alarms";
+import { createAlarms } from "./alarms";
 import { causesText } from "./causes";
 import { awsClientLimits, dependency } from "./dependency";
 
@@ -38,14 +38,18 @@ export function createCandidates(settings: CandidateSettings): FindCandidate {
   };
 }
 
-/** Candidates for the functions that change them. Both methods reject with ApiError `unavailable` when they fail. */
+/**
+ * Candidates for the functions that change them. Both methods reject with ApiError `unavailable` when Parameter Store does
+ * not answer or the parameter is not valid.
+ */
 export interface CandidateStore {
-  /** Reads a model's candidate. Undefined when there is none. A parameter that cannot be read also raises an alarm. */
+  /** Reads a model's candidate. Undefined when there is none. */
   read(model: Model): Promise<Candidate | undefined>;
   /**
    * Changes a candidate. The change gets the stored candidate, and undefined as its result changes nothing.
    *
    * @returns the candidate after the change; undefined when there is none
+   * @throws ApiError `conflict` when another function has changed the candidate at the same time
    */
   change(model: Model, change: (stored: Candidate) => Candidate | undefined): Promise<Candidate | undefined>;
 }
@@ -53,11 +57,7 @@ export interface CandidateStore {
 /** Reads and writes candidates in Parameter Store, without a cache. */
 export function createCandidateStore(settings: CandidateSettings): CandidateStore {
   const { read, write } = createParameter(settings);
-  const find = (model: Model) =>
-    dependency("candidate", read(model)).catch((error: unknown) => {
-      raiseAlarm("candidate_unreadable", { model, cause: causesText(error) });
-      throw error;
-    });
+  const find = (model: Model) => dependency("parameter store", read(model));
   return {
     read: async (model) => (await find(model))?.candidate,
 
@@ -65,7 +65,7 @@ export function createCandidateStore(settings: CandidateSettings): CandidateStor
       const stored = await find(model);
       const changed = stored && change(stored.candidate);
       if (!changed) return stored?.candidate;
-      const version = await dependency("candidate", write(model, changed));
+      const version = await dependency("parameter store", write(model, changed));
       // Parameter Store has no conditional write, so a lost change of another writer is only found afterwards.
       if (version !== stored.version + 1)
         throw new ApiError("conflict", `Two changes of the candidate of ${model} came at the same time. Repeat yours.`);

@@ -22,11 +22,13 @@ import { signTicket, type TicketGrant } from "../core/ticket";
 import type { RaiseAlarm } from "../lib/alarms";
 import { shortHash } from "../lib/hash";
 import { putMetrics } from "../lib/metrics";
+import type { ReplyCountTable } from "../tables/replyCounts";
 import type { SpendTable } from "../tables/spend";
 import type { UsageTable } from "../tables/usage";
 import { type ChatInput, replyTokens } from "./chatInput";
 import { alternating } from "./conversation";
 import { systemPrompt } from "./persona";
+import { VersionWatch } from "./versionWatch";
 import { createWorker, JOB_SECONDS } from "./worker";
 
 /** Interval at which a running chat checks whether it was cancelled. */
@@ -47,6 +49,8 @@ export interface ChatServices {
   /** URLs of the models' job APIs. */
   endpoints: Partial<Record<Model, string>>;
   candidate: FindCandidate;
+  /** Counts the replies of both versions while a model has a candidate. */
+  replyCounts: Pick<ReplyCountTable, "add">;
   /** Reads the RunPod account's API key. */
   workerKey(options?: { fresh: boolean }): Promise<string>;
   /** External LLMs that answer the vip plan, in order. */
@@ -104,19 +108,29 @@ export async function runChat(chat: Chat, reader: ChatReader, services: ChatServ
     if (!failures[failure.reason].alarm || refusalOf(failure)) return;
     services.alarm("relay_provider", { provider: provider.name, reason: failure.reason, cause: failure.message });
   };
-  const outcome = await admit(chat, reader, services, onFailure).catch(failedOutcome);
+  let version: VersionWatch | undefined;
+  const onVersion = (watch: VersionWatch) => {
+    version = watch;
+  };
+  const outcome = await admit(chat, reader, services, { onFailure, onVersion }).catch(failedOutcome);
   countChat(chat, outcome, failed.length);
+  if (version) countVersion(version, chat, outcome, services);
   writeLog(chat, outcome, { failed, totalMs: Math.round(performance.now() - startedAt) });
   return outcome;
 }
 
-type OnFailure = (provider: Provider, failure: ProviderFailure) => void;
+/** Receives what happens in a running chat. */
+interface ChatObserver {
+  onFailure(provider: Provider, failure: ProviderFailure): void;
+  /** Receives the watch of the version that answers the user. Not called for a model without a candidate. */
+  onVersion(watch: VersionWatch): void;
+}
 
 async function admit(
   chat: Chat,
   reader: ChatReader,
   services: ChatServices,
-  onFailure: OnFailure,
+  { onFailure, onVersion }: ChatObserver,
 ): Promise<ChatOutcome> {
   const { id: chatId, account, claims } = chat;
   const now = new Date();
@@ -130,9 +144,13 @@ async function admit(
   const watch = watchCancellation(chat, services);
   let spend: Spend | undefined;
   let calls: readonly Call[] = [];
+  let version: VersionWatch | undefined;
   try {
     if (external.length > 0) spend = await reserveSpend(external, worst, services, now);
-    const workers = route.worker ? await workersOf(route.worker, chat, services) : [];
+    const asked = route.worker ? await workersOf(route.worker, chat, services) : { workers: [] };
+    version = asked.version;
+    if (version) onVersion(version);
+    const { workers } = asked;
     const providers = [...(spend ? external : []), ...workers];
     if (providers.length === 0) throw new ApiError("unavailable", undefined, { cause: "no worker, and no spend left" });
     const result = await stream(chat, reader, { providers, chat: request, onFailure }, services);
@@ -143,6 +161,7 @@ async function admit(
     throw error;
   } finally {
     clearInterval(watch);
+    if (version) version.calls = calls;
     const tokens = calls.reduce((sum, { usage }) => sum + totalTokens(usage), 0);
     // A reservation that is not settled expires by itself.
     const alarmUnsettled = () => services.alarm("usage_not_settled");
@@ -201,21 +220,42 @@ async function reserveSpend(
   };
 }
 
-/** GPU workers that answer a user, in order: those of the candidate if it has the user, and then the released ones. */
-async function workersOf(route: WorkerRoute, chat: Chat, services: ChatServices): Promise<Provider[]> {
-  const candidate = await services.candidate(route.model);
-  if (!candidate) return [workerOf(route, chat, services)];
-  const released = workerOf({ ...route, isBound: true }, chat, services);
-  if (!isChosen(route.model, candidate, chat.claims.sub)) return [released];
-  return [workerOf({ ...route, url: candidate.url, isCandidate: true, isBound: true }, chat, services), released];
+/**
+ * GPU workers that answer a user, in order: those of the candidate if it has the user, and then the released ones. With a
+ * candidate, also the watch of the version that has the user.
+ */
+async function workersOf(
+  route: WorkerRoute,
+  chat: Chat,
+  services: ChatServices,
+): Promise<{ workers: Provider[]; version?: VersionWatch }> {
+  const { model } = route;
+  const candidate = await services.candidate(model);
+  if (!candidate) return { workers: [workerOf(route, chat, services)] };
+  const { image, url } = candidate;
+  const isOfCandidate = isChosen(model, candidate, chat.claims.sub);
+  const version = new VersionWatch({ model, ...(isOfCandidate && { image }) });
+  const onOutput = version.observe;
+  const released = (more: Partial<EndpointOptions>) => workerOf({ ...route, isBound: true, ...more }, chat, services);
+  if (!isOfCandidate) return { workers: [released({ onOutput })], version };
+  const own = workerOf({ model, url, isCandidate: true, isBound: true, onOutput }, chat, services);
+  return { workers: [own, released({})], version };
+}
+
+/** An endpoint that answers a chat. */
+interface EndpointOptions extends WorkerRoute {
+  isCandidate?: boolean;
+  /** Whether no other endpoint accepts the job's ticket. */
+  isBound?: boolean;
+  onOutput?: VersionWatch["observe"];
 }
 
 /**
- * GPU workers of one endpoint of the plan's model. With `isBound`, no other endpoint accepts the job's ticket. The relay signs a ticket for the job, because the customer's ticket may expire while
- * the job waits for a worker to start.
+ * GPU workers of one endpoint of the plan's model. The relay signs a ticket for the job, because the customer's ticket may
+ * expire while the job waits for a worker to start.
  */
 function workerOf(
-  { model, url, isCandidate = false, isBound = false }: WorkerRoute & { isCandidate?: boolean; isBound?: boolean },
+  { model, url, isCandidate = false, isBound = false, onOutput }: EndpointOptions,
   chat: Chat,
   services: ChatServices,
 ): Provider {
@@ -240,6 +280,7 @@ function workerOf(
     input: { messages: input.messages, params, request_id: input.requestId ?? id },
     waitUntil,
     keepJob: late !== undefined,
+    ...(onOutput && { onOutput }),
   });
 }
 
@@ -296,11 +337,11 @@ export function toApiError(error: unknown): ApiError {
  * Publishes the metrics of a chat. Only a reply and a failure of ours count for the share of failed chats: refused and
  * cancelled chats would hide an outage.
  */
-function countChat({ claims: { aud }, late }: Chat, outcome: ChatOutcome, failedCalls: number): void {
+function countChat(chat: Chat, outcome: ChatOutcome, failedCalls: number): void {
   const fallbacks = failedCalls > 0 && { RelayFallbacks: failedCalls };
   if ("error" in outcome) {
-    const isOurs = outcome.error.status >= 500 && outcome.error !== late;
-    if (isOurs || fallbacks) putMetrics({ ...(isOurs && { ChatFailed: 1 }), ...fallbacks });
+    const isFailure = isOurs(outcome, chat);
+    if (isFailure || fallbacks) putMetrics({ ...(isFailure && { ChatFailed: 1 }), ...fallbacks });
     return;
   }
   const { provider, timings, usage } = outcome.reply;
@@ -311,7 +352,24 @@ function countChat({ claims: { aud }, late }: Chat, outcome: ChatOutcome, failed
     CachedTokens: usage.cached_tokens ?? 0,
     ReplyTokens: usage.completion_tokens,
   });
-  putMetrics({ FirstTextMs: timings.ttft_ms }, { route: provider === "runpod" ? aud : "vip" });
+  putMetrics({ FirstTextMs: timings.ttft_ms }, { route: provider === "runpod" ? chat.claims.aud : "vip" });
+}
+
+/** Counts a reply or a failure of ours for the version that had to answer. Never fails a chat. */
+function countVersion(version: VersionWatch, chat: Chat, outcome: ChatOutcome, { replyCounts }: ChatServices): void {
+  const isReply = "reply" in outcome;
+  const counts = isReply || isOurs(outcome, chat) ? version.counts(isReply) : undefined;
+  if (!counts) return;
+  const { model, image } = version.version;
+  const added = replyCounts.add(version.version, counts, new Date()).catch((error: unknown) => {
+    console.error({ candidate: model, image, count: "failed", cause: causeForLog(error) });
+  });
+  chat.waitUntil(added);
+}
+
+/** Whether an error is a failure of ours. Refused and cancelled chats, and impatient readers, are not. */
+function isOurs(outcome: Extract<ChatOutcome, { error: ApiError }>, { late }: Chat): boolean {
+  return outcome.error.status >= 500 && outcome.error !== late;
 }
 
 function writeLog(

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { ApiError, type ErrorCode } from "../../contract/errors";
 import type { Model } from "../../contract/plan";
-import { StreamItem, WorkerFailure, type WorkerInput } from "../../contract/worker";
+import { StreamItem, WorkerFailure, type WorkerInput, type WorkerOutput } from "../../contract/worker";
 import type { FailureCause } from "../core/relay/failure";
 import { type Provider, type ProviderEvent, ProviderFailure } from "../core/relay/provider";
 
@@ -39,6 +39,8 @@ export interface WorkerOptions {
   waitUntil(work: Promise<unknown>): void;
   /** Whether an aborted request leaves its job running, so that the worker continues to start. Default false. */
   keepJob?: boolean;
+  /** Receives each job's result, and undefined for each item that breaks the contract. */
+  onOutput?: (output: WorkerOutput | undefined) => void;
 }
 
 /**
@@ -60,7 +62,7 @@ async function* runJob(options: WorkerOptions, signal: AbortSignal): AsyncGenera
   let isRunning = true;
   try {
     const job = await orAborted(submitted, signal);
-    for await (const event of readEvents(job, signal)) {
+    for await (const event of readEvents(job, signal, options.onOutput)) {
       if ("end" in event) isRunning = false;
       yield event;
     }
@@ -77,18 +79,26 @@ async function* runJob(options: WorkerOptions, signal: AbortSignal): AsyncGenera
 }
 
 /** Polls a job until its result. @throws JobEnded when the job ended without a result */
-async function* readEvents(job: Job, signal: AbortSignal): AsyncGenerator<ProviderEvent, void, void> {
+async function* readEvents(
+  job: Job,
+  signal: AbortSignal,
+  onOutput: WorkerOptions["onOutput"],
+): AsyncGenerator<ProviderEvent, void, void> {
+  const end = (done: Done) => {
+    onOutput?.(done);
+    return lastEvents(done, text);
+  };
   let text = "";
   for (let polledAt = Number.NEGATIVE_INFINITY; ; ) {
     await pause(POLL_EVERY_MS - (performance.now() - polledAt), signal);
     polledAt = performance.now();
     const { status, items } = await job.readStream(signal);
     for (const item of items) {
-      if ("done" in item) return yield* lastEvents(item, text);
+      if ("done" in item) return yield* end(item);
       text += item.delta;
       yield { text: item.delta };
     }
-    if (isFinal(status)) return yield* lastEvents(await job.readResult(signal), text);
+    if (isFinal(status)) return yield* end(await job.readResult(signal));
   }
 }
 
@@ -117,7 +127,7 @@ interface Job {
   cancel(): Promise<void>;
 }
 
-async function submit({ url, apiKey, ticket, input }: WorkerOptions): Promise<Job> {
+async function submit({ url, apiKey, ticket, input, onOutput }: WorkerOptions): Promise<Job> {
   const base = url.replace(/\/+$/, "");
   const [key, jobTicket] = await Promise.all([apiKey(), ticket()]).catch((cause: unknown) => {
     throw new ProviderFailure("misconfigured", "RunPod's API key or the ticket key cannot be read", { cause });
@@ -160,13 +170,18 @@ async function submit({ url, apiKey, ticket, input }: WorkerOptions): Promise<Jo
       }
     }
   };
+  const itemsOf = (outputs: unknown[]) =>
+    outputs.flatMap((output) => {
+      const { data } = StreamItem.safeParse(output);
+      // RunPod has no output of a job that expired, which is not the worker's fault.
+      if (!data && output !== undefined && output !== null) onOutput?.(undefined);
+      return data ?? [];
+    });
   return {
     async readStream(signal) {
       const answer = await poll("stream", signal);
       const stream = field(answer, "stream");
-      const items = Array.isArray(stream)
-        ? stream.flatMap((entry) => StreamItem.safeParse(field(entry, "output")).data ?? [])
-        : [];
+      const items = itemsOf(Array.isArray(stream) ? stream.map((entry) => field(entry, "output")) : []);
       return { status: String(field(answer, "status")), items };
     },
     async readResult(signal) {
@@ -174,8 +189,7 @@ async function submit({ url, apiKey, ticket, input }: WorkerOptions): Promise<Jo
       const status = String(field(answer, "status"));
       if (status !== "COMPLETED") throw new JobEnded(jobFailure(status, field(answer, "error")));
       const output = field(answer, "output");
-      const items = (Array.isArray(output) ? output : [output]).map((item) => StreamItem.safeParse(item).data);
-      const done = items.findLast((item) => item && "done" in item);
+      const done = itemsOf([output].flat()).findLast((item) => "done" in item);
       if (!done || !("done" in done))
         throw new JobEnded(new ProviderFailure("broken", "The job completed without a result"));
       return done;

@@ -126,6 +126,7 @@ export async function startAws(options: AwsOptions): Promise<AwsCloud> {
       AWS_ENDPOINT_URL_SSM: ssm.url,
       AWS_ENDPOINT_URL_ECR: ecr.url,
       AWS_ENDPOINT_URL_LAMBDA: lambdaApi.url,
+      AWS_ENDPOINT_URL_SNS: topics.url,
       ...options.extraEnv(),
     });
     const topics = started(await Topics.start(account, events));

@@ -3,11 +3,18 @@ import type { Command } from "commander";
 import pc from "picocolors";
 import { command, run } from "../../cli/command";
 import type { AdminCandidate, AdminEvent, AdminUser } from "../../contract/admin";
-import { models } from "../../contract/plan";
+import { type Model, models } from "../../contract/plan";
 import { candidateTable } from "./candidateTable";
+import { type EndedCandidate, endedText, promote, remove } from "./endCandidate";
 import { type Ask, connect, type Target } from "./invoke";
 
 type Options = Target & { json?: boolean };
+
+/** Options of `canary`. */
+interface CanaryOptions {
+  propose?: boolean;
+  force?: boolean;
+}
 
 const program = command(
   "admin",
@@ -96,25 +103,41 @@ subcommand(
 
 subcommand(
   "canary <model> <action>",
-  "Shows or changes who gets a model's candidate. <action> is status, abort, or a share in percent such as 25.",
-  (ask, model: string, action: string) => canary(ask, oneOf("model", model, models), action),
-  candidateTable,
-).addHelpText(
-  "after",
-  `
+  "Shows, changes or ends a model's candidate. <action> is status, abort, promote, remove, or a share in percent such as 25.",
+  (ask, model: string, action: string, options: CanaryOptions) =>
+    canary(ask, oneOf("model", model, models), action, options),
+  (result) => ("file" in result ? endedText(result) : candidateTable(result)),
+)
+  .option("--propose", "promote and remove: open a pull request with gh, and do not run pulumi up")
+  .option("--force", "promote: do not check that the candidate is ready and was not rolled back")
+  .addHelpText(
+    "after",
+    `
 status shows the share in force, the last verdict, the replies of both versions and the last events.
 A share takes effect within seconds, and lasts until the configuration has another share. The configured share ends it.
-abort returns all users to the released model, testers included.`,
-);
+abort returns all users to the released model, testers included.
+promote sets the candidate's image as the model's image in Pulumi.<stack>.yaml, removes the candidate's block, and runs
+pulumi up. It rolls the released endpoint out first, and deletes the candidate's endpoint last.
+remove only removes the block, and runs pulumi up. An aborted candidate stays aborted until then.
+Without pulumi, and with --json, promote and remove only change the file.`,
+  );
 
 void run(program);
 
-function canary(ask: Ask, model: (typeof models)[number], action: string): Promise<AdminCandidate> {
+async function canary(
+  ask: Ask,
+  model: Model,
+  action: string,
+  options: CanaryOptions,
+): Promise<AdminCandidate | EndedCandidate> {
+  const { stack, json = false } = program.opts<Options>();
+  if (action === "promote") return promote(ask, model, { ...options, stack, json });
+  if (action === "remove") return remove(model, { ...options, stack, json });
   if (action === "status") return ask({ command: "candidate", model });
   if (action === "abort") return ask({ command: "candidate-abort", model });
   const share = action.trim() === "" ? Number.NaN : Number(action);
   if (!(share >= 0 && share <= 100))
-    throw new Error(`action: must be status, abort or a share from 0 to 100, not "${action}"`);
+    throw new Error(`action: must be status, abort, promote, remove or a share from 0 to 100, not "${action}"`);
   return ask({ command: "candidate-share", model, share });
 }
 

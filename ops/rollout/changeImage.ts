@@ -2,13 +2,15 @@ import { existsSync, globSync, readFileSync, writeFileSync } from "node:fs";
 import { Argument, type Command } from "commander";
 import pc from "picocolors";
 import { type Model, models } from "../../contract/plan";
+import { contradictions } from "../../infra/checkConfig";
 import { parsePlainConfig } from "../../infra/configSchema";
 import { readStackConfig } from "../../local/support/stackConfig";
 import { configKey } from "../../names";
-import { type ImageChange, propose } from "./propose";
+import { candidateOf } from "./candidateFile";
+import { type ImageChange, propose, type Verb } from "./propose";
 import { type Image, imageOf, withImage } from "./stackFile";
 
-/** Options of both commands. */
+/** Options of every command that changes a stack's file. */
 export interface ChangeOptions {
   stack: string;
   propose?: boolean;
@@ -37,26 +39,67 @@ export function withChangeOptions(program: Command): Command {
 export async function changeImage(
   verb: "Roll out" | "Roll back",
   model: Model,
-  { stack, propose: isProposed, json }: ChangeOptions,
+  options: ChangeOptions,
   choose: (current: Image, file: string) => Image | Promise<Image>,
 ): Promise<void> {
-  const file = fileOf(stack);
-  const text = readFileSync(file, "utf8");
-  const current = imageOf(text, model);
-  if (!current) throw new Error(`${file} is not valid: ${configKey(model)} must have imageTag or imageUri`);
+  const { file, text, image: current } = readImage(options.stack, model);
   const next = await choose(current, file);
   if (next.key === current.key && next.value === current.value)
     throw new Error(`${model} already has the image ${next.value} in ${file}`);
-  checkConfig(stack, model, next);
-  writeFileSync(file, withImage(text, model, next));
-
-  const change: ImageChange = { stack, model, file, from: current.value, to: next.value };
-  // Between two tags, the repository stays and keeps the old image.
-  if (verb === "Roll back" && current.key === "imageTag" && next.key === "imageTag")
-    change.warning = pushedTag(model, next.value);
-  if (isProposed) change.pullRequest = await propose(verb, change);
-  if (json) console.log(JSON.stringify(change));
+  const candidate = candidateOf(text, model)?.image;
+  if (candidate?.value === next.value) {
+    throw new Error(
+      `${next.value} is the candidate of ${model} in ${file}: run npm run admin -- canary ${model} promote --stack ${options.stack}`,
+    );
+  }
+  const warnings = [
+    // Between two tags, the repository stays and keeps the old image.
+    ...(verb === "Roll back" && current.key === "imageTag" && next.key === "imageTag"
+      ? [pushedTag(model, next.value)]
+      : []),
+    ...(candidate
+      ? [`The candidate ${candidate.value} stays. From now on, the verdict compares it with ${next.value}.`]
+      : []),
+  ];
+  const change: ImageChange = { stack: options.stack, model, file, from: current.value, to: next.value };
+  if (warnings.length > 0) change.warning = warnings.join(" ");
+  await applyChange(verb, change, withImage(text, model, next), imageOverrides(model, next), options);
+  if (options.json) console.log(JSON.stringify(change));
   else print(change);
+}
+
+/** The file of a stack, its text, and the image of a model. Throws an Error when there is no such file or image. */
+export function readImage(stack: string, model: Model): { file: string; text: string; image: Image } {
+  const file = fileOf(stack);
+  const text = readFileSync(file, "utf8");
+  const image = imageOf(text, model);
+  if (!image) throw new Error(`${file} is not valid: ${configKey(model)} must have imageTag or imageUri`);
+  return { file, text, image };
+}
+
+/** Changes of the configuration, by path, that set a model's image. */
+export function imageOverrides(model: Model, { key, value }: Image): Record<string, unknown> {
+  return { [`${model}.imageTag`]: undefined, [`${model}.imageUri`]: undefined, [`${model}.${key}`]: value };
+}
+
+/**
+ * Writes a stack's file, and opens the pull request if the operator wants one.
+ *
+ * @param change gets the URL of the pull request
+ * @param text new text of the file
+ * @param overrides the same change, by path of the configuration
+ * @throws Error when the new configuration is not valid. Then the file does not change
+ */
+export async function applyChange(
+  verb: Verb,
+  change: ImageChange,
+  text: string,
+  overrides: Record<string, unknown>,
+  { propose: isProposed }: Pick<ChangeOptions, "propose">,
+): Promise<void> {
+  checkConfig(change.stack, overrides);
+  writeFileSync(change.file, text);
+  if (isProposed) change.pullRequest = await propose(verb, change);
 }
 
 /** Says why ECR refuses a tag that was pushed before. */
@@ -75,22 +118,29 @@ function fileOf(stack: string): string {
   throw new Error(`--stack ${stack}: must be a stack with a file, ${stacks.sort().join(", ")}`);
 }
 
-/** Checks the whole configuration with the new image, as the program does. */
-function checkConfig(stack: string, model: Model, { key, value }: Image): void {
-  const { values } = readStackConfig(process.cwd(), stack, {
-    [`${model}.imageTag`]: undefined,
-    [`${model}.imageUri`]: undefined,
-    [`${model}.${key}`]: value,
-  });
-  const { problems = [] } = parsePlainConfig((name) => values[configKey(name)]);
-  if (problems.length > 0)
+/** Checks the whole configuration with a change, as the program does. */
+function checkConfig(stack: string, overrides: Record<string, unknown>): void {
+  const { values } = readStackConfig(process.cwd(), stack, overrides);
+  const { config, problems = [] } = parsePlainConfig((name) => values[configKey(name)]);
+  const all = [...problems, ...(config ? contradictions(config, stack) : [])];
+  if (all.length > 0)
     throw new Error(
-      `The configuration of stack ${stack} would not be valid:${problems.map((line) => `\n  ${line}`).join("")}`,
+      `The configuration of stack ${stack} would not be valid:${all.map((line) => `\n  ${line}`).join("")}`,
     );
 }
 
-function print({ model, file, from, to, warning, pullRequest, stack }: ImageChange): void {
-  console.log(`${file}: ${model} ${pc.red(from)} → ${pc.green(to)}`);
-  if (warning) console.error(pc.yellow(`Warning: ${warning}`));
-  console.log(pullRequest ?? `Next: commit ${file}, then pulumi up --stack ${stack}`);
+function print(change: ImageChange): void {
+  console.log(changedLine(change));
+  if (change.warning) console.error(pc.yellow(`Warning: ${change.warning}`));
+  console.log(nextLine(change));
+}
+
+/** One line about a change of a stack's file, for a terminal. */
+export function changedLine({ model, file, from, to }: ImageChange): string {
+  return `${file}: ${model} ${pc.red(from)} → ${pc.green(to)}`;
+}
+
+/** URL of the pull request, or the operator's next step. */
+export function nextLine({ file, stack, pullRequest }: ImageChange): string {
+  return pullRequest ?? `Next: commit ${file}, then pulumi up --stack ${stack}`;
 }

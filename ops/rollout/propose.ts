@@ -11,13 +11,16 @@ export interface ImageChange extends ChangedFile {
   pullRequest?: string;
 }
 
+/** Beginning of a commit's subject. `Abort` removes a candidate: the change is from its image to the released one. */
+export type Verb = "Roll out" | "Roll back" | "Promote" | "Abort";
+
 /** Longest subject of a commit. */
 const SUBJECT_LIMIT = 72;
 
 /** Opens a pull request with the changed file. Returns its URL. Throws as `openPullRequest`. */
-export function propose(verb: string, change: ImageChange): Promise<string> {
-  const { stack, model, to, warning } = change;
-  const version = shortVersion(to);
+export function propose(verb: Verb, change: ImageChange): Promise<string> {
+  const { stack, model, from, to, warning } = change;
+  const version = shortVersion(verb === "Abort" ? from : to);
   return openPullRequest(change, {
     branch: `${verb.toLowerCase().replace(" ", "-")}/${stack}-${model}-${version}`,
     subject: `${verb} ${model} ${version} in ${stack}`.slice(0, SUBJECT_LIMIT),

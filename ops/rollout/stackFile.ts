@@ -1,4 +1,4 @@
-import { isMap, isScalar, parseDocument, type Scalar } from "yaml";
+import { isMap, isScalar, parseDocument, type Scalar, type YAMLMap } from "yaml";
 import type { Model } from "../../contract/plan";
 import { configKey } from "../../names";
 
@@ -40,7 +40,11 @@ export function withImage(text: string, model: Model, { key, value }: Image): st
 function placedImage(text: string, model: Model): PlacedImage | undefined {
   const document = parseDocument(text);
   const block = document.errors.length === 0 ? document.getIn(["config", configKey(model)]) : undefined;
-  if (!isMap(block)) return undefined;
+  return isMap(block) ? imageIn(block) : undefined;
+}
+
+/** Finds the image of a block: a model's, or that of its candidate. */
+export function imageIn(block: YAMLMap): PlacedImage | undefined {
   for (const { key, value } of block.items) {
     if (!isScalar(key) || !isScalar(value) || !isImageKey(key.value)) continue;
     // A tag of digits without quotes is a number in YAML. `source` keeps its leading zeros.

@@ -46,6 +46,12 @@ const clients: Record<FunctionName, string> = {
     import { DynamoDBClient, UpdateItemCommand } from "@aws-sdk/client-dynamodb";
     import { GetParametersCommand, SSMClient } from "@aws-sdk/client-ssm";
     export const made = [new DynamoDBClient({}), new SSMClient({}), UpdateItemCommand, GetParametersCommand];`,
+  canary: `
+    import { DynamoDBClient, GetItemCommand, PutItemCommand } from "@aws-sdk/client-dynamodb";
+    import { PublishCommand, SNSClient } from "@aws-sdk/client-sns";
+    import { GetParametersCommand, PutParameterCommand, SSMClient } from "@aws-sdk/client-ssm";
+    export const made = [new DynamoDBClient({}), new SNSClient({}), new SSMClient({}), GetItemCommand, PutItemCommand,
+      PublishCommand, GetParametersCommand, PutParameterCommand];`,
   // The relay loads the SDK of an external LLM only when a chat needs it.
   relay: `
     import { DynamoDBClient, GetItemCommand, UpdateItemCommand } from "@aws-sdk/client-dynamodb";

@@ -17,6 +17,7 @@ export const budgets: Record<FunctionName, number> = {
   registryRefresh: 250_000,
   admin: 250_000,
   poller: 250_000,
+  canary: 250_000,
   // The archive contains the SDKs of all external LLMs.
   relay: 450_000,
 };

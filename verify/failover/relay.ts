@@ -85,6 +85,7 @@ async function createServices({ providers, scale }: RelayOptions, billed: number
     readTicket: async () => claims,
     signingKey: async () => jobKey,
     candidate: async () => undefined,
+    replyCounts: { add: async () => {} },
     usage: {
       reserve: async () => {},
       settle: async ({ tokens }) => void billed.push(tokens),

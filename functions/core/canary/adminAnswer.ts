@@ -1,7 +1,7 @@
 import type { AdminCandidate, VersionReplies } from "../../../contract/admin";
 import type { Model } from "../../../contract/plan";
 import { audienceOf, type Candidate, endpointIdOf } from "./candidate";
-import { type CanaryState, isStateOf } from "./state";
+import { type CanaryState, stateOf } from "./state";
 import { firstTextMs, type ReplyCounts, total } from "./verdict";
 
 /** Sources of an answer about a candidate. */
@@ -14,7 +14,7 @@ interface AnswerSources {
 /** Answer of the admin function about a model's candidate. */
 export function candidateAnswer(model: Model, { candidate, state, replies }: AnswerSources): AdminCandidate {
   const { image, url, isReady, share: configured_share, override } = candidate;
-  const { workers, verdict } = isStateOf(state, candidate) ? state : {};
+  const { workers, verdict } = stateOf(candidate, state) ?? {};
   return {
     model,
     image,

@@ -1,5 +1,6 @@
 import * as z from "zod/mini";
 import { CandidateEvent, CandidateVerdict, CandidateWorkers } from "../../../contract/admin";
+import { type EndpointHealth, healthMetrics } from "../endpointState";
 import { audienceOf, type Candidate } from "./candidate";
 import { WorkerMinutes } from "./verdict";
 
@@ -33,9 +34,9 @@ export function firstState({ image, url }: Candidate, events: readonly Candidate
   return { image, url, share: 0, minutes: { crashLoop: 0, noCapacity: 0 }, events: newest([event, ...events]) };
 }
 
-/** Whether a state belongs to the candidate. */
-export function isStateOf(state: CanaryState | undefined, { image, url }: Candidate): state is CanaryState {
-  return state?.image === image && state.url === url;
+/** The state, if it belongs to the candidate. */
+export function stateOf({ image, url }: Candidate, state: CanaryState | undefined): CanaryState | undefined {
+  return state?.image === image && state.url === url ? state : undefined;
 }
 
 /** The state with an event, if the share in force or the override has changed since the last look. */
@@ -57,6 +58,25 @@ export function noteChange(state: CanaryState, candidate: Candidate, at: string)
     ...(override && { overriddenAt: override.at }),
     events: newest([event, ...state.events]),
     ...(event.by === "verdict" && { unsent: event }),
+  };
+}
+
+/** State after RunPod has returned the health of the candidate's endpoint. Undefined health is unknown, and never bad. */
+export function noteHealth(state: CanaryState, health: EndpointHealth | undefined): CanaryState {
+  if (!health) {
+    const { workers: _, ...rest } = state;
+    return { ...rest, minutes: { crashLoop: 0, noCapacity: 0 } };
+  }
+  const { CrashLoop, NoCapacity } = healthMetrics(health, undefined);
+  const { idle, running, initializing, throttled, unhealthy } = health.workers;
+  const minutes = (before: number, now: number | undefined) => (now ? before + 1 : 0);
+  return {
+    ...state,
+    minutes: {
+      crashLoop: minutes(state.minutes.crashLoop, CrashLoop),
+      noCapacity: minutes(state.minutes.noCapacity, NoCapacity),
+    },
+    workers: { idle, running, initializing, throttled, unhealthy, waiting_jobs: health.jobs.inQueue },
   };
 }
 

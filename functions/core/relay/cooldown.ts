@@ -36,7 +36,10 @@ export interface Cooldowns {
    * cooldown ends first. Reads the storage at most every 5 s, and never for a single provider.
    */
   order(providers: readonly Provider[], now: Date): Promise<Provider[]>;
-  /** Starts a cooldown, unless the request itself caused the failure. */
+  /**
+   * Starts a cooldown, unless the request itself caused the failure. A candidate gets none: the released model answers in
+   * its place, and chats that do not ask the candidate would hide its failures from the verdict.
+   */
   failed(provider: Provider, reason: FailureCause, retryAfterMs: number | undefined, now: Date): Promise<void>;
   /** Ends the cooldown of a provider that has answered. Does nothing when no cooldown is known. */
   succeeded(provider: Provider): Promise<void>;
@@ -93,7 +96,7 @@ export function createCooldowns(store: CooldownStore): Cooldowns {
     },
 
     async failed(provider, reason, retryAfterMs = 0, now) {
-      if (failures[reason].cooldown === "none") return;
+      if (provider.isCandidate || failures[reason].cooldown === "none") return;
       const endMs = now.getTime() + Math.min(Math.max(COOLDOWN_MS, retryAfterMs), MAX_COOLDOWN_MS);
       changes++;
       ends.set(keyOf(provider), endMs);
@@ -111,7 +114,7 @@ export function createCooldowns(store: CooldownStore): Cooldowns {
 
 /**
  * Key of a provider's cooldown. Each model of a vendor has its own cooldown, because one model alone may be retired or
- * overloaded. A candidate that fails must not stop the released model.
+ * overloaded. A candidate that answers must not end the cooldown of the released model.
  */
 function keyOf({ name, model, isCandidate }: Provider): string {
   return `${name}#${model}${isCandidate ? "#candidate" : ""}`;

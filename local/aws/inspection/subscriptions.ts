@@ -1,9 +1,8 @@
 import { Hono } from "hono";
+import { escapeXml, queryError, queryResponse } from "../sns/queryProtocol";
 import { topic, topicSubscription } from "../sns/resources";
 import type { AwsAccount, AwsResource } from "../support/account";
 
-const XML = { "content-type": "text/xml" };
-const NAMESPACE = "http://sns.amazonaws.com/doc/2010-03-31/";
 /** Subscriptions that SNS returns at once. */
 const PAGE = 100;
 
@@ -14,9 +13,9 @@ export function subscriptionsApi(account: AwsAccount): Hono {
     const form = new URLSearchParams(await c.req.text());
     const operation = form.get("Action");
     if (operation !== "ListSubscriptionsByTopic")
-      return c.body(error("InvalidAction", `The local cloud does not support ${operation}.`), 400, XML);
+      return queryError(400, "InvalidAction", `The local cloud does not support ${operation}.`);
     const topicArn = form.get("TopicArn") ?? "";
-    if (!account.get(topic.type, topicArn)) return c.body(error("NotFound", "Topic does not exist"), 404, XML);
+    if (!account.get(topic.type, topicArn)) return queryError(404, "NotFound", "Topic does not exist");
     const all = account.list(topicSubscription.type).filter(({ outputs }) => outputs.topic === topicArn);
     const from = Number(form.get("NextToken") ?? 0);
     const members = all
@@ -24,12 +23,7 @@ export function subscriptionsApi(account: AwsAccount): Hono {
       .map(member)
       .join("");
     const next = from + PAGE < all.length ? `<NextToken>${from + PAGE}</NextToken>` : "";
-    const result = `<Subscriptions>${members}</Subscriptions>${next}`;
-    return c.body(
-      `<${operation}Response xmlns="${NAMESPACE}"><${operation}Result>${result}</${operation}Result></${operation}Response>`,
-      200,
-      XML,
-    );
+    return queryResponse(operation, `<Subscriptions>${members}</Subscriptions>${next}`);
   });
   return app;
 }
@@ -45,13 +39,4 @@ function member({ id, outputs }: AwsResource): string {
   };
   const xml = Object.entries(fields).map(([name, value]) => `<${name}>${escapeXml(String(value))}</${name}>`);
   return `<member>${xml.join("")}</member>`;
-}
-
-function error(code: string, message: string): string {
-  const body = `<Type>Sender</Type><Code>${code}</Code><Message>${escapeXml(message)}</Message>`;
-  return `<ErrorResponse xmlns="${NAMESPACE}"><Error>${body}</Error></ErrorResponse>`;
-}
-
-function escapeXml(text: string): string {
-  return text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;");
 }

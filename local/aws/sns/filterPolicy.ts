@@ -11,12 +11,20 @@ export const FilterPolicy = z.record(
 );
 export type FilterPolicy = z.infer<typeof FilterPolicy>;
 
-/** Whether a message, as JSON text, passes a policy. */
+/** Whether a message passes a policy. A text that is not JSON passes no policy. */
 export function passes(policy: FilterPolicy, message: string): boolean {
-  const body: unknown = JSON.parse(message);
+  const body = parsed(message);
   return Object.entries(policy).every(([member, values]) => {
     const found = isObject(body) ? body[member] : undefined;
     if (typeof found !== "string") return false;
     return values.some((value) => (typeof value === "string" ? found === value : found.startsWith(value.prefix)));
   });
+}
+
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
 }

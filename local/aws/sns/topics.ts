@@ -2,14 +2,18 @@ import { randomUUID } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Events } from "../../support/events";
 import { type Listening, serve } from "../../support/http";
+import { denial } from "../iam/callers";
 import type { AwsAccount, AwsResource } from "../support/account";
 import type { Effects } from "../support/resource";
 import { FilterPolicy, passes } from "./filterPolicy";
+import { queryError, queryResponse } from "./queryProtocol";
 import { topic, topicSubscription } from "./resources";
 
 const ATTEMPTS = 3;
 const RETRY_MS = 200;
 const TIMEOUT_MS = 15_000;
+/** ASCII without control characters, up to 100 of them (https://docs.aws.amazon.com/sns/latest/api/API_Publish.html). */
+const SUBJECT = /^([!-~][ -~]{0,98})?$/;
 
 /** A message that a subscriber has received. */
 export interface Delivery {
@@ -49,12 +53,19 @@ export class Topics {
     }
   }
 
-  /** Starts the service with the address that confirms subscriptions. */
+  /** Starts the service with the address that confirms subscriptions and accepts messages. */
   static async start(account: AwsAccount, events: Events): Promise<Topics> {
     const api: { listening?: Listening } = {};
     const topics = new Topics(account, events, api);
-    api.listening = await serve("SNS", 0, (request) => topics.confirm(new URL(request.url).searchParams));
+    api.listening = await serve("SNS", 0, (request) =>
+      request.method === "POST" ? topics.serveApi(request) : topics.confirm(new URL(request.url).searchParams),
+    );
     return topics;
+  }
+
+  /** Base URL of the API, which has only `Publish`. */
+  get url(): string {
+    return this.api.listening?.url ?? "";
   }
 
   /** Sends a message to the confirmed subscribers of a topic. */
@@ -83,6 +94,22 @@ export class Topics {
     const query = new URLSearchParams({ Action: "ConfirmSubscription", TopicArn: String(topic), Token: token });
     const SubscribeURL = `${this.api.listening?.url}/?${query}`;
     await this.post(String(endpoint), "SubscriptionConfirmation", { TopicArn: topic, Token: token, SubscribeURL });
+  }
+
+  private async serveApi(request: Request): Promise<Response> {
+    const form = new URLSearchParams(await request.text());
+    const [operation, arn, message] = ["Action", "TopicArn", "Message"].map((name) => form.get(name) ?? "");
+    if (operation !== "Publish")
+      return queryError(400, "InvalidAction", `The local cloud does not support ${operation} here.`);
+    const authorization = request.headers.get("authorization") ?? undefined;
+    const refused = denial(this.account, authorization, () => [{ action: "sns:Publish", resource: arn ?? "" }]);
+    if (refused) return queryError(403, "AuthorizationError", refused);
+    if (!this.account.get(topic.type, arn ?? "")) return queryError(404, "NotFound", "Topic does not exist");
+    if (!message) return queryError(400, "InvalidParameter", "Invalid parameter: Empty message");
+    const subject = form.get("Subject") ?? "";
+    if (!SUBJECT.test(subject)) return queryError(400, "InvalidParameter", "Invalid parameter: Subject");
+    await this.publish(arn ?? "", { subject, message });
+    return queryResponse(operation, `<MessageId>${randomUUID()}</MessageId>`);
   }
 
   private confirm(query: URLSearchParams): Response {

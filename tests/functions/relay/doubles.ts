@@ -143,6 +143,7 @@ export async function createServices(provider: Provider, changes: Partial<RelayS
     limits: { free: limit, paid: limit, vip: limit },
     endpoints: {},
     candidate: async () => undefined,
+    replyCounts: { add: async () => {} },
     workerKey: async () => "account-key",
     vipProviders: () => ["anthropic"],
     createProvider: async () => provider,

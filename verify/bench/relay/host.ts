@@ -68,6 +68,7 @@ const services: RelayServices = {
   readTicket: createTicketReader({ jwks, issuer: ticketIssuer }),
   signingKey: noKey,
   candidate: async () => undefined,
+  replyCounts: { add: async () => {} },
   usage: memoryUsage(),
   spend: { reserve: async () => true, settle: async () => {} },
   cooldowns: createCooldowns({

@@ -1,0 +1,51 @@
+import type { WorkerOutput } from "../../contract/worker";
+import { firstTextBin, noReplies, type ReplyCounts } from "../core/canary/verdict";
+import type { Call } from "../core/relay/attempts";
+import type { Version } from "../tables/replyCounts";
+
+/**
+ * Observes one chat while the model has a candidate. The chat counts for the version that has to answer the user: a chat that
+ * the released model answers in place of the candidate is a failure of the candidate.
+ */
+export class VersionWatch {
+  /** All calls of the chat, also to other models. */
+  calls: readonly Call[] = [];
+  private output: WorkerOutput | undefined;
+  private isInvalid = false;
+
+  constructor(readonly version: Version) {}
+
+  /** Receives each result of the version's workers, and undefined for an item that breaks the contract. */
+  readonly observe = (output: WorkerOutput | undefined): void => {
+    if (output) this.output = output;
+    else this.isInvalid = true;
+  };
+
+  /**
+   * Counts of this chat. Undefined when the version was not asked, for example because an external LLM has answered.
+   *
+   * @param isReply whether the chat ended with a reply, of any model
+   */
+  counts(isReply: boolean): ReplyCounts | undefined {
+    const isCandidate = this.version.image !== undefined;
+    const own = this.calls.filter(
+      ({ provider }) => provider.name === "runpod" && (provider.isCandidate ?? false) === isCandidate,
+    );
+    if (own.length === 0) return undefined;
+    const last = this.calls.at(-1);
+    const isAnswer = isReply && last !== undefined && own.includes(last);
+    return {
+      ...countsOf(this.output),
+      replies: 1,
+      failed: Number(!isAnswer),
+      invalid: Number(this.isInvalid),
+    };
+  }
+}
+
+function countsOf(output: WorkerOutput | undefined): ReplyCounts {
+  if (!output) return noReplies();
+  const isEmpty = output.finish_reason === "filter" || output.text.trim() === "";
+  const firstText = noReplies().firstText.with(firstTextBin(output.timings.ttft_ms), 1);
+  return { ...noReplies(), empty: Number(isEmpty), firstText };
+}

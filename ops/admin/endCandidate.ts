@@ -1,0 +1,70 @@
+import type { AdminCandidate } from "../../contract/admin";
+import type { Model } from "../../contract/plan";
+import { changedLine, nextLine } from "../rollout/changeImage";
+import { promoteInFile, removeFromFile } from "../rollout/endCandidate";
+import type { ImageChange } from "../rollout/propose";
+import { pulumiUp } from "../rollout/pulumiUp";
+import type { Ask } from "./invoke";
+
+/** Options of the commands that end a candidate in the stack's file. */
+export interface EndOptions {
+  stack: string;
+  propose?: boolean;
+  json?: boolean;
+}
+
+/** Output of `canary <model> promote --json` and `canary <model> remove --json`. */
+export interface EndedCandidate extends ImageChange {
+  /** Whether `pulumi up` has applied the change. */
+  isDeployed: boolean;
+}
+
+/**
+ * Releases a candidate, if its workers are proven.
+ *
+ * @param force releases it without asking the stack
+ * @throws Error when the stack's candidate is not ready, was rolled back, or is not the candidate of the file
+ */
+export async function promote(
+  ask: Ask,
+  model: Model,
+  { force, ...options }: EndOptions & { force?: boolean },
+): Promise<EndedCandidate> {
+  const check = force ? async () => {} : (image: string) => requireProven(ask, model, image);
+  return deploy(await promoteInFile(model, options, check), options);
+}
+
+/** Removes a candidate, so that its endpoint is deleted. Throws as `removeFromFile`. */
+export async function remove(model: Model, options: EndOptions): Promise<EndedCandidate> {
+  return deploy(await removeFromFile(model, options), options);
+}
+
+/** Describes an ended candidate for a terminal. */
+export function endedText(ended: EndedCandidate): string {
+  return ended.isDeployed ? `Next: commit ${ended.file}` : `${changedLine(ended)}\n${nextLine(ended)}`;
+}
+
+/** Deploys the changed file, except for a pull request, and for --json, because Pulumi asks the operator. */
+async function deploy(change: ImageChange, { propose, json }: EndOptions): Promise<EndedCandidate> {
+  if (propose || json) return { ...change, isDeployed: false };
+  console.log(changedLine(change));
+  return { ...change, isDeployed: await pulumiUp(change.stack) };
+}
+
+async function requireProven(ask: Ask, model: Model, image: string): Promise<void> {
+  const found = await ask({ command: "candidate", model });
+  const reason = unproven(found, image);
+  if (reason)
+    throw new Error(`The candidate ${image} of ${model} is not promoted. ${reason} --force promotes it anyway.`);
+}
+
+function unproven(
+  { image: deployed, is_ready, override }: Pick<AdminCandidate, "image" | "is_ready" | "override">,
+  image: string,
+): string | undefined {
+  if (deployed !== image) return `The stack has the candidate ${deployed}: run pulumi up first.`;
+  if (!is_ready) return "None of its workers has answered yet.";
+  if (override?.is_aborted) return `It was aborted at ${override.at}.`;
+  if (override?.by === "verdict") return `It was rolled back at ${override.at}: ${override.reason}`;
+  return undefined;
+}
