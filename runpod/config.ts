@@ -29,7 +29,10 @@ export const RunpodConfig = z.object({
     .describe("Interval at which an update checks whether the workers run the new version."),
   runpodRolloutLimitMs: milliseconds(0)
     .default(900_000)
-    .describe("Longest time an update waits for the workers to run the new version. 0 does not wait."),
+    .describe(
+      "Longest time an update waits for the workers to run the new version, and a delete of an endpoint for its running jobs. 0 " +
+        "does not wait.",
+    ),
   runpodImageLookupMs: milliseconds(0)
     .default(5_000)
     .describe("Time limit for reading the image's platforms and size from its registry. 0 skips this check."),

@@ -5,6 +5,7 @@ import { recordAttempt } from "../dynamic/unfinished";
 import type { EndpointRecord, EndpointSettings, RunpodClient } from "./client";
 import { connection } from "./connection";
 import { createOnce } from "./createOnce";
+import { waitForJobs } from "./drain";
 import { deleteEndpoints, describeDuplicates, duplicatesOf } from "./duplicates";
 import { type EndpointInputs, endpointFields } from "./endpointFields";
 import { isNotFound, messageOf } from "./error";
@@ -119,10 +120,17 @@ export const endpoint = {
     return { outs: inputs };
   },
 
-  /** Also deletes the duplicates that RunPod lists. The delete of the template deletes duplicates that appear later. */
+  /**
+   * Waits for the jobs that run. Also deletes the duplicates that RunPod lists. The delete of the template deletes
+   * duplicates that appear later.
+   */
   async delete(id: string): Promise<void> {
     const found = await findById(id);
-    if (found !== undefined) await deleteEndpoints(connection(), [found.live, ...found.duplicates]);
+    if (found === undefined) return;
+    const { monitor, rollout } = connection();
+    const endpoints = [found.live, ...found.duplicates];
+    await Promise.all(endpoints.map((endpoint) => waitForJobs(monitor, rollout, endpoint)));
+    await deleteEndpoints(connection(), endpoints);
   },
 };
 

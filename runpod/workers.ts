@@ -1,6 +1,6 @@
 import { z } from "zod";
 import type { ApiOptions, EndpointApi } from "./client";
-import { getHealth } from "./health";
+import { getHealth, type Health } from "./health";
 import { callJson, readStream } from "./http";
 
 /** Workers of one endpoint at one moment. */
@@ -28,6 +28,8 @@ export interface Workers {
 export interface WorkerMonitor {
   /** Undefined when RunPod does not return the workers, for example because the key lacks the permission. */
   getWorkers(endpointId: string): Promise<Workers | undefined>;
+  /** Number of jobs that workers run. Undefined when RunPod does not return it. */
+  getRunningJobs(endpointId: string): Promise<number | undefined>;
   /** Latest log lines that the worker's host wrote, newest last. Empty when they cannot be read. */
   getHostLog(endpointId: string, workerId: string): Promise<string[]>;
 }
@@ -76,9 +78,13 @@ export function workerMonitor(
     return workers && countWorkers(workers);
   }
 
+  async function healthOf(id: string): Promise<Health | undefined> {
+    return (await getHealth({ apiKey, url: jobApiUrl, timeoutMs }, id).catch(() => undefined))?.health;
+  }
+
   /** @param known version from the progress of the rollout */
   async function fromJobApi(id: string, known: number | undefined): Promise<Workers | undefined> {
-    const { health } = (await getHealth({ apiKey, url: jobApiUrl, timeoutMs }, id).catch(() => undefined)) ?? {};
+    const health = await healthOf(id);
     if (health === undefined) return undefined;
     const { idle, running, ready, ...others } = health.workers;
     const version = known ?? (await client.getEndpointVersion(id).catch(() => undefined));
@@ -102,6 +108,8 @@ export function workerMonitor(
       // The progress may count fewer workers than the list: RunPod may not count a worker that waits or crashes.
       return workers && { ...workers, ...progress, stale: Math.max(workers.stale, progress?.stale ?? 0) };
     },
+
+    getRunningJobs: async (id) => (await healthOf(id))?.jobs.inProgress,
 
     async getHostLog(id, workerId) {
       const logs = `${endpointUrl(id)}/workers/${encodeURIComponent(workerId)}/logs`;

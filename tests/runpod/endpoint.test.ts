@@ -251,6 +251,25 @@ describe("A delete of an endpoint", () => {
     expect(runpod.endpoints.size + runpod.templates.size).toBe(0);
   });
 
+  it("waits until the workers run no job, so that no customer loses a reply, and logs progress", async () => {
+    const { runpod, endpoint, engine } = fixture();
+    const { id, outs } = await deployed();
+    Object.assign(runpod.workers, { health: [{ running: 1 }], runningJobs: [2, 2, 1, 0] });
+    await endpoint.delete(id, outs);
+    expect(runpod.endpoints.size).toBe(0);
+    expect(runpod.workers.reads).toEqual(Array(4).fill("health"));
+    await expect.poll(() => engine.output()).toMatch(/because jobs run \(2\)\.\n.*because jobs run \(1\)\.\n/);
+  });
+
+  it("ends jobs that still run after runpodRolloutLimitMs", async () => {
+    const { runpod, endpoint, engine } = fixture();
+    const { id, outs } = await deployed();
+    Object.assign(runpod.workers, { health: [{ running: 1 }], runningJobs: [1] });
+    await endpoint.delete(id, outs);
+    expect(runpod.endpoints.size).toBe(0);
+    await expect.poll(() => engine.output()).toContain("jobs still run after 0.2 s. The delete ends them.");
+  });
+
   it("succeeds even if the response to the first attempt was lost", async () => {
     const { runpod, endpoint } = fixture();
     const { id, outs } = await deployed();

@@ -86,6 +86,8 @@ export interface WorkerStates {
   hasNoWorkers: boolean;
   /** Responses of the job API's `/health`. If undefined, the response is a 404. */
   health: Record<string, number | null>[] | undefined;
+  /** Numbers of running jobs that `/health` returns, when it returns the workers. */
+  runningJobs: number[];
   /** Log lines of a worker's host. */
   hostLog: string[];
   /** Received reads, in order. */

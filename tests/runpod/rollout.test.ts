@@ -255,7 +255,7 @@ it("A rollout counts the time of slow reads against its limit", async () => {
   });
   const target = { id: "phi3", name: "snack-phi3", workersMin: 0 };
   const rollout = applyRollout(
-    { getWorkers, getHostLog: async () => [] },
+    { getWorkers, getHostLog: async () => [], getRunningJobs: async () => 0 },
     { intervalMs: 1, limitMs: 200 },
     [target],
     async () => {},

@@ -6,6 +6,7 @@ export function emptyWorkerStates(): WorkerStates {
   return {
     rest: [{ version: 1, workers: [] }],
     health: undefined,
+    runningJobs: [],
     hasNoReleases: false,
     hasNoWorkers: false,
     hostLog: [],
@@ -49,7 +50,7 @@ export function answerWorkerRoute(request: IncomingMessage, response: ServerResp
   if (/^\/v2\/[^/]+\/health$/.test(pathname) && !pathname.startsWith("/v2/serverless/")) {
     states.reads.push("health");
     const workers = next(states.health);
-    return json(workers && { jobs: {}, workers });
+    return json(workers && { jobs: { inProgress: next(states.runningJobs) }, workers });
   }
   return false;
 }
