@@ -121,26 +121,30 @@ class CandidateCard {
   private controls(): HTMLElement {
     const { model } = this;
     Object.assign(this.share, { type: "number", min: "0", max: "100", step: "any", id: `share-${model}` });
-    const label = setText(create("label"), "candidateShare");
-    label.htmlFor = this.share.id;
+    this.fault.id = `fault-${model}`;
     for (const fault of candidateFaults) {
       const option = setText(create("option"), `candidate_${fault}`);
       option.value = fault;
       this.fault.append(option);
     }
     this.fault.addEventListener("change", () => this.act("fault", { model, fault: this.fault.value }));
-    const faultLabel = create("label");
-    faultLabel.append(setText(create("span"), "candidateFault"), " ", this.fault);
     const row = create("div", "buttons");
     row.append(
-      label,
+      labelOf("candidateShare", this.share),
       this.share,
       button("setShare", () => this.act("share", { model, share: this.share.valueAsNumber })),
       button("abortCandidate", () => this.act("abort", { model })),
-      faultLabel,
+      labelOf("candidateFault", this.fault),
+      this.fault,
     );
     return row;
   }
+}
+
+function labelOf(word: Word, { id }: HTMLElement): HTMLLabelElement {
+  const label = setText(create("label"), word);
+  label.htmlFor = id;
+  return label;
 }
 
 /** A line of a card: its name, its value, and the user whom it describes. */
