@@ -7,7 +7,7 @@ import { Endpoint } from "../runpod/endpoint";
 import * as aws from "./aws";
 import type { Config } from "./config";
 import type { Inference } from "./inference";
-import { inferenceSettings } from "./inferenceSettings";
+import { candidateInferenceSettings } from "./inferenceSettings";
 import type { Statement } from "./lambda";
 import type { Registry } from "./registry";
 import type { Tickets } from "./tickets";
@@ -33,11 +33,10 @@ interface CandidateArgs {
  */
 export function createCandidate(model: Model, { config, image, released, ...args }: CandidateArgs): void {
   const { candidate } = config[model];
-  if (!candidate || !image.candidate) return;
+  const settings = candidateInferenceSettings(model, config);
+  if (!candidate || !settings || !image.candidate) return;
   const child = { parent: released };
-  const names = stackNames(config.stack);
-  const name = names.candidateEndpoint(model);
-  const settings = inferenceSettings(model, config);
+  const { name } = settings;
   const template = createWorkerTemplate(
     {
       resourceName: `${model}-candidate`,
@@ -50,14 +49,10 @@ export function createCandidate(model: Model, { config, image, released, ...args
     },
     child,
   );
-  const endpoint = new Endpoint(
-    `${model}-candidate`,
-    { name, templateId: template.id, ...settings.endpoint, workersMin: 0, workersMax: candidate.workersMax },
-    child,
-  );
+  const endpoint = new Endpoint(`${model}-candidate`, { name, templateId: template.id, ...settings.endpoint }, child);
   const url = pulumi.interpolate`${config.runpodJobApiUrl}/${endpoint.id}`;
   const { imageTag, imageUri, share, testers } = candidate;
-  const parameter = `${names.parameters.candidates}/${model}`;
+  const parameter = `${candidateSettings(config.stack).candidatesPath}/${model}`;
   const value = pulumi.all([url, liveCandidate(config.stack, parameter, child)]).apply(([url, live]) => {
     const next = keepLive({ image: imageTag ?? imageUri ?? "", url, share, testers }, live);
     warnOfOverride(model, next);

@@ -29,3 +29,19 @@ export function inferenceSettings(model: Model, config: Pick<Config, "stack" | M
     },
   } as const;
 }
+
+/**
+ * Settings of the template and endpoint of a model's candidate: those of the model, with other numbers of workers.
+ *
+ * @returns undefined when the configuration has no candidate
+ */
+export function candidateInferenceSettings(model: Model, config: Pick<Config, "stack" | Model>) {
+  const { candidate } = config[model];
+  if (!candidate) return undefined;
+  const { template, endpoint } = inferenceSettings(model, config);
+  return {
+    name: stackNames(config.stack).candidateEndpoint(model),
+    template,
+    endpoint: { ...endpoint, workersMin: 0, workersMax: candidate.workersMax },
+  };
+}

@@ -76,13 +76,14 @@ export class WorkerImage extends pulumi.ComponentResource implements PulledImage
   private createRepository(): ecr.Repository {
     return new ecr.Repository(
       this.model,
-      // By default, awsx keeps only one untagged image. A rollback and a worker that starts late need earlier images.
       {
         forceDelete: true,
         // RunPod's hosts cache images by tag, so a tag must never move.
         imageTagMutability: "IMMUTABLE",
         imageScanningConfiguration: { scanOnPush: true },
-        lifecyclePolicy: { rules: [{ tagStatus: "any", maximumNumberOfImages: 10 }] },
+        // A tagged image never expires: workers run it, a candidate is it, or a rollback needs it. A limit of their number
+        // would delete the running image after enough pushes. An untagged image is the rest of a failed push.
+        lifecyclePolicy: { rules: [{ tagStatus: "untagged", maximumAgeLimit: 14 }] },
       },
       { parent: this },
     );

@@ -130,21 +130,22 @@ class CandidateCard {
     this.fault.addEventListener("change", () => this.act("fault", { model, fault: this.fault.value }));
     const row = create("div", "buttons");
     row.append(
-      labelOf("candidateShare", this.share),
-      this.share,
+      field("candidateShare", this.share),
       button("setShare", () => this.act("share", { model, share: this.share.valueAsNumber })),
       button("abortCandidate", () => this.act("abort", { model })),
-      labelOf("candidateFault", this.fault),
-      this.fault,
+      field("candidateFault", this.fault),
     );
     return row;
   }
 }
 
-function labelOf(word: Word, { id }: HTMLElement): HTMLLabelElement {
+/** A control after its label. The label does not contain the control, whose texts would become a part of its name. */
+function field(word: Word, control: HTMLElement): HTMLElement {
   const label = setText(create("label"), word);
-  label.htmlFor = id;
-  return label;
+  label.htmlFor = control.id;
+  const together = create("span", "field");
+  together.append(label, control);
+  return together;
 }
 
 /** A line of a card: its name, its value, and the user whom it describes. */

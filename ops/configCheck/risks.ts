@@ -1,3 +1,4 @@
+import { models } from "../../contract/plan";
 import { missingSecret } from "../../dynamic/config";
 import type { PlainConfig } from "../../infra/configSchema";
 import type { Difference } from "./differences";
@@ -38,6 +39,7 @@ export function risks({ file, against, differences, hasTestKey }: RiskArgs): Ris
       : []),
     ...localUrls(config),
     ...unheard(file),
+    ...unreleased(config),
     ...(config.auth.email
       ? []
       : [
@@ -88,6 +90,17 @@ function unheard({ config, secrets }: StackFile): Risk[] {
     ? "only the alarms that page reach somebody"
     : "nobody gets the alarms";
   return [{ key: "operations.emails", warning: `is empty: ${reader}. Add an address` }];
+}
+
+/** A candidate that answers everybody is not compared with the released model any more. */
+function unreleased(config: PlainConfig): Risk[] {
+  return models
+    .filter((model) => config[model].candidate?.share === 100)
+    .map((model) => ({
+      key: `${model}.candidate.share`,
+      warning:
+        "is 100: all customers get the candidate, and there are no replies to compare with. Promote it, or set a smaller share",
+    }));
 }
 
 const limits =

@@ -187,14 +187,14 @@ function weightsGb(model: Model, { weights }: PlainConfig[Model]): number {
 
 /** Images in ECR, and their transfer to RunPod's hosts. Images of another registry cost nothing at AWS. */
 function registryLines({ config, program }: AwsArgs): Line[] {
-  const built = models.filter((model) => model in program.repositories);
+  const built = models.filter((model) => program.repositories.includes(model));
   if (built.length === 0) return [];
   const { imagesPerModel, pullsPerModel } = assumptions;
   const stored = byCase((of) =>
     sum(
       built.map((model) => {
-        const most = program.repositories[model]?.mostImages ?? 0;
-        return ENGINE_GB + { ...imagesPerModel, worst: most }[of] * weightsGb(model, config[model]);
+        const images = imagesPerModel[of] + (config[model].candidate ? 1 : 0);
+        return ENGINE_GB + images * weightsGb(model, config[model]);
       }),
     ),
   );
@@ -206,11 +206,14 @@ function registryLines({ config, program }: AwsArgs): Line[] {
       }),
     ),
   );
+  const more = built.map(
+    (model) => `$${(weightsGb(model, config[model]) * awsPrices.ecr.gbMonth).toFixed(2)} (${model})`,
+  );
   return [
     {
       group: "AWS",
       item: "ECR, stored images",
-      basis: `${built.join(", ")}: ${Math.round(stored.expected)} GB`,
+      basis: `${built.join(", ")}: ${Math.round(stored.expected)} GB. One more image: ${more.join(", ")}`,
       usd: byCase((of) => stored[of] * awsPrices.ecr.gbMonth),
     },
     {

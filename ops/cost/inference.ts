@@ -2,7 +2,7 @@ import { counted } from "../../cli/counted";
 import { type Model, models, Plan, planModels } from "../../contract/plan";
 import type { VipProvider } from "../../contract/relay";
 import type { PlainConfig } from "../../infra/configSchema";
-import { inferenceSettings } from "../../infra/inferenceSettings";
+import { candidateInferenceSettings, inferenceSettings } from "../../infra/inferenceSettings";
 import { GPU_POOLS, type GpuPool } from "../../runpod/gpuPools";
 import { type ByCase, byCase, type Line } from "./estimate";
 import { assumptions, DAYS, SECONDS, type Traffic } from "./traffic";
@@ -13,23 +13,44 @@ export type GpuPrices = Partial<Record<GpuPool, number>>;
 type InferenceConfig = PlainConfig & { stack: string };
 
 /**
- * Lines of RunPod's bill, one for each model.
+ * Lines of RunPod's bill, one for each model and candidate.
  *
  * @throws Error that names a GPU pool without a price
  */
 export function gpuLines(config: InferenceConfig, traffic: Traffic, prices: GpuPrices): Line[] {
-  return models.map((model) => {
-    const { endpoint } = inferenceSettings(model, config);
-    const price = priceRange(model, endpoint.gpuIds, prices);
-    const seconds = workerSeconds(endpoint, useOf(model, config, traffic));
-    const hours = (seconds.expected / 3_600).toFixed(1);
-    return {
-      group: "RunPod",
-      item: `workers of ${model}`,
-      basis: `${endpoint.workersMin} to ${endpoint.workersMax} workers, ${poolsOf(endpoint.gpuIds).join(" or ")}, ${hours} h`,
-      usd: byCase((of) => seconds[of] * price[of]),
-    };
-  });
+  return models.flatMap((model) =>
+    versionsOf(model, config, traffic).map(({ name, endpoint, use }) => {
+      const price = priceRange(model, endpoint.gpuIds, prices);
+      const seconds = workerSeconds(endpoint, use);
+      const hours = (seconds.expected / 3_600).toFixed(1);
+      return {
+        group: "RunPod",
+        item: `workers of ${name}`,
+        basis: `${endpoint.workersMin} to ${endpoint.workersMax} workers, ${poolsOf(endpoint.gpuIds).join(" or ")}, ${hours} h`,
+        usd: byCase((of) => seconds[of] * price[of]),
+      };
+    }),
+  );
+}
+
+/** The released version of a model, or its candidate. */
+interface Version {
+  /** Key of its block in the configuration. */
+  name: string;
+  endpoint: Workers & { gpuIds: string[] };
+  /** Chats and visits that the version answers. The testers of a candidate do not count. */
+  use: Use;
+}
+
+function versionsOf(model: Model, config: InferenceConfig, traffic: Traffic): Version[] {
+  const { endpoint } = inferenceSettings(model, config);
+  const { chats, visits } = useOf(model, config, traffic);
+  const candidate = candidateInferenceSettings(model, config);
+  const share = (config[model].candidate?.share ?? 0) / 100;
+  const part = (of: number): Use => ({ chats: chats * of, visits: visits * of });
+  const released = { name: model, endpoint, use: part(1 - share) };
+  if (!candidate) return [released];
+  return [released, { name: `${model}.candidate`, endpoint: candidate.endpoint, use: part(share) }];
 }
 
 /** Chats and visits in a month. */
@@ -58,18 +79,18 @@ function llmShare(vip: PlainConfig["vip"], { chats }: Traffic): number {
 }
 
 /**
- * Lists the models whose workers cannot answer the chats one after the other, even if they are always busy. The
+ * Lists the models and candidates whose workers cannot answer the chats one after the other, even if they are always busy. The
  * estimate of such a model stops at `workersMax`.
  */
 export function workerShortages(config: InferenceConfig, traffic: Traffic): string[] {
-  return models.flatMap((model) => {
-    const { workersMax } = inferenceSettings(model, config).endpoint;
-    const hours = (useOf(model, config, traffic).chats * assumptions.secondsPerReply) / 3_600;
+  const versions = models.flatMap((model) => versionsOf(model, config, traffic));
+  return versions.flatMap(({ name, endpoint: { workersMax }, use }) => {
+    const hours = (use.chats * assumptions.secondsPerReply) / 3_600;
     const most = (workersMax * SECONDS) / 3_600;
     if (hours <= most) return [];
     const [needed, given] = [hours, most].map((each) => Math.round(each).toLocaleString("en"));
     return [
-      `${model}.workersMax is ${workersMax}, which is at most ${given} hours a month. The replies need about ${needed} ` +
+      `${name}.workersMax is ${workersMax}, which is at most ${given} hours a month. The replies need about ${needed} ` +
         "hours, so customers wait, and the estimate is too low. Raise it.",
     ];
   });

@@ -1,5 +1,5 @@
 import type { ResourceState } from "../../local/pulumi/engine";
-import { isObject, UNKNOWN } from "../../local/support/protocol/value";
+import { isObject } from "../../local/support/protocol/value";
 import { DAYS } from "./traffic";
 
 /** Types of AWS resources that cost something by themselves or by their use. */
@@ -78,12 +78,9 @@ export interface ProgramFacts {
   alarmEmails: number;
   /** CloudFront distributions in front of the relay. */
   distributions: number;
-  /** ECR repositories: the largest number of images of each, by the name of the model. */
-  repositories: Record<string, { mostImages: number }>;
+  /** ECR repositories, by the name of the model. */
+  repositories: string[];
 }
-
-/** A lifecycle policy without a limit does not exist in this program. This number stands for it. */
-const NO_LIMIT = 100;
 
 /**
  * Counts the resources of the evaluated program.
@@ -96,7 +93,6 @@ export function countResources(resources: readonly ResourceState[]): ProgramFact
   const tables = ofType("aws:dynamodb/table:Table");
   const [stage] = ofType("aws:apigatewayv2/stage:Stage");
   const runs = new Map(ofType("aws:scheduler/schedule:Schedule").map((one) => [nameOf(one), runsOf(one)]));
-  const policies = new Map(ofType("aws:ecr/lifecyclePolicy:LifecyclePolicy").map((one) => [nameOf(one), one]));
   return {
     functions: ofType("aws:lambda/function:Function").map((one) => ({
       name: nameOf(one),
@@ -120,12 +116,7 @@ export function countResources(resources: readonly ResourceState[]): ProgramFact
       ({ inputs }) => inputs.protocol === "email",
     ).length,
     distributions: ofType("aws:cloudfront/distribution:Distribution").length,
-    repositories: Object.fromEntries(
-      ofType("aws:ecr/repository:Repository").map((one) => [
-        nameOf(one),
-        { mostImages: mostImages(policies.get(nameOf(one))) },
-      ]),
-    ),
+    repositories: ofType("aws:ecr/repository:Repository").map(nameOf),
   };
 }
 
@@ -167,16 +158,4 @@ function runsOf(schedule: ResourceState): number {
   const [, count, unit] = /^rate\((\d+) (minute|hour|day)s?\)$/.exec(expression) ?? [];
   if (!unit) throw new Error(`The schedule "${nameOf(schedule)}" has the expression ${expression}: expected rate(…)`);
   return (DAYS * unitSeconds.day) / (Number(count) * unitSeconds[unit as keyof typeof unitSeconds]);
-}
-
-function mostImages(policy: ResourceState | undefined): number {
-  const text = policy?.inputs.policy;
-  if (typeof text !== "string" || text === UNKNOWN) return NO_LIMIT;
-  const { rules = [] } = JSON.parse(text) as { rules?: { selection: { countType: string; countNumber: number } }[] };
-  return Math.min(
-    NO_LIMIT,
-    ...rules.flatMap(({ selection: { countType, countNumber } }) =>
-      countType === "imageCountMoreThan" ? countNumber : [],
-    ),
-  );
 }

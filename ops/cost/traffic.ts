@@ -34,8 +34,8 @@ export const assumptions = {
   apiSecondsPerCall: 0.2,
   /** Hosts that pull a model's image in a month. In the worst case, every worker starts on a new host each day. */
   pullsPerModel: { low: 1, expected: 4 },
-  /** Images of each model that the registry keeps. In the worst case, the limit of the repository. */
-  imagesPerModel: { low: 1, expected: 3 },
+  /** Tagged images of each model, which the registry keeps until the operator deletes them. Worst: one a month, for a year. */
+  imagesPerModel: { low: 1, expected: 3, worst: 12 },
 } as const;
 
 /** Use of the stack in one month. */

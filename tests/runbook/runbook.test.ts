@@ -23,7 +23,7 @@ import { customers } from "../../local/cloud/customers";
 import { type Listening, serve } from "../../local/support/http";
 import { choosePorts, type Ports } from "../../local/support/ports";
 import { readStackConfig } from "../../local/support/stackConfig";
-import { configKey } from "../../names";
+import { configKey, stackNames } from "../../names";
 import { AwsStandIn } from "./aws";
 import { parseCommand } from "./options";
 import { commandsInText, shellBlocks, withoutComments } from "./page";
@@ -195,6 +195,7 @@ async function runInTerminal(commands: string): Promise<string> {
 const minutes = (count: number) => count * 60_000;
 const configOf = (key: string) =>
   parse(readFileSync(join(repository, "Pulumi.local.yaml"), "utf8")).config[configKey(key)];
+const endpoints = () => cloud.runpod.account.endpoints.map(({ name }) => name).sort();
 const [, paid = { sub: "" }, vip = { sub: "" }] = customers;
 const stranger = "3f1c2b9e-5a52-4b6e-9a5e-0f6a7d1c0009";
 
@@ -238,6 +239,20 @@ async function interruptUpdate(): Promise<void> {
   await pulumi.interrupt("local");
 }
 
+/** Changes the candidate in the parameter, as the functions of the stack do. */
+function markReady(): void {
+  const type = "aws:ssm/parameter:Parameter";
+  const id = `${stackNames("local").parameters.candidates}/mistral`;
+  const found = cloud.aws.account.get(type, id);
+  if (!found) throw new Error(`AWS has no parameter ${id}`);
+  const value = JSON.stringify({ ...JSON.parse(String(found.outputs.value)), isReady: true });
+  cloud.aws.account.put({ ...found, outputs: { ...found.outputs, value } });
+}
+
+async function addCandidate(): Promise<void> {
+  await runInTerminal("pulumi config set --path mistral.candidate.imageTag 2026-12-02\npulumi up");
+}
+
 /** Faults made before a block of the page, by a text in its commands. */
 const faults: Record<string, () => Promise<void> | void> = {
   // Not before: the commands that need no account start another local cloud, which needs its keys.
@@ -245,19 +260,29 @@ const faults: Record<string, () => Promise<void> | void> = {
   "BEFORE=2026": loseRows,
   "list-backups": loseTable,
   "pulumi cancel": interruptUpdate,
+  "mistral promote": markReady,
+  "mistral abort": addCandidate,
 };
 
 /** Expected state after a block, by a text in its commands. */
 const results: Record<string, (output: string) => Promise<void> | void> = {
   "npm run smoke -- --url": () => {
-    expect(cloud.runpod.account.endpoints.map(({ name }) => name).sort()).toEqual([
-      "snack-misaki-local-mistral",
-      "snack-misaki-local-phi3",
-    ]);
+    expect(endpoints()).toEqual(["snack-misaki-local-mistral", "snack-misaki-local-phi3"]);
   },
   "ticketKeys.signing 2": () => expect(configOf("ticketKeys")).toEqual({ signing: 2, accepted: [2] }),
   "npm run rollout": () => expect(configOf("phi3").imageTag).toBe("2026-12-01"),
   "npm run rollback": () => expect(configOf("phi3").imageTag).toBe("local-1"),
+  "mistral.candidate.testers": () => expect(endpoints()).toContain("snack-misaki-local-mistral-candidate"),
+  "canary mistral 5": (output) => expect(output).toMatch(/5% in force|no worker has answered yet/),
+  "mistral promote": (output) => {
+    expect(output).toMatch(/update \S+:Template mistral\n[\s\S]*delete \S+:Endpoint mistral-candidate/);
+    expect(configOf("mistral")).toEqual({ imageTag: "2026-12-01", workersMax: 2, idleTimeoutSeconds: 300 });
+    expect(endpoints()).toEqual(["snack-misaki-local-mistral", "snack-misaki-local-phi3"]);
+  },
+  "mistral remove": () => {
+    expect(configOf("mistral")).toMatchObject({ imageTag: "2026-12-01" });
+    expect(endpoints()).toEqual(["snack-misaki-local-mistral", "snack-misaki-local-phi3"]);
+  },
   "pulumi cancel": (output) => expect(output).toMatch(/(create|update|replace) \S+ phi3/),
   "runpodApi rest": (output) => expect(output).not.toMatch(/^(create|delete|replace) /m),
   "resync --all": async () => {

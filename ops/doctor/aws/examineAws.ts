@@ -5,6 +5,7 @@ import { type Aws, awsTodo } from "../awsClient";
 import { attempt, type Check, failed } from "../check";
 import type { Target } from "../target";
 import { checkAlarms } from "./alarms";
+import { checkCandidates } from "./candidates";
 import { checkConcurrency } from "./concurrency";
 import { checkFailedRuns } from "./failedRuns";
 import { checkFunctions } from "./functions";
@@ -47,6 +48,7 @@ export async function examineAws(target: Target, found: Found, timeoutMs: number
     functions: () => checkFunctions(found.functions, stack, aws),
     "Lambda concurrency": () => checkConcurrency(config.relay.concurrency, aws),
     alarms: () => checkAlarms(found.alarms, { stack, settings: operations, needsEcr }, aws),
+    candidates: () => checkCandidates(config, aws),
     "alarm subscribers": () => checkSubscribers(found.topics, operations.emails, aws),
     ...(needsEcr && {
       "registry token": () => checkRegistryToken(stack, aws),

@@ -1,20 +1,24 @@
-import type { Model } from "../../../contract/plan";
-import type { PlainConfig } from "../../../infra/configSchema";
 import type { EndpointRecord, TemplateRecord } from "../../../runpod/client";
 import { parseImageName } from "../../../runpod/imageName";
 import { splitOwnerTag } from "../../../runpod/ownerTag";
 import { templateFields } from "../../../runpod/templateFields";
 import type { RegistryImage } from "../aws/imageTags";
 import { type Check, failed, ok, unknown, warning } from "../check";
+import type { Version } from "./versions";
 
-/** Checks that exactly one endpoint of the stack exists. Returns it when found. */
+/**
+ * Checks that exactly one endpoint of the stack has this name.
+ *
+ * @param version beginning of the check's name, such as `mistral` or `mistral candidate`
+ * @returns the endpoint when found
+ */
 export function checkEndpoint(
-  model: Model,
+  version: string,
   name: string,
   owner: string,
   endpoints: EndpointRecord[],
 ): { check: Check; endpoint: EndpointRecord | undefined } {
-  const label = `${model} endpoint`;
+  const label = `${version} endpoint`;
   const named = endpoints.filter((each) => each.name === name);
   const own = named.filter((each) => each.owner === owner);
   const [endpoint] = own;
@@ -34,13 +38,13 @@ export function checkEndpoint(
 
 /** Checks that the stack's template exists and that the stack's endpoint uses it. */
 export function checkTemplate(
-  model: Model,
+  version: string,
   name: string,
   owner: string,
   template: TemplateRecord | undefined,
   endpoint: EndpointRecord | undefined,
 ): Check {
-  const label = `${model} template`;
+  const label = `${version} template`;
   const todo = `Run "pulumi refresh", then "pulumi up".`;
   if (template === undefined) return failed(label, `RunPod has no template named ${name}`, todo);
   const maker = splitOwnerTag(template.env).owner;
@@ -74,20 +78,19 @@ function repairTag(kind: "template" | "endpoint"): string {
  * @param image the image in private ECR; undefined for another registry
  */
 export function checkImage(
-  model: Model,
-  { imageTag, imageUri }: PlainConfig[Model],
+  { label: version, model, key, image: { imageTag, imageUri } }: Omit<Version, "settings">,
   imageName: string,
   image: RegistryImage | undefined,
 ): Check {
-  const label = `${model} image`;
+  const label = `${version} image`;
   if (!templateFields.imageName.safeParse(imageName).success) {
-    const todo = `Push it under a tag that names one build, set ${model}.imageTag or ${model}.imageUri, and run "pulumi up".`;
+    const todo = `Push it under a tag that names one build, set ${key}.imageTag or ${key}.imageUri, and run "pulumi up".`;
     return failed(label, `${imageName}: the tag can move, so hosts with a cached image run old code`, todo);
   }
   if (image === "missing") {
     const todo = imageUri
       ? "Push the image again, or set another imageUri."
-      : `Set a new ${model}.imageTag, and run "pulumi up".`;
+      : `Set a new ${key}.imageTag, and run "pulumi up".`;
     return failed(label, `the registry does not have ${imageName}: no new worker can pull it`, todo);
   }
   if (imageUri !== undefined) {

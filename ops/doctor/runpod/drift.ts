@@ -1,4 +1,3 @@
-import type { Model } from "../../../contract/plan";
 import { changed, checkFields, type Properties } from "../../../dynamic/fields";
 import type { EndpointRecord, TemplateRecord } from "../../../runpod/client";
 import { endpointFields } from "../../../runpod/endpointFields";
@@ -19,11 +18,11 @@ const MAYBE_UNREAD = ["idleTimeoutSeconds", "modelReferences"];
 
 /** Compares RunPod's endpoint and template with the configuration, in the same way as the Pulumi provider. */
 export function checkDrift(
-  model: Model,
+  version: string,
   declared: Declared,
   { endpoint, template }: { endpoint: EndpointRecord; template: TemplateRecord | undefined },
 ): Check {
-  const label = `${model} drift`;
+  const label = `${version} drift`;
   const fields = Object.fromEntries(
     Object.entries(endpointFields).filter(([name]) => !CHECKED_ELSEWHERE.includes(name)),
   );

@@ -1,5 +1,3 @@
-import { type Model, models } from "../../../contract/plan";
-import { inferenceSettings } from "../../../infra/inferenceSettings";
 import { apis } from "../../../runpod/apis";
 import type { EndpointRecord, RegistryAuthRecord, RunpodClient, TemplateRecord } from "../../../runpod/client";
 import { messageOf } from "../../../runpod/error";
@@ -16,13 +14,15 @@ import { checkEndpoint, checkImage, checkLeakedEndpoints, checkTemplate } from "
 import { checkDrift } from "./drift";
 import { checkQuota } from "./quota";
 import { checkRegistry } from "./registry";
+import { versionsOf } from "./versions";
 import { checkWorkerSecrets } from "./workerSecrets";
 import { checkVersion, checkWorkers, readWorkers } from "./workers";
 
 /** The account's resources. A part that could not be read holds the reason instead. */
 interface Account {
   endpoints: EndpointRecord[] | Unread;
-  templates: Record<Model, TemplateRecord | undefined> | Unread;
+  /** Templates of the versions, by name. */
+  templates: Record<string, TemplateRecord | undefined> | Unread;
   credentials: Listing<RegistryAuthRecord> | Unread;
 }
 interface Unread {
@@ -61,9 +61,9 @@ async function examineThrough(
   timeoutMs: number,
 ): Promise<Check[]> {
   const { config, owner } = target;
-  const settings = models.map((model) => inferenceSettings(model, config));
-  const names = settings.map(({ name }) => name);
-  const account = await readAccount(client, config);
+  const versions = versionsOf(config);
+  const names = versions.map(({ settings }) => settings.name);
+  const account = await readAccount(client, names);
   const unread = Object.entries(account).flatMap(([what, read]) => ("why" in read ? [{ what, why: read.why }] : []));
   if (unread.length === Object.keys(account).length) return [unreachable(config.runpodApiUrl, unread[0]?.why ?? "")];
 
@@ -74,56 +74,54 @@ async function examineThrough(
   ];
   const { endpoints, templates, credentials } = account;
   if ("why" in endpoints) return (await Promise.all(general)).flat();
-  const asked = Object.fromEntries(settings.map(({ name, endpoint }) => [name, endpoint.workersMax]));
+  const asked = Object.fromEntries(versions.map(({ settings: { name, endpoint } }) => [name, endpoint.workersMax]));
   general.push(
     attempt("worker quota", again, () => checkQuota(client, endpoints, asked, config.runpodWorkerQuota)),
     Promise.resolve([checkLeakedEndpoints(names, owner, endpoints)]),
   );
 
-  const found = models.map((model, index) => ({
-    model,
-    ...checkEndpoint(model, names[index] ?? "", owner, endpoints),
+  const found = versions.map((version) => ({
+    version,
+    ...checkEndpoint(version.label, version.settings.name, owner, endpoints),
   }));
-  const ids = found.flatMap(({ model, endpoint }) => (endpoint ? [[model, endpoint.id]] : []));
+  const ids = found.flatMap(({ version, endpoint }) => (endpoint ? [[version.key, endpoint.id]] : []));
   const called = { target, apiKey, endpointIds: Object.fromEntries(ids), timeoutMs };
-  const ofModel = async ({ model, check, endpoint }: (typeof found)[number], index: number) => {
-    const { name, ...declared } = settings[index] ?? inferenceSettings(model, config);
+  const ofVersion = async ({ version, check, endpoint }: (typeof found)[number]) => {
+    const { label, model } = version;
+    const { name, ...declared } = version.settings;
     const lines: (Check | Promise<Check>)[] = [check];
-    const template = "why" in templates ? undefined : templates[model];
-    if (!("why" in templates)) lines.push(checkTemplate(model, name, owner, template, endpoint));
+    const template = "why" in templates ? undefined : templates[name];
+    if (!("why" in templates)) lines.push(checkTemplate(label, name, owner, template, endpoint));
     if (template) {
       const { imageName } = template;
-      lines.push(readImage(imageName, target.aws).then((image) => checkImage(model, config[model], imageName, image)));
+      lines.push(readImage(imageName, target.aws).then((image) => checkImage(version, imageName, image)));
     }
     const seen =
       endpoint &&
       (await readWorkers(monitor, endpoint.id, health(config.runpodJobApiUrl, apiKey, endpoint.id, timeoutMs)));
     if (template && !("why" in credentials)) {
-      lines.push(checkRegistry(model, config, template, credentials, seen?.problems ?? []));
+      lines.push(checkRegistry(label, config, template, credentials, seen?.problems ?? []));
     }
     if (endpoint && seen) {
-      lines.push(checkVersion(model, seen), checkWorkers(model, endpoint, seen));
-      lines.push(checkDrift(model, declared, { endpoint, template }));
+      lines.push(checkVersion(label, seen), checkWorkers(label, endpoint, seen));
+      lines.push(checkDrift(label, declared, { endpoint, template }));
     }
-    lines.push(...checkBrowserAccess(model, called));
-    if (template) lines.push(...(await checkWorkerSecrets(model, client, template)));
+    // Browsers call only the released endpoint.
+    if (version.key === model) lines.push(...checkBrowserAccess(model, called));
+    if (template) lines.push(...(await checkWorkerSecrets(label, client, template)));
     return Promise.all(lines);
   };
-  const ofModels = found.map((one, index) => attempt(one.model, again, () => ofModel(one, index)));
-  return (await Promise.all([...general, ...ofModels])).flat();
+  const ofVersions = found.map((one) => attempt(one.version.label, again, () => ofVersion(one)));
+  return (await Promise.all([...general, ...ofVersions])).flat();
 }
 
 /** Reads the resources that the checks share. A part that fails does not stop the others. */
-async function readAccount(client: RunpodClient, config: Target["config"]): Promise<Account> {
+async function readAccount(client: RunpodClient, names: string[]): Promise<Account> {
   const unread = (error: unknown): Unread => ({ why: messageOf(error) });
-  const template = async (model: Model) =>
-    [model, await client.findTemplateByName(inferenceSettings(model, config).name)] as const;
+  const template = async (name: string) => [name, await client.findTemplateByName(name)] as const;
   const [endpoints, templates, credentials] = await Promise.all([
     client.listEndpoints().catch(unread),
-    Promise.all(models.map(template)).then(
-      (pairs) => Object.fromEntries(pairs) as Record<Model, TemplateRecord | undefined>,
-      unread,
-    ),
+    Promise.all(names.map(template)).then(Object.fromEntries<TemplateRecord | undefined>, unread),
     client.listRegistryAuths().catch(unread),
   ]);
   return { endpoints, templates, credentials };

@@ -1,4 +1,3 @@
-import type { Model } from "../../../contract/plan";
 import type { PlainConfig } from "../../../infra/configSchema";
 import { stackNames } from "../../../names";
 import type { RegistryAuthRecord, TemplateRecord } from "../../../runpod/client";
@@ -16,13 +15,13 @@ const REFUSED = /expired|denied|unauthori[sz]ed|forbidden|no basic auth/i;
  * @param problems error lines of a worker's host
  */
 export function checkRegistry(
-  model: Model,
+  version: string,
   { registry, stack }: Pick<PlainConfig, "registry"> & { stack: string },
   { imageName, containerRegistryAuthId: id }: TemplateRecord,
   credentials: Listing<RegistryAuthRecord>,
   problems: string[],
 ): Check {
-  const label = `${model} registry`;
+  const label = `${version} registry`;
   const again = `Run "pulumi up --refresh".`;
   const refusal = problems.find((line) => REFUSED.test(line));
   if (id === undefined) {

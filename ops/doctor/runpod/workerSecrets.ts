@@ -1,4 +1,3 @@
-import type { Model } from "../../../contract/plan";
 import type { SecretApi, TemplateRecord } from "../../../runpod/client";
 import { messageOf } from "../../../runpod/error";
 import { secretNamesIn } from "../../../runpod/secretReference";
@@ -11,11 +10,11 @@ import { type Check, failed, ok, unknown } from "../check";
  * @returns no line for a template without secrets
  */
 export async function checkWorkerSecrets(
-  model: Model,
+  version: string,
   client: Pick<SecretApi, "listSecrets">,
   { env }: Pick<TemplateRecord, "env">,
 ): Promise<Check[]> {
-  const label = `${model} secrets`;
+  const label = `${version} secrets`;
   const names = secretNamesIn(env);
   if (names.length === 0) return [];
   try {

@@ -1,4 +1,3 @@
-import type { Model } from "../../../contract/plan";
 import type { EndpointRecord } from "../../../runpod/client";
 import { describeWorkers, explainWorkers, hasNoWorkers, hostProblems, isPullProblem } from "../../../runpod/diagnosis";
 import type { Health } from "../../../runpod/health";
@@ -30,8 +29,8 @@ export async function readWorkers(
 }
 
 /** Checks that all workers run the current version. */
-export function checkVersion(model: Model, { workers }: WorkersSeen): Check {
-  const label = `${model} version`;
+export function checkVersion(name: string, { workers }: WorkersSeen): Check {
+  const label = `${name} version`;
   if (workers === undefined) return unknown(label, "RunPod sent no version", "Look at Releases in RunPod's console.");
   const { version, stale, rolloutPercent } = workers;
   const all = stale + workers.ready + workers.initializing + workers.throttled + workers.unhealthy;
@@ -45,11 +44,11 @@ export function checkVersion(model: Model, { workers }: WorkersSeen): Check {
 
 /** Checks the workers by their states and their host's log. */
 export function checkWorkers(
-  model: Model,
+  version: string,
   endpoint: EndpointRecord,
   { workers, problems, health }: WorkersSeen,
 ): Check {
-  const label = `${model} workers`;
+  const label = `${version} workers`;
   if (workers === undefined) {
     return unknown(label, "RunPod did not return their state", "Look at Workers in RunPod's console.");
   }

@@ -29,7 +29,7 @@ const program: ProgramFacts = {
   secrets: 2,
   alarmEmails: 1,
   distributions: 0,
-  repositories: { phi3: { mostImages: 10 }, mistral: { mostImages: 10 } },
+  repositories: ["phi3", "mistral"],
 };
 
 const llm = (input: number) => ({
@@ -135,8 +135,24 @@ describe("A month's bill", () => {
   });
 
   it("has no ECR for images of another registry", () => {
-    const items = billOf({ ...args("dev"), program: { ...program, repositories: {} } }).map(({ item }) => item);
+    const items = billOf({ ...args("dev"), program: { ...program, repositories: [] } }).map(({ item }) => item);
     expect(items.filter((item) => item.includes("ECR"))).toEqual([]);
+  });
+
+  it("has one image more, and the workers that the share needs, for a candidate", () => {
+    const images = (stack: BillArgs) => line(stack, "ECR, stored images");
+    const candidate = { imageTag: "2026-12-01", share: 25, workersMax: 1 };
+    const [without, withCandidate] = [args("prod"), args("prod", { "mistral.candidate": candidate })];
+    // The compressed weights of mistral: a third of 80 GB of disk, without 12 GB of vLLM, at $0.10 per GB.
+    for (const of of ["low", "expected", "worst"] as const)
+      expect(images(withCandidate)[of] - images(without)[of]).toBeCloseTo((80 / 3 - 12) * 0.1, 6);
+    const basis = billOf(without).find(({ item }) => item === "ECR, stored images")?.basis;
+    expect(basis).toMatch(/One more image: \$\d\.\d\d \(phi3\), \$1\.47 \(mistral\)$/);
+
+    const workers = (item: string, stack = withCandidate) => line(stack, item);
+    expect(workers("workers of mistral.candidate").expected).toBeLessThan(workers("workers of mistral").expected);
+    expect(workers("workers of mistral").expected).toBeLessThan(workers("workers of mistral", without).expected);
+    expect(workers("workers of mistral.candidate").worst).toBeCloseTo(workers("workers of mistral").worst / 4, 0);
   });
 
   it("cannot be computed when a GPU pool has no price, and the error names the pool and the setting", () => {
@@ -155,6 +171,14 @@ describe("A note", () => {
       expect.stringMatching(/^mistral\.workersMax is 2, .* Raise it\.$/),
       expect.stringMatching(/^relay\.concurrency is 50, .* Raise it\.$/),
     ]);
+  });
+
+  it("names workersMax of a candidate that cannot answer its share", () => {
+    const candidate = { imageTag: "2026-12-01", share: 100, workersMax: 1 };
+    const chats = { "operations.expectedChatsPerDay": 1_000_000, "mistral.candidate": candidate };
+    expect(capacityNotes(args("dev", chats))).toContainEqual(
+      expect.stringMatching(/^mistral\.candidate\.workersMax is 1, .* Raise it\.$/),
+    );
   });
 
   it("does not appear when they can", () => {

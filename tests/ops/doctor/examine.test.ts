@@ -1,5 +1,6 @@
 import { beforeAll, describe, expect, it, onTestFinished } from "vitest";
 import type { AwsResource } from "../../../local/aws/support/account";
+import { stackNames } from "../../../names";
 import type { Check } from "../../../ops/doctor/check";
 import { examine } from "../../../ops/doctor/examine";
 import { loadTarget, type Target } from "../../../ops/doctor/target";
@@ -119,6 +120,55 @@ describe("examine reports a missing resource", () => {
   });
 });
 
+describe("examine reports a candidate", () => {
+  const image = "2026-12-01";
+  const override = {
+    share: 0,
+    replaces: 25,
+    by: "verdict",
+    reason: "3 replies break the contract.",
+    at: "2026-12-02T03:04:05.000Z",
+  };
+  const live = { image, url: "https://api.runpod.ai/v2/ep1", share: 25, testers: ["sub-1"], isReady: true };
+  const configured = { imageTag: image, share: 25, testers: ["sub-1"], workersMax: 1 };
+
+  it.each([
+    ["that nobody gets, because its parameter is missing", configured, undefined, "failed", /AWS has no parameter/],
+    ["whose parameter cannot be read", configured, "{}", "failed", /cannot be read/],
+    [
+      "that was rolled back",
+      configured,
+      JSON.stringify({ ...live, override }),
+      "warning",
+      /answers 0 % of the users and 1 testers, configured 25 %, since 2026-12-02T03:04:05\.000Z: 3 replies break the contract\./,
+    ],
+    ["that is not ready", configured, JSON.stringify({ ...live, isReady: false }), "warning", /none of its workers/],
+    ["with another share", { ...configured, share: 5 }, JSON.stringify(live), "warning", /25 %.*, configured 5 %$/],
+    ["with another image", { ...configured, imageTag: "v9" }, JSON.stringify(live), "warning", /another image/],
+    ["that the configuration does not have", undefined, JSON.stringify(live), "warning", /the configuration has none/],
+    ["as configured", configured, JSON.stringify(live), "ok", /^2026-12-01 answers 25 % of the users and 1 testers$/],
+  ] as const)("%s", async (_what, candidate, value, status, seen) => {
+    const { account } = shared.cloud.aws;
+    const id = `${stackNames("start").parameters.candidates}/mistral`;
+    if (value !== undefined) {
+      const type = "aws:ssm/parameter:Parameter";
+      account.put({ type, id, inputs: {}, outputs: { name: id, type: "String", value, version: 1 } });
+      onTestFinished(() => account.delete(type, id));
+    }
+    const mistral = {
+      ...target.config.mistral,
+      candidate: candidate && { ...candidate, testers: [...candidate.testers] },
+    };
+    const checks = await examine(
+      { ...target, config: { ...target.config, mistral } },
+      { timeoutMs: 5_000, logMs: 200 },
+    );
+    expect(checks.filter(({ name }) => name === "mistral candidate")).toEqual([
+      line("mistral candidate", status, seen),
+    ]);
+  });
+});
+
 it("examine reports a subscriber who has not confirmed, and nobody's address twice", async () => {
   const { account } = shared.cloud.aws;
   const [topic] = account.list("aws:sns/topic:Topic");
@@ -177,7 +227,7 @@ describe("examine when a service cannot be read", () => {
     const dead = { dynamodb: nowhere, cognito: nowhere, ssm: nowhere };
     const checks = await problems({ aws: { ...target.aws, endpoints: { ...endpoints, ...dead } } });
     expect(checks).toEqual(
-      ["user pool", "tables", "registry token"].map((name) => line(name, "unknown", /^cannot be read: /)),
+      ["user pool", "tables", "candidates", "registry token"].map((name) => line(name, "unknown", /^cannot be read: /)),
     );
   });
 

@@ -67,6 +67,39 @@ bothApis("examine of a healthy stack (%s)", (api) => {
   });
 });
 
+describe("examine of a stack with a candidate", () => {
+  const config = { "mistral.candidate": { imageTag: "2026-12-01", workersMax: 1 } };
+
+  it("compares the candidate's template and endpoint too, and does not call its endpoint leaked", async () => {
+    const here = await open({ config, runpod: { workersQuota: 20 } });
+    const checks = await here.report();
+    const parts = ["endpoint", "template", "image", "registry", "version", "workers", "drift"];
+    expect(checks.map(({ name }) => name).filter((name) => name.includes("candidate"))).toEqual(
+      parts.map((part) => `mistral candidate ${part}`),
+    );
+    expect(checks.filter(({ status }) => status !== "ok")).toEqual([]);
+    const quota = checks.find(({ name }) => name === "worker quota")?.seen;
+    expect(quota).toContain("snack-misaki-dev-mistral-candidate 1");
+  });
+
+  it("reports a candidate that is not deployed, and one that runs another image", async () => {
+    const here = await open({ runpod: { workersQuota: 20 } });
+    const mistral = { ...here.target.config.mistral };
+    const candidate = { imageTag: "2026-12-01", share: 0, testers: [], workersMax: 1 };
+    const missing = await problems(here, { config: { ...here.target.config, mistral: { ...mistral, candidate } } });
+    expect(missing).toContainEqual(
+      line("mistral candidate endpoint", "failed", /no endpoint named snack-misaki-dev-mistral-candidate/, /pulumi up/),
+    );
+
+    const deployed = await open({ config, runpod: { workersQuota: 20 } });
+    const changed = { ...deployed.target.config.mistral, candidate: { ...candidate, imageTag: "2026-12-02" } };
+    expect(await problems(deployed, { config: { ...deployed.target.config, mistral: changed } })).toEqual([
+      line("mistral candidate image", "warning", /the configuration says mistral-2026-12-02/, /pulumi up --refresh/),
+    ]);
+    await here.close();
+  });
+});
+
 bothApis("examine of broken workers (%s)", (api) => {
   const tag = api === "rest" ? "ghcr.io/example/phi3:2026-12-01" : undefined;
 

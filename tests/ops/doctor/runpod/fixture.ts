@@ -6,7 +6,6 @@ import { expect } from "vitest";
 import { byModel, type Model, models } from "../../../../contract/plan";
 import { checkFields } from "../../../../dynamic/fields";
 import { parsePlainConfig } from "../../../../infra/configSchema";
-import { inferenceSettings } from "../../../../infra/inferenceSettings";
 import { startEcrApi } from "../../../../local/aws/ecr/api";
 import { AwsAccount } from "../../../../local/aws/support/account";
 import { type RunpodDouble, type RunpodOptions, startRunpod } from "../../../../local/runpod/server";
@@ -18,6 +17,7 @@ import { configKey, stackNames } from "../../../../names";
 import type { Check } from "../../../../ops/doctor/check";
 import { hideSecrets } from "../../../../ops/doctor/examine";
 import { examineRunpod } from "../../../../ops/doctor/runpod/examineRunpod";
+import { type Version, versionsOf } from "../../../../ops/doctor/runpod/versions";
 import type { Target } from "../../../../ops/doctor/target";
 import { type Api, apis } from "../../../../runpod/apis";
 import type { EndpointRecord, EndpointSettings, RunpodClient, TemplateRecord } from "../../../../runpod/client";
@@ -111,22 +111,22 @@ export class DoctorFixture {
       username: api === "rest" ? "misaki" : "AWS",
       password: "CANARY_TOKEN",
     });
-    for (const model of models) await fixture.deploy(model, credential.id, { template, endpoint });
+    for (const version of versionsOf(fixture.target.config))
+      await fixture.deploy(version, credential.id, { template, endpoint });
     double.tick();
     return fixture;
   }
 
-  /** Creates a model's template and endpoint as the program does. */
+  /** Creates the template and endpoint of a version as the program does. */
   private async deploy(
-    model: Model,
+    { model, key, image, settings: { name, ...made } }: Version,
     containerRegistryAuthId: string,
     { template, endpoint }: { [made in "template" | "endpoint"]: FixtureOptions[made] | undefined },
   ): Promise<void> {
     for (const tag of [TAG, BUMPED]) this.store(`${ECR}:${model}-${tag}`);
-    const { name, ...made } = inferenceSettings(model, this.target.config);
     const { id: templateId } = await this.client.saveTemplate({
       name,
-      imageName: this.target.config[model].imageUri ?? `${ECR}:${model}-${TAG}`,
+      imageName: image.imageUri ?? `${ECR}:${model}-${image.imageTag}`,
       dockerArgs: "",
       containerRegistryAuthId,
       ...made.template,
@@ -142,6 +142,7 @@ export class DoctorFixture {
     }).inputs;
     const { owner: _, ...settings } = fields as unknown as EndpointSettings & { owner: string };
     const { id } = await this.client.saveEndpoint(settings);
+    if (key !== model) return;
     this.templateIds[model] = templateId;
     this.endpointIds[model] = id;
   }
