@@ -84,16 +84,21 @@ async function passSlot(): Promise<void> {
   const TableName = String(table?.outputs.name);
   const { Items = [] } = await client.send(new ScanCommand({ TableName }));
   const earlier = (at: string) => new Date(Date.parse(at) - SLOT_MINUTES * 60_000).toISOString();
-  for (const item of Items.map((each) => unmarshall(each))) {
-    if (item.pk.startsWith(ephemeralKeys.canary)) {
-      const events = item.events.map((event: { at: string }) => ({ ...event, at: earlier(event.at) }));
-      await client.send(new PutItemCommand({ TableName, Item: marshall({ ...item, events }) }));
-    }
-    if (!item.pk.startsWith(ephemeralKeys.replies)) continue;
-    await client.send(new DeleteItemCommand({ TableName, Key: marshall({ pk: item.pk }) }));
-    const pk = item.pk.replace(/#(\d+)#/, (_: string, slot: string) => `#${Number(slot) - 1}#`);
-    await client.send(new PutItemCommand({ TableName, Item: marshall({ ...item, pk }) }));
-  }
+  const items = Items.map((each) => unmarshall(each));
+  const replies = items.filter(({ pk }) => pk.startsWith(ephemeralKeys.replies));
+  const states = items.filter(({ pk }) => pk.startsWith(ephemeralKeys.canary));
+  const moved = [
+    ...replies.map((item) => ({
+      ...item,
+      pk: item.pk.replace(/#(\d+)#/, (_: string, slot: string) => `#${+slot - 1}#`),
+    })),
+    ...states.map((item) => ({
+      ...item,
+      events: item.events.map((event: { at: string }) => ({ ...event, at: earlier(event.at) })),
+    })),
+  ];
+  for (const { pk } of replies) await client.send(new DeleteItemCommand({ TableName, Key: marshall({ pk }) }));
+  for (const item of moved) await client.send(new PutItemCommand({ TableName, Item: marshall(item) }));
 }
 
 /**
