@@ -22,7 +22,8 @@ export function commandLine(program: Command, changes: Record<string, string | t
   const given = program.options.flatMap((option) => {
     const name = option.attributeName();
     const isGiven = name in changes || program.getOptionValueSource(name) === "cli";
-    return isGiven ? flagOf(option, changes[name] ?? program.getOptionValue(name)) : [];
+    const value: unknown = changes[name] ?? program.getOptionValue(name);
+    return isGiven ? (Array.isArray(value) ? value : [value]).map((one) => flagOf(option, one)) : [];
   });
   return [program.name(), ...given].join(" ");
 }

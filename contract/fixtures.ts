@@ -108,6 +108,8 @@ export interface FixtureValues {
   expiredTicket?: string | undefined;
   /** Ticket for another model. Undefined when the caller cannot obtain such a ticket. */
   otherModelsTicket?: string | undefined;
+  /** Ticket that only this endpoint accepts. Undefined when the caller cannot obtain one. */
+  ownEndpointsTicket?: string | undefined;
   /** Ticket for another endpoint of the same model. Undefined when the caller cannot obtain one. */
   otherEndpointsTicket?: string | undefined;
 }
@@ -123,6 +125,7 @@ export function fillFixture(fixture: Fixture, values: FixtureValues): { fixture:
     $TICKET: values.ticket,
     $EXPIRED_TICKET: values.expiredTicket,
     $OTHER_MODELS_TICKET: values.otherModelsTicket,
+    $OWN_ENDPOINTS_TICKET: values.ownEndpointsTicket,
     $OTHER_ENDPOINTS_TICKET: values.otherEndpointsTicket,
     $MODEL: model,
     $OTHER_MODEL: models.find((other) => other !== model),

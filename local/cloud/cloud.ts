@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import * as z from "zod/mini";
-import { models } from "../../contract/plan";
+import { type Model, models } from "../../contract/plan";
 import { vipProviders } from "../../contract/relay";
 import { browserKeyOf, configKey, localStacks, stackNames } from "../../names";
 import { type AwsCloud, startAws } from "../aws/cloud";
@@ -9,6 +9,7 @@ import { startAwsx } from "../awsx/start";
 import { type Email, startCognito } from "../cognito/cognito";
 import { type RunningEngine, startEngine } from "../llm/engine";
 import type { EngineChoice } from "../llm/engineOption";
+import type { CandidatesPanel } from "../page/candidatesPanel";
 import type { PageConfig } from "../page/config";
 import type { ModelsPanel } from "../page/modelsPanel";
 import { startPage } from "../page/page";
@@ -20,6 +21,7 @@ import { findVenvPython } from "../support/pythonEnvironment";
 import type { StackConfig } from "../support/stackConfig";
 import { type OfferedModels, startVipServers, type VipServers } from "../vip/vip";
 import { writeAwsEndpoints } from "./awsEndpoints";
+import { candidatesPanel } from "./candidatesPanel";
 import { createRowReader, customers, seedCustomers } from "./customers";
 import { imageTagsOf } from "./imageTags";
 import { modelsPanel } from "./modelsPanel";
@@ -124,6 +126,7 @@ async function startServices(options: LocalCloudOptions, services: Services): Pr
   let pageConfig: PageConfig | undefined;
   let stripe: StripeDouble | undefined;
   let models: ModelsPanel | undefined;
+  let candidates: CandidatesPanel | undefined;
   // The awsx provider starts slowest, so it starts first and nothing here waits for it. Only the image resources of the
   // program need it.
   const awsx = services.add(startAwsx(freePorts ? undefined : PROVIDER_PORTS.awsx));
@@ -136,6 +139,7 @@ async function startServices(options: LocalCloudOptions, services: Services): Pr
       stripe: () => stripe && stripePanel(stripe),
       row: (userId) => readRow(userId),
       models: () => models,
+      candidates: () => candidates,
     }),
   );
   const engine = await services.add(startEngine(options.engine, events, options.progress ?? (() => {})));
@@ -186,6 +190,7 @@ async function startServices(options: LocalCloudOptions, services: Services): Pr
     startRunpod({ ...runpodOptions(config, ports, dir, aws), events, engineUrl: engine.url, python }),
   );
   models = modelsPanel(runpod, vip);
+  candidates = candidatesPanel(aws, runpod);
   return {
     aws,
     runpod,
@@ -220,11 +225,15 @@ function runpodOptions({ values }: StackConfig, ports: Ports, dir: string, aws: 
     dir: join(dir, "runpod"),
     keys: [{ key: values[configKey("runpodApiKey")] ?? "", scope: "account" as const }, ...browserKeys],
     // One worker per endpoint.
-    warmWorkers: models.length,
+    warmWorkers: models.length + models.filter((model) => hasCandidate(values, model)).length,
     resolveImage: (imageName: string) => aws.resolveImage(imageName),
     // Enough for two stacks: this stack, and a stack that the real Pulumi creates beside it.
     workersQuota: 20,
   };
+}
+
+function hasCandidate(values: StackConfig["values"], model: Model): boolean {
+  return JSON.parse(values[configKey(model)] ?? "{}").candidate !== undefined;
 }
 
 /** Models of the external LLMs in the configuration. The local servers offer these and no others. */

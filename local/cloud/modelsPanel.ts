@@ -1,9 +1,10 @@
 import { vipProviders } from "../../contract/relay";
 import type { LlmFault, ModelsPanel, RunpodSwitch } from "../page/modelsPanel";
+import { withPattern } from "../runpod/account/switches";
 import type { RunpodDouble } from "../runpod/server";
 import type { VipServers } from "../vip/vip";
 
-const EVERYTHING = ["*"];
+const EVERYTHING = "*";
 const SLOW_START_MS = 20_000;
 /** Call with which the relay submits a chat. */
 const SUBMIT = "POST /v2/*/run";
@@ -29,16 +30,16 @@ export function modelsPanel(
 
   const set: Record<RunpodSwitch, (on: boolean) => void> = {
     noGpus(on) {
-      switches.noCapacity = on ? EVERYTHING : [];
+      switches.noCapacity = withPattern(switches.noCapacity, EVERYTHING, on);
     },
     slowStart(on) {
       switches.coldStartMs = on ? SLOW_START_MS : 0;
     },
     crash(on) {
-      switches.crashing = on ? EVERYTHING : [];
+      switches.crashing = withPattern(switches.crashing, EVERYTHING, on);
     },
     noImage(on) {
-      switches.unpullable = on ? EVERYTHING : [];
+      switches.unpullable = withPattern(switches.unpullable, EVERYTHING, on);
     },
     refuse: (on) => refuse("refuse", on),
     busy: (on) => refuse("busy", on),
@@ -47,10 +48,10 @@ export function modelsPanel(
   return {
     state: () => ({
       runpod: {
-        noGpus: switches.noCapacity.length > 0,
+        noGpus: switches.noCapacity.includes(EVERYTHING),
         slowStart: switches.coldStartMs > 0,
-        crash: switches.crashing.length > 0,
-        noImage: switches.unpullable.length > 0,
+        crash: switches.crashing.includes(EVERYTHING),
+        noImage: switches.unpullable.includes(EVERYTHING),
         refuse: isRefused("refuse"),
         busy: isRefused("busy"),
       },

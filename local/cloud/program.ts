@@ -75,15 +75,15 @@ export async function openLocalCloud(
 /**
  * Brings the program up in a running local cloud.
  *
- * @param onStep called after each resource
+ * @param overrides changes of the stack's configuration, by path
  */
 export async function bringUp(
   cloud: LocalCloud,
   programDir: string,
   dir: string,
-  onStep?: (step: StepEvent) => void,
+  overrides?: Record<string, unknown>,
 ): Promise<ProgramOutputs> {
-  return useOutputs(cloud, (await up({ ...engineOptions(cloud, programDir, dir), ...(onStep && { onStep }) })).outputs);
+  return useOutputs(cloud, (await up(engineOptions(cloud, programDir, dir, overrides))).outputs);
 }
 
 /** Creates the seeded customers' rows and passes the outputs to the page. */

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import type { EngineChoice } from "../llm/engineOption";
 import type { LocalCloud, LocalCloudOptions } from "./cloud";
 import type { ProgramOutputs } from "./outputs";
-import { openLocalCloud } from "./program";
+import { bringUp, openLocalCloud } from "./program";
 
 /**
  * Brings the program up in a new local cloud on free ports, calls `use`, and removes everything.
@@ -14,6 +14,8 @@ import { openLocalCloud } from "./program";
  * @param options.config overrides of `Pulumi.local.yaml`, by path
  * @param options.timers timers of the local AWS. Default: real time
  * @param options.withoutPython uses the canned worker
+ * @param use gets the running cloud, the program's outputs, and a function that runs `up` with changes of the
+ * configuration, by path
  * @returns the result of `use`
  */
 export async function inTemporaryCloud<T>(
@@ -26,7 +28,11 @@ export async function inTemporaryCloud<T>(
     LocalCloudOptions,
     "config" | "timers" | "withoutPython"
   >,
-  use: (cloud: LocalCloud, outputs: ProgramOutputs) => Promise<T>,
+  use: (
+    cloud: LocalCloud,
+    outputs: ProgramOutputs,
+    redeploy: (overrides: Record<string, unknown>) => Promise<ProgramOutputs>,
+  ) => Promise<T>,
 ): Promise<T> {
   const dir = mkdtempSync(join(tmpdir(), "snack-misaki-"));
   const programDir = process.cwd();
@@ -51,7 +57,8 @@ export async function inTemporaryCloud<T>(
       cloud = started;
     });
     if (!cloud) throw new Error("The local cloud has not started");
-    return await use(cloud, outputs);
+    const running = cloud;
+    return await use(cloud, outputs, (overrides) => bringUp(running, programDir, dir, overrides));
   } finally {
     await cloud?.close();
     remove();

@@ -2,6 +2,7 @@ import { command, run } from "../../cli/command";
 import { Progress } from "../../cli/progress";
 import { START_STACK } from "../../names";
 import { previewStack } from "../cloud/previewStack";
+import { configOption } from "../support/configOption";
 import { parseOverrides } from "../support/stackConfig";
 import { changeTable, creationTable, markdownTable, previewRows } from "./previewTable";
 
@@ -18,12 +19,7 @@ const program = command(
   "Shows the resources that the program would create in a new stack, with their names and tags at AWS. With --config: the effect of a change on an existing stack.",
 )
   .option("--stack <name>", "stack whose Pulumi.<name>.yaml is used", START_STACK)
-  .option(
-    "--config <path=value>",
-    "preview this change of the configuration, such as phi3.imageTag=2.0.0 (repeat it for more changes)",
-    (value, list: string[]) => [...list, value],
-    [],
-  )
+  .addOption(configOption("preview this change of the configuration, such as phi3.imageTag=2.0.0"))
   .option("--all", "show every unchanged resource instead of one line per component")
   .option("--markdown", "print the table as Markdown, for a pull request or a job summary")
   .addHelpText("after", "\nThe preview runs in a temporary local cloud. --json prints every step as one list.")

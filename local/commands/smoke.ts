@@ -16,6 +16,7 @@ import { customerApi } from "../visitor/customer";
 import { inferenceOf } from "../visitor/modelSessions";
 import { expiredTicket, forgedTicket, validTicket, withTicket } from "../visitor/tickets";
 import { type BillingResult, walkBilling } from "./smokeBilling";
+import { type CanaryResult, canaryConfig, walkCanary } from "./smokeCanary";
 import { refusal, talk } from "./smokeChat";
 import { type DeployedResult, walkDeployed } from "./smokeDeployed";
 import { printVip, walkVip } from "./smokeVip";
@@ -50,6 +51,7 @@ interface Options {
   engine?: EngineName;
   plan?: "vip";
   direct?: boolean;
+  canary?: boolean;
   url?: string;
 }
 
@@ -126,9 +128,15 @@ const program = command(
   .addOption(new Option("--plan <plan>", "only the chats of the vip plan, with each external LLM").choices(["vip"]))
   .option("--direct", "send the chats to RunPod's endpoints directly instead of over the relay")
   .addOption(
+    new Option(
+      "--canary",
+      "only a candidate of mistral: a tester meets it, an abort moves the tester back, and it is promoted during chats",
+    ).conflicts(["plan", "direct"]),
+  )
+  .addOption(
     new Option("--url <url>", "only chat with the deployed stack of this API: the stack output apiUrl")
       .argParser(httpUrl)
-      .conflicts(["engine", "plan", "direct"]),
+      .conflicts(["engine", "plan", "direct", "canary"]),
   )
   .addHelpText(
     "after",
@@ -150,12 +158,21 @@ Environment:
 
 void run(program);
 
-async function smoke({ json, engine, plan, direct, url }: Options): Promise<void> {
+async function smoke({ json, engine, plan, direct, canary, url }: Options): Promise<void> {
   const say = json ? () => {} : (line: string) => console.log(pc.dim(`${line} …`));
   if (url) {
     const result = await walkDeployed(url, process.env.ID_TOKEN || undefined, say);
     if (json) console.log(JSON.stringify(result));
     else printDeployed(result);
+    return;
+  }
+  if (canary) {
+    const start = { engine, progress: say, config: canaryConfig() };
+    const result = await inTemporaryCloud(start, (cloud, outputs, redeploy) =>
+      walkCanary(cloud, outputs, redeploy, say),
+    );
+    if (json) console.log(JSON.stringify(result));
+    else printCanary(result);
     return;
   }
   const start = { engine, progress: say, config: direct ? directConfig() : {} };
@@ -219,6 +236,21 @@ function print({ billing, ...result }: SmokeResult): void {
     ...Object.entries(billing?.steps ?? {}).map(([step, plan]) => [`billing: ${step}`, plan]),
     ...Object.entries(result.vllm ?? {}).map(([model, checks]) => [`vLLM with ${model}`, JSON.stringify(checks)]),
     ...Object.entries(result.refused ?? {}).map(([what, code]) => [`refused: ${what}`, code]),
+  );
+  console.log(table.toString());
+}
+
+function printCanary({ model, workers, tester, other, abort, promotion }: CanaryResult): void {
+  const table = new Table({ style: { head: [], border: [] } });
+  table.push(
+    ["model", model],
+    ["workers", `${workers.released} released, ${workers.candidate} of the candidate`],
+    ["a tester gets", tester],
+    ["another customer gets", other],
+    ["the tester after the abort", `${abort.tester}, after ${abort.ms} ms`],
+    ["both after the promotion", `${promotion.tester}, ${promotion.other}`],
+    ["up during the promotion", `${promotion.ms} ms, ${promotion.chats} chats, ${promotion.failed} failed`],
+    ["endpoints", promotion.endpoints.join(", ")],
   );
   console.log(table.toString());
 }

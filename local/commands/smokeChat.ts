@@ -9,6 +9,8 @@ const STREAM_ATTEMPTS = 3;
 /** A whole reply of a chat. */
 export interface Reply {
   text: string;
+  /** Version of the model that answered. */
+  version: string;
   /** Number of pieces in which the text arrived. */
   pieces: number;
   /** Milliseconds from sending the message to the first text. */
@@ -26,7 +28,8 @@ export async function talk(session: Session): Promise<Reply> {
   throw new Error(`${STREAM_ATTEMPTS} replies came in one piece each: they were not streamed`);
 }
 
-async function talkOnce(session: Session): Promise<Reply> {
+/** Sends one message and reads the whole reply. @throws ApiProblem when the chat fails */
+export async function talkOnce(session: Session): Promise<Reply> {
   const startedAt = performance.now();
   const sinceStart = () => Math.round(performance.now() - startedAt);
   let ttftMs: number | undefined;
@@ -36,7 +39,10 @@ async function talkOnce(session: Session): Promise<Reply> {
       ttftMs ??= sinceStart();
       pieces += 1;
     }
-    if ("done" in item) return { text: item.text, pieces, ttftMs: ttftMs ?? sinceStart(), totalMs: sinceStart() };
+    if ("done" in item) {
+      const { text, model } = item;
+      return { text, version: model.version, pieces, ttftMs: ttftMs ?? sinceStart(), totalMs: sinceStart() };
+    }
   }
   throw new Error("The chat ended without a reply");
 }

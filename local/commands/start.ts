@@ -13,11 +13,13 @@ import { CODE_HOURS } from "../cognito/codes";
 import type { Email } from "../cognito/cognito";
 import { type EngineName, engineOption } from "../llm/engineOption";
 import { StackState } from "../pulumi/state";
+import { configOption } from "../support/configOption";
 import type { Listening } from "../support/http";
 import { LOCK_ENTRIES, lockFolder } from "../support/lock";
 import { PortInUseError } from "../support/portInUse";
 import { choosePorts, type Ports, requireFreePorts } from "../support/ports";
 import { setupPython } from "../support/pythonEnvironment";
+import { parseOverrides } from "../support/stackConfig";
 import { type Frontend, frontendOverrides, frontendVariables, readFrontend, serveFrontend } from "./frontend";
 import { checkKeys } from "./keyCheck";
 import { type RealStripe, realStripe } from "./realStripe";
@@ -30,6 +32,7 @@ interface Options {
   python: boolean;
   engine?: EngineName;
   frontend?: string;
+  config: string[];
   json?: boolean;
 }
 
@@ -45,6 +48,7 @@ const program = command("start", "Runs the whole product on this machine, withou
   .option("--free-ports", "use free ports instead of those in Pulumi.local.yaml")
   .option("--dir <folder>", "folder for all state (default: .local, or .local-stripe with STRIPE_API_KEY)")
   .option("--frontend <folder or URL>", "also let this frontend use the local cloud; a folder is served on port 4104")
+  .addOption(configOption("start with this change of the configuration, such as mistral.candidate.imageTag=2026-12-01"))
   .option("--reset", "delete the state of earlier runs first")
   .option("--no-python", "neither set up nor run the Python worker: every reply is the same canned text")
   .addOption(engineOption())
@@ -55,6 +59,7 @@ void run(program);
 async function start(options: Options): Promise<void> {
   if (options.engine && !options.python)
     throw new Error("--engine and --no-python exclude each other: without Python no engine is used.");
+  const config = parseOverrides(options.config);
   const stripe = realStripe(process.env);
   const vip = realVip(process.env);
   // Real Stripe and the double need separate folders, because their customers must not mix.
@@ -91,6 +96,7 @@ async function start(options: Options): Promise<void> {
           ...stripe?.config,
           ...vip?.config,
           ...(frontend && frontendOverrides(programDir, ports, frontend)),
+          ...config,
         },
         ...(vip && { lambdaEnv: vip.lambdaEnv }),
         ...(options.engine && { engine: options.engine }),

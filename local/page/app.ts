@@ -186,7 +186,7 @@ class App {
     this.chat.limit(next.session.limits);
     if (next.customer) this.billing.show(next.plan);
     else this.billing.hide();
-    this.drawer.setCustomer(next.customer?.sub);
+    this.drawer.setVisitor(next.customer?.sub, next.session.user_id);
   }
 
   /** Reads and shows the plan, and the session that belongs to it. */
@@ -225,7 +225,7 @@ class App {
     this.chat.end();
     this.visitor = undefined;
     this.billing.hide();
-    this.drawer.setCustomer(undefined);
+    this.drawer.setVisitor(undefined, undefined);
     byId("seat-facts", HTMLElement).hidden = true;
     showMessage(word);
     show("door");

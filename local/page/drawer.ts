@@ -1,4 +1,5 @@
 import type { CloudEvent } from "../support/events";
+import { CandidateControls } from "./candidateControls";
 import { byId } from "./dom";
 import { ModelControls } from "./modelControls";
 import { PanelClient } from "./panelClient";
@@ -8,11 +9,12 @@ import { startTabs } from "./tabs";
 /** Delay before reading a state, because events come in bursts. */
 const SETTLE_MS = 200;
 
-/** The developer's drawer: backend calls, payments and models. It reads nothing while it is closed. */
+/** The developer's drawer: backend calls, payments, models and their candidates. It reads nothing while it is closed. */
 export class Drawer {
   private readonly panel = byId("back-room", HTMLDetailsElement);
   private readonly stripe: StripeControls;
   private readonly models: ModelControls;
+  private readonly candidates: CandidateControls;
   private readonly settling = new Map<string, ReturnType<typeof setTimeout>>();
 
   /** @param changed called when the row has changed, and after every action at Stripe */
@@ -20,6 +22,7 @@ export class Drawer {
     const client = new PanelClient();
     this.stripe = new StripeControls(client, changed);
     this.models = new ModelControls(client);
+    this.candidates = new CandidateControls(client);
     startTabs("tabs", () => this.load());
     this.panel.addEventListener("toggle", () => this.load());
     setInterval(() => {
@@ -27,9 +30,15 @@ export class Drawer {
     }, 1_000);
   }
 
-  /** Shows a customer's row; undefined when nobody is signed in. */
-  setCustomer(userId: string | undefined): void {
-    this.stripe.setCustomer(userId);
+  /**
+   * Shows a customer's row, and the version of the model that the visitor gets.
+   *
+   * @param customer Cognito `sub`, undefined when nobody is signed in
+   * @param visitor user id of the customer or guest, undefined when there is none
+   */
+  setVisitor(customer: string | undefined, visitor: string | undefined): void {
+    this.stripe.setCustomer(customer);
+    this.candidates.setVisitor(visitor);
     this.load();
   }
 
@@ -39,10 +48,13 @@ export class Drawer {
     const isWrite = source === "dynamodb" && /^(?:Put|Update|Delete|BatchWrite|TransactWrite)/.test(summary);
     if (isWrite) this.soon("row", () => this.stripe.loadRow());
     if (source === "runpod" || source === "worker") this.soon("models", () => this.models.load());
+    // After a chat, and after a verdict. The admin function reads the state, so other events must not ask for it.
+    const isJudged = source === "lambda" && /-(?:relay|canary)\b/.test(summary);
+    if (isJudged && this.candidates.isShown) this.soon("candidates", () => this.candidates.load());
   }
 
   private load(): void {
-    if (this.panel.open) void Promise.all([this.stripe.load(), this.models.load()]);
+    if (this.panel.open) void Promise.all([this.stripe.load(), this.models.load(), this.candidates.load()]);
   }
 
   private soon(name: string, read: () => Promise<void>): void {

@@ -1,7 +1,9 @@
 import { type Context, Hono } from "hono";
 import { HTTPException } from "hono/http-exception";
 import * as z from "zod/mini";
+import { Model } from "../../contract/plan";
 import { VipProvider } from "../../contract/relay";
+import { type CandidatesPanel, candidateFaults } from "./candidatesPanel";
 import { llmFaults, type ModelsPanel, runpodSwitches } from "./modelsPanel";
 import { PanelRefusal, type PanelState, panelSwitches, type StripePanel } from "./stripePanel";
 
@@ -13,6 +15,8 @@ export interface PanelOptions {
   row(userId: string): Promise<Record<string, unknown> | undefined>;
   /** The models; undefined before the local cloud has started. */
   models(): ModelsPanel | undefined;
+  /** The models' candidates; undefined before the local cloud has started. */
+  candidates(): CandidatesPanel | undefined;
 }
 
 const UserId = z.string().check(z.minLength(1), z.maxLength(128));
@@ -48,6 +52,18 @@ const modelActions: Record<string, Action<ModelsPanel>> = {
   ),
 };
 
+const candidateActions: Record<string, Action<CandidatesPanel>> = {
+  share: action(
+    z.strictObject({ model: Model, share: z.number().check(z.gte(0), z.lte(100)) }),
+    (candidates, { model, share }) => candidates.setShare(model, share),
+  ),
+  abort: action(z.strictObject({ model: Model }), (candidates, { model }) => candidates.abort(model)),
+  fault: action(
+    z.strictObject({ model: Model, fault: z.enum(candidateFaults) }),
+    async (candidates, { model, fault }) => candidates.setFault(model, fault),
+  ),
+};
+
 function action<Panel, Body>(
   schema: z.ZodMiniType<Body>,
   run: (panel: Panel, body: Body) => Promise<void>,
@@ -67,10 +83,11 @@ function action<Panel, Body>(
 
 /**
  * Routes of the panel: `GET /row?user=<sub>` (`{row}`, null when there is none), `GET /stripe` and `POST
- * /stripe/<action>` (`PanelState`; 404 without a double), `GET /models` and `POST /models/<action>` (`ModelsState`).
+ * /stripe/<action>` (`PanelState`; 404 without a double), `GET /models` and `POST /models/<action>` (`ModelsState`),
+ * `GET /candidates` and `POST /candidates/<action>` (`CandidatesState`, for the visitor in `?user=<user id>`).
  * Requests of other origins are rejected. Errors are `{error: {message, reason?}}`.
  */
-export function panelRoutes({ stripe, row, models }: PanelOptions): Hono {
+export function panelRoutes({ stripe, row, models, candidates }: PanelOptions): Hono {
   const app = new Hono();
   app.onError((error, c) => {
     if (error instanceof PanelRefusal) return c.json({ error: { message: error.message, reason: error.reason } }, 409);
@@ -78,7 +95,7 @@ export function panelRoutes({ stripe, row, models }: PanelOptions): Hono {
     return c.json({ error: { message: error.message } }, status);
   });
 
-  for (const path of ["/row", "/stripe/*", "/models/*"]) {
+  for (const path of ["/row", "/stripe/*", "/models/*", "/candidates/*"]) {
     app.use(path, async (c, next) => {
       requireOwnOrigin(c);
       await next();
@@ -94,7 +111,9 @@ export function panelRoutes({ stripe, row, models }: PanelOptions): Hono {
   const stripeDouble = () => stripe() ?? missing("There is no Stripe double, because billing uses real Stripe.");
   const modelsPanel = () => models() ?? missing("The models have not started yet.");
   addActions(app, "/stripe", stripeDouble, stripeActions, stateOf);
+  const candidatesPanel = () => candidates() ?? missing("The candidates have not started yet.");
   addActions(app, "/models", modelsPanel, modelActions, (panel) => panel.state());
+  addActions(app, "/candidates", candidatesPanel, candidateActions, (panel, c) => panel.state(c.req.query("user")));
   return app;
 }
 
@@ -104,9 +123,9 @@ function addActions<Panel>(
   path: string,
   panel: () => Panel,
   actions: Record<string, Action<Panel>>,
-  state: (panel: Panel) => object,
+  state: (panel: Panel, c: Context) => object | Promise<object>,
 ): void {
-  app.get(path, (c) => c.json(state(panel())));
+  app.get(path, async (c) => c.json(await state(panel(), c)));
   app.post(`${path}/:action`, async (c) => {
     const name = c.req.param("action");
     const act = Object.hasOwn(actions, name) ? actions[name] : undefined;
@@ -117,7 +136,7 @@ function addActions<Panel>(
     });
     const current = panel();
     await act(current, body);
-    return c.json(state(current));
+    return c.json(await state(current, c));
   });
 }
 

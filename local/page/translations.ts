@@ -1,6 +1,7 @@
 import type { Plan, ProblemCode } from "@snack-misaki/client";
 import type { PlanResponse } from "../../contract/plan";
 import type { CallKind } from "./callKind";
+import type { CandidateFault } from "./candidatesPanel";
 import type { Interval } from "./config";
 import type { LlmFault, RunpodSwitch } from "./modelsPanel";
 import type { PanelRefusalReason, PanelSwitch } from "./stripePanel";
@@ -125,6 +126,30 @@ const ja = {
   kind_job: "RunPod のジョブ",
   kind_worker: "ワーカー",
   kind_webhook: "Webhook",
+  candidates: "候補のモデル（カナリア）",
+  candidateShare: "割合（%）",
+  candidateShareOf: "{share}%（設定は {configured}%）",
+  candidateOverride: "設定と違う理由",
+  candidateReady: "準備",
+  candidateIsReady: "ワーカーが返事をしました",
+  candidateIsNotReady: "まだ返事がないため、テスターだけが使います",
+  candidateVerdict: "判定",
+  noVerdict: "まだありません",
+  candidateReplies: "候補の返事（30 分）",
+  releasedReplies: "公開中の返事（30 分）",
+  replyCounts: "{replies} 件・失敗 {failed}・空 {empty}・契約違反 {invalid}",
+  firstTextOf: "（初めの一言 p50 {p50} ms、p95 {p95} ms）",
+  you: "あなた",
+  setShare: "割合を変える",
+  abortCandidate: "全員を公開中のモデルへ戻す",
+  candidateFault: "候補の不調",
+  candidate_none: "正常",
+  candidate_failed: "返事が失敗する",
+  candidate_empty: "返事が空になる",
+  candidate_invalid: "契約に合わない返事",
+  candidate_slow: "初めの一言が 3 秒遅れる",
+  candidate_crash: "ワーカーが起動時に落ちる",
+  candidate_noGpus: "GPU の空きがない",
   runpodFaults: "RunPod の不調",
   runpod_noGpus: "GPU の空きがない",
   runpod_slowStart: "起動に 20 秒かかる",
@@ -201,6 +226,7 @@ const ja = {
   Record<`switch_${PanelSwitch}`, string> &
   Record<`runpod_${RunpodSwitch}`, string> &
   Record<`llm_${LlmFault}`, string> &
+  Record<`candidate_${CandidateFault}`, string> &
   Record<`refused_${PanelRefusalReason}`, string>;
 
 /**
@@ -324,6 +350,30 @@ const en: Record<Word, string> = {
   kind_job: "RunPod's jobs",
   kind_worker: "Workers",
   kind_webhook: "Webhooks",
+  candidates: "Candidates (canary)",
+  candidateShare: "Share (%)",
+  candidateShareOf: "{share}% ({configured}% configured)",
+  candidateOverride: "Why it differs",
+  candidateReady: "Ready",
+  candidateIsReady: "a worker has answered",
+  candidateIsNotReady: "no worker has answered yet, so only testers get it",
+  candidateVerdict: "Verdict",
+  noVerdict: "none yet",
+  candidateReplies: "Candidate's replies (30 min)",
+  releasedReplies: "Released replies (30 min)",
+  replyCounts: "{replies}: {failed} failed, {empty} empty, {invalid} break the contract",
+  firstTextOf: "(first text p50 {p50} ms, p95 {p95} ms)",
+  you: "you",
+  setShare: "Set the share",
+  abortCandidate: "Abort: released model for all",
+  candidateFault: "Candidate's fault",
+  candidate_none: "None",
+  candidate_failed: "Replies fail",
+  candidate_empty: "Replies are empty",
+  candidate_invalid: "Replies break the contract",
+  candidate_slow: "First text 3 s later",
+  candidate_crash: "Workers crash at start",
+  candidate_noGpus: "No GPU is free",
   runpodFaults: "RunPod's faults",
   runpod_noGpus: "No GPU is free",
   runpod_slowStart: "Workers start after 20 s",

@@ -240,6 +240,6 @@ function addApis(app: Hono, { keys, events, ...options }: RunpodOptions, parts: 
   );
   if (options.cors ?? true) app.use("/v2/*", cors({ origin: "*", maxAge: 600 }));
   // Comes before the job API, because the job API refuses the keys of workers.
-  app.route("/v2", workerApi({ find }));
+  app.route("/v2", workerApi({ find, switches }));
   app.route("/v2", jobApi({ keys, find, now: clock.now }));
 }

@@ -15,8 +15,8 @@ export interface StackConfig {
 /**
  * Reads `Pulumi.<stack>.yaml` in `programDir` and applies the overrides.
  *
- * @param overrides values by path, as on the command line: `phi3.imageTag`, or `aws:region` with a namespace. Undefined
- *   removes the key
+ * @param overrides values by path, as on the command line: `phi3.imageTag`, `mistral.candidate.testers[0]`, or
+ *   `aws:region` with a namespace. Undefined removes the key
  * @throws Error that names the invalid file or override
  */
 export function readStackConfig(
@@ -87,7 +87,7 @@ export function parseOverrides(args: string[]): Record<string, unknown> {
 }
 
 function override(config: Record<string, unknown>, path: string, value: unknown): void {
-  const [first = "", ...rest] = path.split(".");
+  const [first = "", ...rest] = path.split(/[.[\]]+/).filter((step) => step !== "");
   const key = first.includes(":") ? first : configKey(first);
   const last = rest.pop();
   if (last === undefined) {
@@ -96,7 +96,7 @@ function override(config: Record<string, unknown>, path: string, value: unknown)
   }
   let parent: unknown = config[key] ?? {};
   config[key] = parent;
-  for (const step of rest) parent = child(parent, step, path);
+  for (const [index, step] of rest.entries()) parent = child(parent, step, rest[index + 1] ?? last, path);
   if (typeof parent !== "object" || parent === null) throw new Error(`--config ${path}: ${key} is not an object`);
   (parent as Record<string, unknown>)[last] = parseValue(value);
 }
@@ -107,11 +107,12 @@ function parseValue(value: unknown): unknown {
   return typeof value === "string" && /^-?(?:0|[1-9]\d*)$/.test(value) ? Number(value) : value;
 }
 
-function child(parent: unknown, step: string, path: string): unknown {
+/** Returns the object or list at a step. Creates a missing one: a list when the next step is an index. */
+function child(parent: unknown, step: string, next: string, path: string): unknown {
   if (typeof parent !== "object" || parent === null)
     throw new Error(`--config ${path}: ${step} cannot be set, because its parent is not an object`);
   const object = parent as Record<string, unknown>;
-  object[step] ??= {};
+  object[step] ??= /^\d+$/.test(next) ? [] : {};
   return object[step];
 }
 

@@ -14,9 +14,17 @@ export function withTicket(session: Session, ticket: string): Session {
   return { ...session, ticket, inference: { ...inference, authorization: `Bearer ${ticket}` } };
 }
 
-/** Creates a ticket with a session's claims, signed with the stack's key. */
-export async function validTicket(cloud: LocalCloud, session: Omit<Session, "ticket">): Promise<string> {
-  return sign(session, await readSigningKey(cloud), new Date());
+/**
+ * Creates a ticket with a session's claims, signed with the stack's key.
+ *
+ * @param endpoint RunPod's id of the only endpoint that accepts the ticket. Default: every endpoint of the model
+ */
+export async function validTicket(
+  cloud: LocalCloud,
+  session: Omit<Session, "ticket">,
+  endpoint?: string,
+): Promise<string> {
+  return sign(session, await readSigningKey(cloud), new Date(), endpoint);
 }
 
 /** Creates a ticket with a session's claims that expired some minutes ago. */
@@ -43,8 +51,13 @@ async function readSigningKey(cloud: LocalCloud): Promise<JWK> {
   return JSON.parse(Parameter?.Value ?? "{}") as JWK;
 }
 
-async function sign(session: Omit<Session, "ticket">, key: JWK, signedAt: Date): Promise<string> {
-  const { user_id, plan, model, limits } = session;
+async function sign(
+  { user_id, plan, model, limits }: Omit<Session, "ticket">,
+  key: JWK,
+  signedAt: Date,
+  endpoint?: string,
+): Promise<string> {
   const iss = stackNames(START_STACK).owner;
-  return (await signTicket({ iss, sub: user_id, aud: Model.parse(model), plan, limits }, key, signedAt)).ticket;
+  const grant = { iss, sub: user_id, aud: Model.parse(model), plan, limits, ...(endpoint && { endpoint }) };
+  return (await signTicket(grant, key, signedAt)).ticket;
 }

@@ -1,5 +1,6 @@
 import { command, run } from "../../cli/command";
 import { Progress } from "../../cli/progress";
+import { configOption } from "../../local/support/configOption";
 import { parseOverrides } from "../../local/support/stackConfig";
 import { billOf, capacityNotes } from "./bill";
 import { evaluateStack } from "./evaluate";
@@ -22,12 +23,7 @@ const program = command(
     "--chats-per-day <n>",
     "chats per day; a chat is one message and its reply (default: operations.expectedChatsPerDay)",
   )
-  .option(
-    "--config <path=value>",
-    "estimate with this change of the configuration, such as phi3.workersMax=6 (repeat it for more changes)",
-    (value, list: string[]) => [...list, value],
-    [],
-  )
+  .addOption(configOption("estimate with this change of the configuration, such as phi3.workersMax=6"))
   .addHelpText(
     "after",
     `

@@ -38,6 +38,7 @@ describe("The Python worker", needsPython, () => {
       ticket: await endpoints.ticket(model),
       expiredTicket: await endpoints.ticket(model, new Date(0)),
       otherModelsTicket: other && (await endpoints.ticket(other)),
+      ownEndpointsTicket: await endpoints.ticket(model, new Date(), endpoints.id(model)),
       otherEndpointsTicket: await endpoints.ticket(model, new Date(), "another"),
     };
   }

@@ -37,9 +37,14 @@ export class Endpoints {
     return new Endpoints(runpod, key, ids, () => engine.close());
   }
 
+  /** RunPod's id of a model's endpoint. */
+  id(model: Model): string | undefined {
+    return this.ids.get(model);
+  }
+
   /** Base URL of a model's job API. */
   url(model: Model): string {
-    return `${this.runpod.jobApiUrl}/${this.ids.get(model)}`;
+    return `${this.runpod.jobApiUrl}/${this.id(model)}`;
   }
 
   readonly apiKey = ACCOUNT_KEY;

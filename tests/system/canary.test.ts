@@ -13,7 +13,6 @@ import { localCredentials } from "../../local/cloud/awsEndpoints";
 import { type LocalCloud, startLocalCloud } from "../../local/cloud/cloud";
 import type { ProgramOutputs } from "../../local/cloud/outputs";
 import { bringUp } from "../../local/cloud/program";
-import type { Fault } from "../../local/runpod/account/switches";
 import { Stage } from "../../verify/drill/stage";
 
 // A candidate of the deployed program: the relay counts, the canary function judges, and the admin function shows.
@@ -85,16 +84,21 @@ async function passSlot(): Promise<void> {
   const TableName = String(table?.outputs.name);
   const { Items = [] } = await client.send(new ScanCommand({ TableName }));
   const earlier = (at: string) => new Date(Date.parse(at) - SLOT_MINUTES * 60_000).toISOString();
-  for (const item of Items.map((each) => unmarshall(each))) {
-    if (item.pk.startsWith(ephemeralKeys.canary)) {
-      const events = item.events.map((event: { at: string }) => ({ ...event, at: earlier(event.at) }));
-      await client.send(new PutItemCommand({ TableName, Item: marshall({ ...item, events }) }));
-    }
-    if (!item.pk.startsWith(ephemeralKeys.replies)) continue;
-    await client.send(new DeleteItemCommand({ TableName, Key: marshall({ pk: item.pk }) }));
-    const pk = item.pk.replace(/#(\d+)#/, (_: string, slot: string) => `#${Number(slot) - 1}#`);
-    await client.send(new PutItemCommand({ TableName, Item: marshall({ ...item, pk }) }));
-  }
+  const items = Items.map((each) => unmarshall(each));
+  const replies = items.filter(({ pk }) => pk.startsWith(ephemeralKeys.replies));
+  const states = items.filter(({ pk }) => pk.startsWith(ephemeralKeys.canary));
+  const moved = [
+    ...replies.map((item) => ({
+      ...item,
+      pk: item.pk.replace(/#(\d+)#/, (_: string, slot: string) => `#${+slot - 1}#`),
+    })),
+    ...states.map((item) => ({
+      ...item,
+      events: item.events.map((event: { at: string }) => ({ ...event, at: earlier(event.at) })),
+    })),
+  ];
+  for (const { pk } of replies) await client.send(new DeleteItemCommand({ TableName, Key: marshall({ pk }) }));
+  for (const item of moved) await client.send(new PutItemCommand({ TableName, Item: marshall(item) }));
 }
 
 /**
@@ -106,6 +110,16 @@ async function judged(): Promise<AdminCandidate> {
   await passSlot();
   await runCanary();
   return status();
+}
+
+/** Lets an operator end a rollback, and the replies before it become too old for a verdict. */
+async function enabled(guest: Guest): Promise<void> {
+  await admin({ command: "candidate-share", share });
+  await runCanary();
+  await passSlot();
+  await passSlot();
+  // The relay caches the candidate for ten seconds.
+  await vi.waitUntil(async () => (await chat(guest, 1))[0] === image, { timeout: 30_000, interval: 1_000 });
 }
 
 it("a candidate answers nobody before its worker has answered, and then its share of the guests", async () => {
@@ -144,30 +158,38 @@ it("a healthy candidate stays", async () => {
   expect(cloud.aws.deliveries).toEqual([]);
 });
 
-it("a failing candidate is rolled back with a reason, an event and a message, and no chat fails", async () => {
-  const endpoint = cloud.runpod.account.endpoints.find(({ name }) => name === stage.names.candidateEndpoint(model));
-  const fault: Fault = {
-    on: `POST /v2/${endpoint?.id}/run`,
-    answer: 500,
-    times: 100_000,
-    skip: 0,
-    done: false,
-    delayMs: 0,
-  };
-  cloud.runpod.switches.faults.push(fault);
-  const guest = await guestOf("candidate");
-  // The released model answers in place of the candidate.
-  expect(new Set(await chat(guest, 60))).toEqual(new Set(["local-1"]));
-  const { share: inForce, testers, override, verdict, events } = await judged();
-  expect({ inForce, testers }).toEqual({ inForce: 0, testers: [] });
-  const reason = expect.stringMatching(/of the replies are failed, against/);
-  expect(override).toMatchObject({ by: "verdict", is_aborted: false, reason });
-  expect(verdict).toMatchObject({ action: "rollback", reason });
-  expect(events[0]).toMatchObject({ by: "verdict", from: share, to: 0, reason });
-  expect(cloud.aws.deliveries).toMatchObject([
-    { protocol: "email", endpoint: "operator@example.com", subject: `Rollback: the candidate of ${model}` },
-  ]);
-  cloud.runpod.switches.faults.splice(0);
+it.each([
+  ["failed", 60, /^[\d.]+% of the replies are failed, against /],
+  // A reply without text is not shown: the released model answers.
+  ["empty", 60, /^[\d.]+% of the replies are failed, against /],
+  ["slow", 60, /^The first text is slower: /],
+  // One such reply is enough.
+  ["invalid", 1, /^\d+ replies break the contract\.$/],
+] as const)(
+  "a candidate with the fault %s is rolled back with a reason, an event and a message, and no chat fails",
+  async (fault, chats, text) => {
+    const { switches } = cloud.runpod;
+    const guest = await guestOf("candidate");
+    await enabled(guest);
+    const messages = cloud.aws.deliveries.length;
+    await chat(await guestOf("released"), 55);
+    switches.replyFaults.push({ on: stage.names.candidateEndpoint(model), fault });
+    const versions = new Set(await chat(guest, chats));
+    switches.replyFaults.splice(0);
+    // The released model answers in place of the candidate.
+    expect(versions).toEqual(new Set([fault === "slow" ? image : "local-1"]));
+    const found = await judged();
+    const reason = expect.stringMatching(text);
+    expect(found).toMatchObject({ share: 0, override: { by: "verdict", is_aborted: false, reason } });
+    expect(found.verdict).toMatchObject({ action: "rollback", reason });
+    expect(found.events[0]).toMatchObject({ by: "verdict", from: share, to: 0, reason });
+    expect(cloud.aws.deliveries.slice(messages)).toMatchObject([
+      { protocol: "email", endpoint: "operator@example.com", subject: `Rollback: the candidate of ${model}` },
+    ]);
+  },
+);
+
+it("the share of a candidate is a metric", async () => {
   const id = { namespace: stage.names.metrics, name: "CandidateShare", dimensions: { model } };
   await vi.waitUntil(() => cloud.aws.cloudwatch.metrics.read(id, 0, Number.POSITIVE_INFINITY));
 });

@@ -178,6 +178,24 @@ describe("npm start", () => {
     expect(changed.used.filter((image) => first.used.includes(image))).toEqual([]);
   });
 
+  it("starts a candidate's worker beside the released one when --config names a candidate", async () => {
+    const paid = customers.find(({ label }) => label === "paid");
+    if (!paid) throw new Error("There is no customer of the plan paid");
+    const config = ["mistral.candidate.imageTag=local-2", `mistral.candidate.testers[0]=${paid.sub}`];
+    const args = ["--free-ports", "--dir", join(dir, "candidate"), ...config.flatMap((one) => ["--config", one])];
+    const child = npmStart(...args, "--json");
+    const outputs = await ready(child);
+    const versionFor = async (getIdToken: () => Promise<string | undefined>) => {
+      const api = createApi({ apiUrl: outputs.apiUrl, getIdToken });
+      for await (const item of chat(await api.session(), { text: "こんばんは" })) if ("done" in item) return item.model;
+      return undefined;
+    };
+    const { getIdToken } = await signedIn(outputs, outputs.pageUrl, paid);
+    expect(await versionFor(getIdToken)).toMatchObject({ name: "mistral", version: "local-2" });
+    expect(await errorOf(npmStart(...args))).toContain(`--config ${config[0]} --config '${config[1]}'`);
+    expect(await ctrlC(child)).toBe(0);
+  });
+
   it("gives npm run token an ID token for the README's first call, and clear errors", async () => {
     const child = npmStart("--free-ports", "--json");
     const { apiUrl } = await ready(child);

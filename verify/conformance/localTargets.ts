@@ -1,10 +1,11 @@
 import { type Model, models } from "../../contract/plan";
+import { endpointIdOf } from "../../functions/core/canary/candidate";
 import type { LocalCloud } from "../../local/cloud/cloud";
 import type { ProgramOutputs } from "../../local/cloud/outputs";
 import { inTemporaryCloud } from "../../local/cloud/temporaryCloud";
 import type { EngineChoice } from "../../local/llm/engineOption";
 import { modelSessions } from "../../local/visitor/modelSessions";
-import { expiredTicket } from "../../local/visitor/tickets";
+import { expiredTicket, validTicket } from "../../local/visitor/tickets";
 import { cachedSession, type Target, valuesFromSessions } from "./target";
 
 /**
@@ -37,6 +38,11 @@ async function localTarget(model: Model, cloud: LocalCloud, outputs: ProgramOutp
   return {
     name: model,
     endpoint: first.inference,
-    values: async () => ({ ...(await valuesFromSessions(session, otherSession)), expiredTicket: expired }),
+    values: async () => ({
+      ...(await valuesFromSessions(session, otherSession)),
+      expiredTicket: expired,
+      ownEndpointsTicket: await validTicket(cloud, first, endpointIdOf(outputs.inference[model])),
+      otherEndpointsTicket: await validTicket(cloud, first, "another"),
+    }),
   };
 }

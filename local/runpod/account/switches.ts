@@ -41,6 +41,18 @@ export const Fault = z.strictObject({
 });
 export type Fault = z.output<typeof Fault>;
 
+/** Fault of all replies of an endpoint, for replies in the contract's own format. */
+export const ReplyFault = z.strictObject({
+  /** Pattern of the endpoint's name. `*` is a wildcard. */
+  on: z.string().min(1),
+  /**
+   * `failed`: the job fails. `empty`: the reply has no text. `invalid`: the last item has no usage, which breaks the
+   * contract. `slow`: the first text comes three seconds later.
+   */
+  fault: z.enum(["failed", "empty", "invalid", "slow"]),
+});
+export type ReplyFault = z.output<typeof ReplyFault>;
+
 /** Failures that this RunPod double simulates. A change takes effect at once. */
 export const Switches = z.strictObject({
   /** Calls that fail. A fault is removed after its last use. */
@@ -54,6 +66,8 @@ export const Switches = z.strictObject({
   unpullable: Patterns,
   /** Names of endpoints whose workers crash at start. */
   crashing: Patterns,
+  /** Faults of the replies of some endpoints. The first fault for an endpoint counts. */
+  replyFaults: z.array(ReplyFault),
   /** Delay before a worker's process starts, in milliseconds. */
   coldStartMs: z.int().min(0),
   /** Amount in US dollars that each endpoint costs in the present hour. Null: computed from its workers' uptime. */
@@ -90,6 +104,7 @@ export function createSwitches(): Switches {
     noCapacity: [],
     unpullable: [],
     crashing: [],
+    replyFaults: [],
     coldStartMs: 0,
     hourlyUsd: null,
     listLagMs: 0,
@@ -99,6 +114,11 @@ export function createSwitches(): Switches {
     podLogLines: null,
     graphqlSunset: null,
   };
+}
+
+/** The patterns of a switch, with or without one pattern. */
+export function withPattern(patterns: readonly string[], pattern: string, on: boolean): string[] {
+  return [...patterns.filter((one) => one !== pattern), ...(on ? [pattern] : [])];
 }
 
 /** Whether one of the patterns matches the whole text. */

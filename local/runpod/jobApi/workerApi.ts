@@ -1,9 +1,11 @@
 import { type Context, Hono } from "hono";
 import { createMiddleware } from "hono/factory";
+import type { Switches } from "../account/switches";
 import { presentedKey } from "../apiKeys";
 import type { Job } from "../jobs/jobQueue";
 import type { EndpointRuntime } from "./endpoints";
 import { problem } from "./problem";
+import { replyFaultOf, worsenItem, worsenResult } from "./replyFaults";
 import { type Env, MIB } from "./requests";
 
 /** Maximum wait of a worker's request for jobs. The SDK gives up after 90 s. */
@@ -17,8 +19,9 @@ const MAX_RESULT_BYTES = 20 * MIB;
  * Part of the job API that workers call, for runpod-python 1.12: job-take, job-take-batch, job-stop, ping, job-done and
  * job-stream. Bodies are JSON, with any content type.
  */
-export function workerApi(options: { find(endpointId: string): EndpointRuntime | undefined }) {
+export function workerApi(options: { find(endpointId: string): EndpointRuntime | undefined; switches: Switches }) {
   const app = new Hono<Env>();
+  const faultOf = (c: Context<Env>) => replyFaultOf(options.switches, c.get("endpoint").name);
 
   const authenticated = createMiddleware<Env>(async (c, next) => {
     const endpoint = options.find(c.req.param("endpoint") ?? "");
@@ -62,7 +65,7 @@ export function workerApi(options: { find(endpointId: string): EndpointRuntime |
     const { queue, fleet } = c.get("endpoint");
     const id = c.req.param("job");
     if (body.status === "IN_PROGRESS") queue.setProgress(id, body.output);
-    else queue.finish(id, body);
+    else queue.finish(id, worsenResult(body, faultOf(c)));
     if (body.stopPod === true) fleet.refresh(c.req.param("worker"));
     return c.json({ status: "ok" });
   });
@@ -70,7 +73,10 @@ export function workerApi(options: { find(endpointId: string): EndpointRuntime |
   app.post("/:endpoint/job-stream/:worker/:job", async (c) => {
     const body = await readReport(c, MAX_CHUNK_BYTES);
     if (body instanceof Response) return body;
-    c.get("endpoint").queue.addChunk(c.req.param("job"), body.output);
+    const { queue } = c.get("endpoint");
+    const id = c.req.param("job");
+    const item = await worsenItem(body.output, faultOf(c), queue.get(id)?.streamed === false);
+    if (item !== undefined) queue.addChunk(id, item);
     return c.json({ status: "ok" });
   });
 

@@ -5,6 +5,7 @@ import type { Browser, Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { LocalCloud } from "../../../local/cloud/cloud";
 import { openLocalCloud } from "../../../local/cloud/program";
+import { canaryConfig } from "../../../local/commands/smokeCanary";
 import { launchBrowser, needsBrowser } from "../../browser";
 
 /** Polls with a long timeout for busy machines. */
@@ -17,7 +18,7 @@ describe("page of npm start with the whole local cloud", { ...needsBrowser, time
 
   beforeAll(async () => {
     const opening = openLocalCloud(
-      { programDir: process.cwd(), dir, freePorts: true, withoutPython: true },
+      { programDir: process.cwd(), dir, freePorts: true, withoutPython: true, config: canaryConfig() },
       (started) => {
         cloud = started;
       },
@@ -83,6 +84,33 @@ describe("page of npm start with the whole local cloud", { ...needsBrowser, time
     expect(new URLSearchParams((await token).postData() ?? "").get("code_verifier")).toMatch(/^[\w-]{43,}$/);
     expect(new URL(tab.url()).pathname + new URL(tab.url()).search).toBe("/");
     expect(await tab.locator("#plan").textContent()).toBe("常連");
+    expect(page.complaints).toEqual([]);
+  });
+
+  it("shows which version answers a tester, and moves the tester back when the drawer aborts the candidate", async () => {
+    await using page = await openPage();
+    const { tab } = page;
+    await signIn(tab, "paid@example.com");
+    await say(tab, "こんばんは");
+    expect(await answeredBy(tab, 1)).toContain("mistral local-2");
+    await tab.getByText("裏の仕掛け（開発用）").click();
+    await tab.getByRole("tab", { name: "モデル" }).click();
+    const cellOf = (name: string) => tab.getByRole("row", { name }).getByRole("cell").first().textContent();
+    await tab.getByRole("heading", { name: "mistral: local-1 → local-2" }).waitFor();
+    expect(await cellOf("paid@example.com (あなた)")).toBe("local-2");
+    expect(await cellOf("vip@example.com")).toBe("local-1");
+    await tab.getByLabel("候補の不調").selectOption("返事が失敗する");
+    await tab.getByText("できました。").waitFor();
+    const fault = { on: "snack-misaki-start-mistral-candidate", fault: "failed" };
+    expect(cloud?.runpod.switches.replyFaults).toEqual([fault]);
+    await say(tab, "もう一度");
+    // The released model answers in place of the failed candidate.
+    expect(await answeredBy(tab, 2)).toContain("mistral local-1");
+    await tab.getByRole("button", { name: "全員を公開中のモデルへ戻す" }).click();
+    await eventually(() => cellOf("paid@example.com (あなた)")).toBe("local-1");
+    await tab.getByLabel("候補の不調").selectOption("正常");
+    await eventually(() => cloud?.runpod.switches.replyFaults).toEqual([]);
+    expect(await cellOf("設定と違う理由")).toContain("An operator aborted the candidate.");
     expect(page.complaints).toEqual([]);
   });
 

@@ -1,7 +1,9 @@
 import { Hono } from "hono";
 import { cors } from "hono/cors";
 import type { PaidPlan, PlanInfo, Session } from "../../../client";
+import type { AdminCandidate } from "../../../contract/admin";
 import { ApiError, type ErrorCode } from "../../../contract/errors";
+import type { CandidateFault, CandidatesPanel } from "../../../local/page/candidatesPanel";
 import type { ModelsPanel, ModelsState } from "../../../local/page/modelsPanel";
 import type { StripePanel } from "../../../local/page/stripePanel";
 import { serve } from "../../../local/support/http";
@@ -61,6 +63,63 @@ export function fakeModels(): ModelsPanel {
       state.llms[name] = fault;
     },
   };
+}
+
+/** A fake `CandidatesPanel` with a candidate of mistral that records the calls of its methods. */
+export function fakeCandidates() {
+  const at = "2026-11-23T12:00:00.000Z";
+  const replies = { replies: 3, failed: 0, empty: 0, invalid: 0, first_text_ms: null };
+  const candidate: AdminCandidate = {
+    model: "mistral",
+    image: "local-2",
+    endpoint: "candidate-endpoint",
+    is_ready: false,
+    share: 5,
+    configured_share: 5,
+    testers: ["user-paid"],
+    override: null,
+    verdict: { action: "wait", reason: "3 replies, too few for a verdict: at least 50 are needed.", at },
+    candidate: replies,
+    released: { ...replies, replies: 60, first_text_ms: { p50: 500, p95: 1_000 } },
+    workers: null,
+    events: [],
+  };
+  const calls: string[] = [];
+  let fault: CandidateFault = "none";
+  let isPromoted = false;
+  const override = (share: number, reason: string, is_aborted: boolean) => {
+    const { share: from } = candidate;
+    candidate.override = { share, is_aborted, by: "operator", reason, at };
+    candidate.events.unshift({ at, by: "operator", from, to: share, reason });
+    candidate.share = share;
+  };
+  const panel: CandidatesPanel = {
+    state: async (visitor) => {
+      const users = [
+        { isVisitor: true, isCandidate: false, ...(visitor === undefined && { email: "nobody" }) },
+        { email: "paid@example.com", isVisitor: false, isCandidate: candidate.testers.length > 0 },
+      ];
+      const view = { candidate, versions: { candidate: "local-2", released: "local-1" }, users, fault };
+      return { candidates: isPromoted ? [] : [view] };
+    },
+    async setShare(model, share) {
+      calls.push(`share ${model} ${share}`);
+      override(share, `An operator set the share to ${share}%.`, false);
+    },
+    async abort(model) {
+      calls.push(`abort ${model}`);
+      candidate.testers = [];
+      override(0, "An operator aborted the candidate.", true);
+    },
+    setFault(model, next) {
+      calls.push(`fault ${model} ${next}`);
+      fault = next;
+    },
+  };
+  const promote = () => {
+    isPromoted = true;
+  };
+  return { ...panel, calls, promote };
 }
 
 /** State of the fake API's only customer. Tests change it. */

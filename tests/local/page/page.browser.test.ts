@@ -10,7 +10,7 @@ import { Events } from "../../../local/support/events";
 import { launchBrowser, needsBrowser } from "../../browser";
 import { doneItem, ISSUER, type JobScript, sessionFor, startHostedDomain, startJobApi } from "../../client/fakes";
 import { type RelayScript, relayDone, startRelay } from "../../client/relayServer";
-import { type FakeCustomer, fakeModels, fakePanel, startApi } from "./fakes";
+import { type FakeCustomer, fakeCandidates, fakeModels, fakePanel, startApi } from "./fakes";
 
 const offers: PageConfig["offers"] = [
   { plan: "paid", name: "スナック美砂樹 常連プラン", price: { amount: 980, currency: "jpy", interval: "month" } },
@@ -36,16 +36,19 @@ describe("page in a browser", { ...needsBrowser, timeout: 60_000 }, () => {
    */
   async function visit(
     script: JobScript,
-    options: BrowserContextOptions & Partial<Pick<PageOptions, "stripe" | "row" | "models">> & VisitOptions = {},
+    options: BrowserContextOptions &
+      Partial<Pick<PageOptions, "stripe" | "row" | "models" | "candidates">> &
+      VisitOptions = {},
   ) {
     const { evaluated = true, stripe = () => undefined, row = async () => undefined, ...others } = options;
-    const { models = () => undefined, waitLimitMs = 180_000, expiresIn = 3_600, ...rest } = others;
+    const { models = () => undefined, candidates = () => undefined } = others;
+    const { waitLimitMs = 180_000, expiresIn = 3_600, ...rest } = others;
     const { customer = { atStripe: {}, inRow: {} }, relay: relayScript, ...context } = rest;
     const jobs = await startJobApi(script);
     const relay = await startRelay(relayScript ?? (() => {}));
     const events = new Events();
     let config: PageConfig | undefined;
-    const page = await startPage({ port: 0, events, config: () => config, stripe, row, models });
+    const page = await startPage({ port: 0, events, config: () => config, stripe, row, models, candidates });
     const redirectUri = `${page.url}/callback`;
     const domain = await startHostedDomain({ clientId: "client1", redirectUri, expiresIn });
     const session = () => (relayScript ? relay.session() : sessionFor(jobs.url));
@@ -1046,6 +1049,35 @@ describe("page in a browser", { ...needsBrowser, timeout: 60_000 }, () => {
     expect(visited.complaints).toEqual([]);
   });
 
+  it("shows who gets a candidate in the drawer, and changes its share, its fault and its end", async () => {
+    const candidates = fakeCandidates();
+    await using visited = await visit({}, { candidates: () => candidates });
+    const { tab, events } = visited;
+    await signIn(tab);
+    await openDrawer(tab, "モデル");
+    await tab.getByRole("heading", { name: "mistral: local-1 → local-2" }).waitFor();
+    const cellOf = (name: string | RegExp) => tab.getByRole("row", { name }).getByRole("cell").first().textContent();
+    expect(await cellOf("あなた")).toBe("local-1");
+    expect(await cellOf("paid@example.com")).toBe("local-2");
+    expect(await cellOf("準備")).toContain("まだ返事がない");
+    expect(await cellOf("判定")).toContain("wait: 3 replies");
+
+    await tab.getByLabel("割合（%）").fill("25");
+    await tab.getByRole("button", { name: "割合を変える" }).click();
+    await eventually(() => cellOf(/^割合/)).toBe("25%（設定は 5%）");
+    expect(await cellOf("設定と違う理由")).toContain("An operator set the share to 25%.");
+    expect(await tab.getByText(/5% → 25% \(operator\)/).count()).toBe(1);
+    await tab.getByLabel("候補の不調").selectOption("返事が空になる");
+    await eventually(() => candidates.calls).toContain("fault mistral empty");
+    await tab.getByRole("button", { name: "全員を公開中のモデルへ戻す" }).click();
+    await eventually(() => cellOf("paid@example.com")).toBe("local-1");
+
+    candidates.promote();
+    events.emit({ source: "lambda", summary: "snack-misaki-start-canary → {}" });
+    await tab.locator("#candidates").waitFor({ state: "hidden" });
+    expect(visited.complaints).toEqual([]);
+  });
+
   it("filters the list of calls by relay attempts, jobs, workers or webhook deliveries", async () => {
     await using visited = await visit({});
     const { tab, events } = visited;
@@ -1136,7 +1168,14 @@ describe("page in a browser", { ...needsBrowser, timeout: 60_000 }, () => {
     const row = async () => ({ user_id: "user-1", plan: "free" });
     await using visited = await visit(
       {},
-      { relay, viewport, row, models: () => fakeModels(), stripe: () => fakePanel() },
+      {
+        relay,
+        viewport,
+        row,
+        models: () => fakeModels(),
+        candidates: () => fakeCandidates(),
+        stripe: () => fakePanel(),
+      },
     );
     const { tab, events } = visited;
     for (let call = 0; call < 40; call++)

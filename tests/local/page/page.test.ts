@@ -7,7 +7,7 @@ import { PanelRefusal } from "../../../local/page/stripePanel";
 import { Events } from "../../../local/support/events";
 import type { Listening } from "../../../local/support/http";
 import { PortInUseError } from "../../../local/support/portInUse";
-import { fakeModels, fakePanel } from "./fakes";
+import { fakeCandidates, fakeModels, fakePanel } from "./fakes";
 
 const config: PageConfig = {
   apiUrl: "http://localhost:4110",
@@ -34,7 +34,12 @@ afterEach(async () => {
 
 async function page(options: Partial<PageOptions> = {}) {
   const events = new Events();
-  const none = { stripe: () => undefined, row: async () => undefined, models: () => undefined };
+  const none = {
+    stripe: () => undefined,
+    row: async () => undefined,
+    models: () => undefined,
+    candidates: () => undefined,
+  };
   const server = await startPage({ port: 0, events, config: () => config, ...none, ...options });
   running.push(server);
   return { events, server };
@@ -240,6 +245,19 @@ describe("routes of the developer's panel", () => {
     const foreign = { ...json, origin: "https://evil.example" };
     expect((await post(`${server.url}/models/runpod`, { name: "crash", on: true }, foreign)).status).toBe(403);
     expect(models.state().runpod.crash).toBe(false);
+  });
+
+  it("change a candidate's share, and refuse a share above 100 and other origins", async () => {
+    const candidates = fakeCandidates();
+    const { server } = await page({ candidates: () => candidates });
+    const share = `${server.url}/candidates/share?user=user-1`;
+    const { status, body } = await said(await post(share, { model: "mistral", share: 25 }));
+    expect(status).toBe(200);
+    expect(body).toMatchObject({ candidates: [{ candidate: { model: "mistral", share: 25 } }] });
+    expect(await said(await post(share, { model: "mistral", share: 101 }))).toMatchObject({ status: 400 });
+    const foreign = { ...json, origin: "https://evil.example" };
+    expect((await post(`${server.url}/candidates/abort`, { model: "mistral" }, foreign)).status).toBe(403);
+    expect(candidates.calls).toEqual(["share mistral 25"]);
   });
 
   it("return 404 when billing uses real Stripe", async () => {

@@ -41,8 +41,9 @@ describe("npm run contract with the Python worker", needsPython, () => {
     });
     expect([err, code]).toEqual(["", 0]);
     const result: ContractResult = JSON.parse(out);
-    expect(result).toMatchObject({ passed: readFixtures().length - 4, failed: 0, skipped: 4 });
-    expect(skippedFixtures(result).every((name) => /ticket-(expired|wrong-model)$/.test(name))).toBe(true);
+    expect(result).toMatchObject({ passed: readFixtures().length - 8, failed: 0, skipped: 8 });
+    const special = /ticket-(expired|wrong-model|own-endpoint|other-endpoint)$/;
+    expect(skippedFixtures(result).every((name) => special.test(name))).toBe(true);
     expect(result.results[0]).toMatchObject({ endpoint: url, version: "v1", fixture: "native/conversation" });
     for (const secret of [endpoints.apiKey, ticket]) expect(out).not.toContain(secret);
   });
@@ -55,7 +56,7 @@ describe("npm run contract with the Python worker", needsPython, () => {
     expect(code).toBe(1);
     expect(out).toMatch(/v1\/native\/text +│ http\S+ +│ failed/);
     expect(out).toMatch(/native\/text: unexpected error: .*ticket_wrong_model/);
-    expect(out).toMatch(/\d+ passed, \d+ failed, 4 skipped/);
+    expect(out).toMatch(/\d+ passed, \d+ failed, 8 skipped/);
   });
 
   it("gets the endpoint and the ticket from the auth API when called with --api", async () => {
