@@ -35,8 +35,9 @@ export function createReplyCounts(TableName: string): ReplyCountTable {
       const update = new UpdateItemCommand({
         TableName,
         Key: marshall({ pk: pk(version, slotOf(now)) }),
-        UpdateExpression: `ADD ${added.map(([name]) => `${name} :${name}`).join(", ")} SET #ttl = :ttl`,
-        ExpressionAttributeNames: { "#ttl": "ttl" },
+        UpdateExpression: `ADD ${added.map(([name]) => `#${name} :${name}`).join(", ")} SET #ttl = :ttl`,
+        // DynamoDB reserves some of the names.
+        ExpressionAttributeNames: { "#ttl": "ttl", ...Object.fromEntries(added.map(([name]) => [`#${name}`, name])) },
         ExpressionAttributeValues: marshall({
           ...Object.fromEntries(added.map(([name, count]) => [`:${name}`, count])),
           ":ttl": Math.floor(now.getTime() / 1000) + KEEP_SECONDS,

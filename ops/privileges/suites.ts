@@ -6,6 +6,7 @@ export const suites = [
   "tests/billing/checkout.test.ts",
   "tests/ops/doctor/command.test.ts",
   "tests/system/billing.test.ts",
+  "tests/system/canary.test.ts",
   "tests/system/flow.test.ts",
   "tests/system/operations.test.ts",
   "tests/system/rarePaths.test.ts",

@@ -4,9 +4,11 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from "vitest";
 import { create } from "../../functions/admin";
+import { startSsm } from "../../local/aws/ssm";
 import { AwsAccount } from "../../local/aws/support/account";
 import { type CognitoDouble, startCognito } from "../../local/cognito/cognito";
 import { Events } from "../../local/support/events";
+import type { Listening } from "../../local/support/http";
 import { answered, billingFixture, delivery } from "./fixture";
 
 // The admin function with real tables, a Stripe account and a user pool.
@@ -15,6 +17,7 @@ vi.spyOn(console, "error").mockImplementation(() => {});
 vi.spyOn(console, "log").mockImplementation(() => {});
 afterEach(() => vi.clearAllMocks());
 
+const PARAMETER_TYPE = "aws:ssm/parameter:Parameter";
 const POOL = "ap-northeast-1_Stage12AB";
 const user = (email: string) => ({ email, sub: randomUUID() as string, password: "-", label: email });
 const mori = user("mori@example.com");
@@ -174,5 +177,87 @@ describe("admin events", () => {
         expect.objectContaining({ id: event, outcome: "synced", user_id: userId, customer }),
       ]),
     });
+  });
+});
+
+describe("admin with a model's candidate", () => {
+  const url = "https://api.runpod.ai/v2/ep2";
+  const configured = { image: "2026-12-01", url, share: 5, testers: ["tester"], isReady: true };
+  let account: AwsAccount;
+  let ssm: Listening;
+  beforeAll(async () => {
+    account = new AwsAccount(join(dir, "candidates.db"), "us-east-1");
+    ssm = await startSsm(account, new Events());
+  });
+  afterAll(async () => {
+    await ssm.close();
+    account.close();
+  });
+  const stored = () => JSON.parse(String(account.get(PARAMETER_TYPE, "/candidates/mistral")?.outputs.value));
+  const deploy = (candidate: object) => {
+    const outputs = { type: "String", value: JSON.stringify(candidate), version: 1 };
+    account.put({ type: PARAMETER_TYPE, id: "/candidates/mistral", inputs: {}, outputs });
+  };
+  const ask = async (request: object) => {
+    const before = process.env.AWS_ENDPOINT_URL_SSM;
+    vi.stubEnv("AWS_ENDPOINT_URL_SSM", ssm.url);
+    const answer = await admin({ model: "mistral", ...request });
+    vi.stubEnv("AWS_ENDPOINT_URL_SSM", before);
+    return answer;
+  };
+
+  it("shows the share in force, the configured one, the testers and the counts", async () => {
+    deploy(configured);
+    expect(await ask({ command: "candidate" })).toEqual({
+      model: "mistral",
+      image: "2026-12-01",
+      endpoint: "ep2",
+      is_ready: true,
+      share: 5,
+      configured_share: 5,
+      testers: ["tester"],
+      override: null,
+      verdict: null,
+      candidate: { replies: 0, failed: 0, empty: 0, invalid: 0, first_text_ms: null },
+      released: { replies: 0, failed: 0, empty: 0, invalid: 0, first_text_ms: null },
+      workers: null,
+      events: [],
+    });
+  });
+
+  it("sets a share without a deployment, and removes the override at the configured share", async () => {
+    deploy(configured);
+    expect(await ask({ command: "candidate-share", share: 25 })).toMatchObject({ share: 25, configured_share: 5 });
+    expect(stored().override).toMatchObject({ share: 25, replaces: 5, by: "operator", isAborted: false });
+    expect(await ask({ command: "candidate-share", share: 5 })).toMatchObject({ share: 5, override: null });
+    expect(stored()).toEqual(configured);
+  });
+
+  it("has no share in force before a worker has answered", async () => {
+    deploy({ ...configured, isReady: false });
+    expect(await ask({ command: "candidate-share", share: 25 })).toMatchObject({ is_ready: false, share: 0 });
+  });
+
+  it("aborts for everybody, testers included", async () => {
+    deploy(configured);
+    expect(await ask({ command: "candidate-abort" })).toMatchObject({ share: 0, testers: [] });
+    expect(stored().override).toMatchObject({ share: 0, isAborted: true, replaces: 5, by: "operator" });
+  });
+
+  it.each(["candidate", "candidate-share", "candidate-abort"])(
+    "%s refuses a model without a candidate",
+    async (command) => {
+      const share = command === "candidate-share" ? { share: 5 } : {};
+      expect(await ask({ command, model: "phi3", ...share })).toMatchObject(
+        refused(/^model: phi3 has no candidate: set /),
+      );
+    },
+  );
+
+  it("refuses a share above 100 and an unknown model", async () => {
+    expect(await ask({ command: "candidate-share", share: 101 })).toMatchObject(
+      refused(/^share: must be at most 100$/),
+    );
+    expect(await ask({ command: "candidate", model: "gpt" })).toMatchObject(refused(/^model: must be one of phi3, /));
   });
 });

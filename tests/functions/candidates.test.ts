@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
-import { createCandidates } from "../../functions/lib/candidates";
+import { createCandidateStore, createCandidates } from "../../functions/lib/candidates";
 import { startSsm } from "../../local/aws/ssm";
 import type { AwsAccount } from "../../local/aws/support/account";
 import { Events } from "../../local/support/events";
@@ -12,13 +12,16 @@ let ssm: Listening;
 /** Value of the parameter. Undefined when it does not exist. */
 let value: string | undefined;
 let reads: number;
+/** Versions of the parameter at the last read and after the next write. */
+let version: number;
 
 beforeAll(async () => {
   const get = () => {
     reads += 1;
-    return value === undefined ? undefined : { id: "/mistral", outputs: { type: "String", value, version: 1 } };
+    return value === undefined ? undefined : { id: "/mistral", outputs: { type: "String", value, version } };
   };
-  ssm = await startSsm({ get, list: () => [], arn: () => "arn" } as unknown as AwsAccount, new Events());
+  const put = ({ outputs }: { outputs: { value: string; version: number } }) => ({ value, version } = outputs);
+  ssm = await startSsm({ get, put, list: () => [], arn: () => "arn" } as unknown as AwsAccount, new Events());
   vi.stubEnv("AWS_ENDPOINT_URL_SSM", ssm.url);
   vi.stubEnv("AWS_REGION", "ap-northeast-1");
   vi.stubEnv("AWS_ACCESS_KEY_ID", "x");
@@ -27,6 +30,8 @@ beforeAll(async () => {
 });
 beforeEach(() => {
   reads = 0;
+  version = 1;
+  vi.mocked(console.error).mockClear();
   vi.useFakeTimers({ toFake: ["Date"] });
 });
 afterAll(async () => {
@@ -57,12 +62,48 @@ describe("A model's candidate", () => {
     expect(reads).toBe(before);
   });
 
-  it("stays the last known one when its parameter is not valid", async () => {
+  it("stays the last known one when its parameter is not valid, with an alarm", async () => {
     const find = createCandidates(settings);
     value = JSON.stringify(candidate);
     await find("mistral");
     value = JSON.stringify({ ...candidate, share: 500 });
     later();
     expect(await find("mistral")).toEqual(candidate);
+    expect(console.error).toHaveBeenCalledExactlyOnceWith(
+      expect.objectContaining({ alarm: "candidate_unreadable", model: "mistral" }),
+    );
+  });
+});
+
+describe("A change of a candidate", () => {
+  const store = createCandidateStore(settings);
+  const raise = (stored: typeof candidate) => ({ ...stored, share: 25 });
+
+  it("replaces the parameter, and leaves it alone when nothing changes", async () => {
+    value = JSON.stringify(candidate);
+    expect(await store.change("mistral", () => undefined)).toEqual(candidate);
+    expect(version).toBe(1);
+    expect(await store.change("mistral", raise)).toMatchObject({ share: 25 });
+    expect(JSON.parse(value)).toMatchObject({ image: "2026-12-01", share: 25 });
+  });
+
+  it("creates no parameter when the candidate does not exist", async () => {
+    value = undefined;
+    expect(await store.change("mistral", raise)).toBeUndefined();
+    expect(value).toBeUndefined();
+  });
+
+  it("reports a change of another function at the same time", async () => {
+    value = JSON.stringify(candidate);
+    const change = (stored: typeof candidate) => {
+      version += 1;
+      return raise(stored);
+    };
+    await expect(store.change("mistral", change)).rejects.toMatchObject({ code: "conflict" });
+  });
+
+  it("is refused when the parameter is not valid", async () => {
+    value = "{";
+    await expect(store.change("mistral", raise)).rejects.toMatchObject({ code: "unavailable" });
   });
 });

@@ -1,10 +1,12 @@
 import { afterAll, beforeAll, beforeEach, describe, vi } from "vitest";
+import { testCanaryStates } from "./canaryStates";
 import { testCheckoutAttempts } from "./checkoutAttempts";
 import { testCooldowns } from "./cooldowns";
 import { engines } from "./engines";
 import { testEventLog } from "./eventLog";
 import { testKeepAlives } from "./keepAlives";
 import { testRateLimits } from "./rateLimits";
+import { testReplyCounts } from "./replyCounts";
 import { testSpend } from "./spend";
 import { testSync } from "./sync";
 import { type Database, openDatabase, type Tables } from "./tables";
@@ -46,6 +48,8 @@ for (const engine of engines) {
     describe("spend", () => testSpend(current));
     describe("cooldown", () => testCooldowns(current));
     describe("keep-alive job", () => testKeepAlives(current));
+    describe("reply counts", () => testReplyCounts(current));
+    describe("state of a candidate", () => testCanaryStates(current));
     describe("syncCustomer", () => testSync(current));
   });
 }

@@ -4,10 +4,12 @@ import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { ApiError } from "../../../contract/errors";
 import type { Plan } from "../../../contract/plan";
 import { TicketClaims } from "../../../contract/ticket";
+import { sum } from "../../../functions/core/canary/statistics";
 import { type ProviderChat, type ProviderEvent, ProviderFailure } from "../../../functions/core/relay/provider";
 import { Background } from "../../../functions/lib/background";
 import { createRelay, type RelayServices } from "../../../functions/relay/handler";
 import { createWorker, type WorkerOptions } from "../../../functions/relay/worker";
+import type { ReplyCountTable } from "../../../functions/tables/replyCounts";
 import type { Fault } from "../../../local/runpod/account/switches";
 import { ACCOUNT_KEY, type FakeWorker, RunpodFixture } from "../../local/runpod/fixture";
 import { createServices, ScriptedProvider } from "./doubles";
@@ -360,6 +362,7 @@ describe("The relay", () => {
   describe("with a candidate", () => {
     const reply = (version: string) => ({ ...done, model: { ...done.model, version } });
     const claimsOf = (input: unknown) => TicketClaims.parse(decodeJwt((input as { ticket: string }).ticket));
+    const counting = vi.fn<ReplyCountTable["add"]>();
     const deployed = async (share: number) => {
       const released = endpoint;
       const own = (await runpod.deploy({ name: "candidate" }, { name: "candidate-template" })).id;
@@ -370,11 +373,17 @@ describe("The relay", () => {
         testers: [],
         isReady: true,
       });
-      return { released, own, worker: runpod.worker, ...(await start("free", { candidate })) };
+      const counted: object[] = [];
+      counting.mockReset().mockImplementation(async (version, { firstText, ...counts }) => {
+        counted.push({ ...version, ...counts, measured: sum(firstText) });
+      });
+      const relay = await start("free", { candidate, replyCounts: { add: counting } });
+      return { released, own, worker: runpod.worker, counted, ...relay };
     };
+    const one = { replies: 1, failed: 0, empty: 0, invalid: 0, measured: 1 };
 
     it("sends a chosen user's chat to the candidate, with a ticket for its endpoint only", async () => {
-      const { own, post, host } = await deployed(100);
+      const { own, post, host, counted } = await deployed(100);
       const response = post("/chat", { text: "こんばんは" });
       const worker = await workerOf(own);
       const job = await nextJob(worker);
@@ -382,10 +391,11 @@ describe("The relay", () => {
       await worker.stream(job.id, reply("2"));
       expect((await readItems(await response)).at(-1)).toMatchObject({ model: { version: "2" }, attempts: 1 });
       await host.close();
+      expect(counted).toEqual([{ model: "phi3", image: "2", ...one }]);
     });
 
     it("sends the chat of another user to the released endpoint, with a ticket for this endpoint only", async () => {
-      const { released, post, host } = await deployed(0);
+      const { released, post, host, counted } = await deployed(0);
       const response = post("/chat", { text: "こんばんは" });
       const worker = await workerOf(released);
       const job = await nextJob(worker);
@@ -393,10 +403,11 @@ describe("The relay", () => {
       await worker.stream(job.id, reply("1"));
       expect((await readItems(await response)).at(-1)).toMatchObject({ model: { version: "1" }, attempts: 1 });
       await host.close();
+      expect(counted).toEqual([{ model: "phi3", ...one }]);
     });
 
-    it("falls back to the released endpoint when the candidate fails, and logs the candidate's failure", async () => {
-      const { released, own, post, host } = await deployed(100);
+    it("falls back to the released endpoint when the candidate fails, and logs and counts the candidate's failure", async () => {
+      const { released, own, post, host, counted } = await deployed(100);
       fault(`POST /v2/${own}/run`, 500, { times: 2 });
       const response = post("/chat", { text: "こんばんは" });
       const worker = await workerOf(released);
@@ -405,6 +416,73 @@ describe("The relay", () => {
       expect((await readItems(await response)).at(-1)).toMatchObject({ model: { version: "1" }, text: done.text });
       expect(JSON.stringify(vi.mocked(console.info).mock.calls)).toContain("runpod candidate upstream_error");
       await host.close();
+      expect(counted).toEqual([{ model: "phi3", image: "2", ...one, failed: 1, measured: 0 }]);
+    });
+
+    it("asks the candidate again in the next chat after a failure", async () => {
+      const { released, own, post, host, counted } = await deployed(100);
+      fault(`POST /v2/${own}/run`, 500, { times: 2 });
+      const first = post("/chat", { text: "x" });
+      const fallback = await workerOf(released);
+      await fallback.stream((await nextJob(fallback)).id, reply("1"));
+      await (await first).text();
+      const second = post("/chat", { text: "x" });
+      const worker = await workerOf(own);
+      await worker.stream((await nextJob(worker)).id, reply("2"));
+      expect((await readItems(await second)).at(-1)).toMatchObject({ model: { version: "2" } });
+      await host.close();
+      expect(counted).toMatchObject([{ failed: 1 }, { failed: 0 }]);
+    });
+
+    it.each([
+      ["a filtered reply", { finish_reason: "filter", text: "" }, { empty: 1 }],
+      ["a reply of spaces", { text: "  " }, { empty: 1 }],
+    ])("counts %s as empty", async (_name, more, expected) => {
+      const { own, post, host, counted } = await deployed(100);
+      const response = post("/chat", { text: "x" });
+      const worker = await workerOf(own);
+      await worker.stream((await nextJob(worker)).id, { ...reply("2"), ...more });
+      await (await response).text();
+      await host.close();
+      expect(counted).toEqual([{ model: "phi3", image: "2", ...one, ...expected }]);
+    });
+
+    it("counts an item that breaks the contract, even if the reply is complete", async () => {
+      const { own, post, host, counted } = await deployed(100);
+      const response = post("/chat", { text: "x" });
+      const worker = await workerOf(own);
+      const job = await nextJob(worker);
+      await worker.stream(job.id, { token: "こん" });
+      await worker.stream(job.id, reply("2"));
+      await (await response).text();
+      await host.close();
+      expect(counted).toEqual([{ model: "phi3", image: "2", ...one, invalid: 1 }]);
+    });
+
+    it("counts no chat that the customer has cancelled, and none that the worker has refused", async () => {
+      const { released, post, host, counted } = await deployed(0);
+      const refused = post("/chat", { text: "x" });
+      const worker = await workerOf(released);
+      await worker.done((await nextJob(worker)).id, { error: contractError("too_long", "text") });
+      await (await refused).text();
+      const cancelled = post("/chat", { id: "chat-0001", text: "x" });
+      await worker.stream((await nextJob(worker)).id, { delta: "a" });
+      await cancelled;
+      await post("/chat/chat-0001/cancel", {});
+      await (await cancelled).text();
+      await host.close();
+      expect(counted).toEqual([]);
+    });
+
+    it("answers the chat when the count cannot be written", async () => {
+      const { own, post, host } = await deployed(100);
+      counting.mockRejectedValueOnce(new ApiError("unavailable"));
+      const response = post("/chat", { text: "x" });
+      const worker = await workerOf(own);
+      await worker.stream((await nextJob(worker)).id, reply("2"));
+      expect((await readItems(await response)).at(-1)).toMatchObject({ done: true, text: done.text });
+      await host.close();
+      expect(counting).toHaveBeenCalledOnce();
     });
   });
 

@@ -1,0 +1,186 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { DeleteItemCommand, DynamoDBClient, PutItemCommand, ScanCommand } from "@aws-sdk/client-dynamodb";
+import { marshall, unmarshall } from "@aws-sdk/util-dynamodb";
+import { afterAll, beforeAll, expect, it, vi } from "vitest";
+import type { AdminCandidate } from "../../contract/admin";
+import { isChosen } from "../../functions/core/canary/candidate";
+import { SLOT_MINUTES } from "../../functions/core/canary/verdict";
+import { ephemeralKeys } from "../../functions/tables/ephemeralKeys";
+import { SimulatedTimers } from "../../local/aws/support/timers";
+import { localCredentials } from "../../local/cloud/awsEndpoints";
+import { type LocalCloud, startLocalCloud } from "../../local/cloud/cloud";
+import type { ProgramOutputs } from "../../local/cloud/outputs";
+import { bringUp } from "../../local/cloud/program";
+import type { Fault } from "../../local/runpod/account/switches";
+import { Stage } from "../../verify/drill/stage";
+
+// A candidate of the deployed program: the relay counts, the canary function judges, and the admin function shows.
+const programDir = process.cwd();
+const dir = mkdtempSync(join(tmpdir(), "snack-misaki-canary-"));
+const model = "phi3";
+const image = "local-2";
+const share = 50;
+const config = {
+  [`${model}.candidate`]: { imageTag: image, share },
+  "operations.emails": ["operator@example.com"],
+};
+let cloud: LocalCloud;
+let outputs: ProgramOutputs;
+let stage: Stage;
+let client: DynamoDBClient;
+
+beforeAll(async () => {
+  const options = { engine: "scripted" as const, withoutPython: true, timers: new SimulatedTimers() };
+  cloud = await startLocalCloud({ programDir, dir, freePorts: true, config, ...options });
+  outputs = await bringUp(cloud, programDir, dir);
+  stage = new Stage(cloud, outputs, options.timers);
+  const { endpoints, account } = cloud.aws;
+  client = new DynamoDBClient({ endpoint: endpoints.dynamodb, region: account.region, credentials: localCredentials });
+});
+afterAll(async () => {
+  client?.destroy();
+  await cloud?.close();
+  rmSync(dir, { recursive: true, force: true });
+});
+
+const runCanary = () => cloud.aws.invoke(stage.function("canary").id, {});
+const admin = (request: object) =>
+  cloud.aws.invoke(stage.names.functions.admin, { model, ...request }) as Promise<AdminCandidate>;
+const status = () => admin({ command: "candidate" });
+
+/** Session of a new guest who gets the wanted version at the configured share. */
+async function guestOf(version: "candidate" | "released") {
+  for (;;) {
+    const session = await stage.openSession("guest");
+    const isOfCandidate = isChosen(model, { image, share, testers: [], isReady: true }, session.user_id);
+    if (isOfCandidate === (version === "candidate")) return session;
+  }
+}
+
+type Guest = Awaited<ReturnType<typeof guestOf>>;
+
+/** Versions of the models that answer a number of chats of a guest. */
+async function chat({ inference, ticket }: Guest, count: number): Promise<(string | undefined)[]> {
+  const versions: (string | undefined)[] = [];
+  for (let sent = 0; sent < count; sent += 5) {
+    const chats = Array.from({ length: Math.min(5, count - sent) }, async () => {
+      const response = await fetch(`${inference.url}/chat`, {
+        method: "POST",
+        headers: { "content-type": "application/json", authorization: `Bearer ${ticket}` },
+        body: JSON.stringify({ text: "こんばんは" }),
+      });
+      return ((await response.json()) as { model?: { version: string } }).model?.version;
+    });
+    versions.push(...(await Promise.all(chats)));
+  }
+  await vi.waitUntil(() => cloud.aws.isIdle, { timeout: 60_000 });
+  return versions;
+}
+
+/** Lets a slot of five minutes pass: moves the counts and the events in the table into the past. */
+async function passSlot(): Promise<void> {
+  const table = stage.resources("aws:dynamodb/table:Table").find(({ outputs }) => outputs.hashKey === "pk");
+  const TableName = String(table?.outputs.name);
+  const { Items = [] } = await client.send(new ScanCommand({ TableName }));
+  const earlier = (at: string) => new Date(Date.parse(at) - SLOT_MINUTES * 60_000).toISOString();
+  for (const item of Items.map((each) => unmarshall(each))) {
+    if (item.pk.startsWith(ephemeralKeys.canary)) {
+      const events = item.events.map((event: { at: string }) => ({ ...event, at: earlier(event.at) }));
+      await client.send(new PutItemCommand({ TableName, Item: marshall({ ...item, events }) }));
+    }
+    if (!item.pk.startsWith(ephemeralKeys.replies)) continue;
+    await client.send(new DeleteItemCommand({ TableName, Key: marshall({ pk: item.pk }) }));
+    const pk = item.pk.replace(/#(\d+)#/, (_: string, slot: string) => `#${Number(slot) - 1}#`);
+    await client.send(new PutItemCommand({ TableName, Item: marshall({ ...item, pk }) }));
+  }
+}
+
+/**
+ * Lets the replies so far become complete slots, and the canary function judge them. Two slots, because the test may run
+ * while a real slot ends.
+ */
+async function judged(): Promise<AdminCandidate> {
+  await passSlot();
+  await passSlot();
+  await runCanary();
+  return status();
+}
+
+it("a candidate answers nobody before its worker has answered, and then its share of the guests", async () => {
+  const guest = await guestOf("candidate");
+  await runCanary();
+  expect(await chat(guest, 1)).toEqual(["local-1"]);
+  expect(await status()).toMatchObject({ image, is_ready: false, share: 0, configured_share: share });
+  await vi.waitUntil(
+    async () => {
+      await runCanary();
+      return (await status()).is_ready;
+    },
+    { timeout: 60_000, interval: 500 },
+  );
+  expect(await status()).toMatchObject({ is_ready: true, share, workers: { waiting_jobs: 0 } });
+  // The relay caches the candidate for ten seconds.
+  await vi.waitUntil(async () => (await chat(guest, 1))[0] === image, { timeout: 30_000, interval: 1_000 });
+  expect(await chat(await guestOf("released"), 1)).toEqual(["local-1"]);
+});
+
+it("a candidate with few replies stays, and the verdict says that they are too few", async () => {
+  await chat(await guestOf("candidate"), 3);
+  const { share: inForce, verdict, candidate } = await judged();
+  expect(inForce).toBe(share);
+  expect(verdict).toMatchObject({ action: "wait", reason: expect.stringMatching(/too few for a verdict/) });
+  expect(candidate.replies).toBeGreaterThanOrEqual(3);
+});
+
+it("a healthy candidate stays", async () => {
+  expect(new Set(await chat(await guestOf("candidate"), 55))).toEqual(new Set([image]));
+  expect(new Set(await chat(await guestOf("released"), 55))).toEqual(new Set(["local-1"]));
+  const found = await judged();
+  expect(found).toMatchObject({ share, override: null, verdict: { action: "keep" } });
+  expect(found.candidate).toMatchObject({ failed: 0, empty: 0, invalid: 0 });
+  expect(found.released.replies).toBeGreaterThanOrEqual(55);
+  expect(cloud.aws.deliveries).toEqual([]);
+});
+
+it("a failing candidate is rolled back with a reason, an event and a message, and no chat fails", async () => {
+  const endpoint = cloud.runpod.account.endpoints.find(({ name }) => name === stage.names.candidateEndpoint(model));
+  const fault: Fault = {
+    on: `POST /v2/${endpoint?.id}/run`,
+    answer: 500,
+    times: 100_000,
+    skip: 0,
+    done: false,
+    delayMs: 0,
+  };
+  cloud.runpod.switches.faults.push(fault);
+  const guest = await guestOf("candidate");
+  // The released model answers in place of the candidate.
+  expect(new Set(await chat(guest, 60))).toEqual(new Set(["local-1"]));
+  const { share: inForce, testers, override, verdict, events } = await judged();
+  expect({ inForce, testers }).toEqual({ inForce: 0, testers: [] });
+  const reason = expect.stringMatching(/of the replies are failed, against/);
+  expect(override).toMatchObject({ by: "verdict", is_aborted: false, reason });
+  expect(verdict).toMatchObject({ action: "rollback", reason });
+  expect(events[0]).toMatchObject({ by: "verdict", from: share, to: 0, reason });
+  expect(cloud.aws.deliveries).toMatchObject([
+    { protocol: "email", endpoint: "operator@example.com", subject: `Rollback: the candidate of ${model}` },
+  ]);
+  cloud.runpod.switches.faults.splice(0);
+  const id = { namespace: stage.names.metrics, name: "CandidateShare", dimensions: { model } };
+  await vi.waitUntil(() => cloud.aws.cloudwatch.metrics.read(id, 0, Number.POSITIVE_INFINITY));
+});
+
+it("an operator sets the share of a repaired candidate again, and aborts it", async () => {
+  expect(await admin({ command: "candidate-share", share: 100 })).toMatchObject({
+    share: 100,
+    configured_share: share,
+  });
+  const guest = await guestOf("released");
+  await vi.waitUntil(async () => (await chat(guest, 1))[0] === image, { timeout: 30_000, interval: 1_000 });
+  await runCanary();
+  expect((await status()).events[0]).toMatchObject({ by: "operator", from: 0, to: 100 });
+  expect(await admin({ command: "candidate-abort" })).toMatchObject({ share: 0, override: { is_aborted: true } });
+  await vi.waitUntil(async () => (await chat(guest, 1))[0] === "local-1", { timeout: 30_000, interval: 1_000 });
+});

@@ -1,0 +1,26 @@
+import { expect, it } from "vitest";
+import { CanaryState, firstState } from "../../functions/core/canary/state";
+import { createCanaryStates } from "../../functions/tables/canaryStates";
+import type { Tables } from "./tables";
+
+/** Tests of `functions/tables/canaryStates.ts`, for any server with DynamoDB's API. */
+export function testCanaryStates(tables: () => Tables): void {
+  const now = new Date("2026-01-01T00:00:00.000Z");
+  const open = () => createCanaryStates(tables().ephemeral);
+  const candidate = { image: "2", url: "https://api.runpod.ai/v2/ep2", share: 5, testers: [], isReady: false };
+  const state = firstState(candidate, [], now.toISOString());
+
+  it("is undefined at first, and then the last one that was written", async () => {
+    expect(await open().read("mistral")).toBeUndefined();
+    await open().write("mistral", { ...state, job: { id: "job", sentAt: now.toISOString() } }, now);
+    await open().write("mistral", { ...state, unsent: undefined }, now);
+    expect(await open().read("mistral")).toEqual(CanaryState.parse(state));
+    expect(await open().read("phi3")).toBeUndefined();
+  });
+
+  it("throws unavailable when the table does not answer", async () => {
+    const states = createCanaryStates("no-such-table");
+    await expect(states.read("mistral")).rejects.toMatchObject({ code: "unavailable" });
+    await expect(states.write("mistral", state, now)).rejects.toMatchObject({ code: "unavailable" });
+  });
+}
