@@ -1,6 +1,6 @@
 import type { AdminCandidate } from "../../contract/admin";
 import type { Model } from "../../contract/plan";
-import { changedLine, nextLine } from "../rollout/changeImage";
+import { nextLine, printChange } from "../rollout/changeImage";
 import { promoteInFile, removeFromFile } from "../rollout/endCandidate";
 import type { ImageChange } from "../rollout/propose";
 import { pulumiUp } from "../rollout/pulumiUp";
@@ -39,16 +39,15 @@ export async function remove(model: Model, options: EndOptions): Promise<EndedCa
   return deploy(await removeFromFile(model, options), options);
 }
 
-/** Describes an ended candidate for a terminal. */
+/** Next step after the end of a candidate. The change is already printed. */
 export function endedText(ended: EndedCandidate): string {
-  return ended.isDeployed ? `Next: commit ${ended.file}` : `${changedLine(ended)}\n${nextLine(ended)}`;
+  return ended.isDeployed ? `Next: commit ${ended.file}` : nextLine(ended);
 }
 
 /** Deploys the changed file, except for a pull request, and for --json, because Pulumi asks the operator. */
 async function deploy(change: ImageChange, { propose, json }: EndOptions): Promise<EndedCandidate> {
-  if (propose || json) return { ...change, isDeployed: false };
-  console.log(changedLine(change));
-  return { ...change, isDeployed: await pulumiUp(change.stack) };
+  if (!json) printChange(change);
+  return { ...change, isDeployed: !propose && !json && (await pulumiUp(change.stack)) };
 }
 
 async function requireProven(ask: Ask, model: Model, image: string): Promise<void> {

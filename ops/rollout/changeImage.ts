@@ -130,14 +130,14 @@ function checkConfig(stack: string, overrides: Record<string, unknown>): void {
 }
 
 function print(change: ImageChange): void {
-  console.log(changedLine(change));
-  if (change.warning) console.error(pc.yellow(`Warning: ${change.warning}`));
+  printChange(change);
   console.log(nextLine(change));
 }
 
-/** One line about a change of a stack's file, for a terminal. */
-export function changedLine({ model, file, from, to }: ImageChange): string {
-  return `${file}: ${model} ${pc.red(from)} → ${pc.green(to)}`;
+/** Prints a change of a stack's file, and its warning. */
+export function printChange({ model, file, from, to, warning }: ImageChange): void {
+  console.log(`${file}: ${model} ${pc.red(from)} → ${pc.green(to)}`);
+  if (warning) console.error(pc.yellow(`Warning: ${warning}`));
 }
 
 /** URL of the pull request, or the operator's next step. */

@@ -28,6 +28,12 @@ export async function promoteInFile(
 export async function removeFromFile(model: Model, options: ChangeOptions): Promise<ImageChange> {
   const { file, image, candidate, without } = readCandidate(model, options.stack);
   const change: ImageChange = { stack: options.stack, model, file, from: candidate.value, to: image.value };
+  // While a model has a candidate, the sources describe the candidate, and the program does not build the released image.
+  if (image.key === "imageTag") {
+    change.warning =
+      `If images/${model} has the candidate's model.json, get the old one back before pulumi up: git checkout <commit> -- ` +
+      `images/${model}. Otherwise pulumi up builds ${image.value} again, and ECR refuses its tag.`;
+  }
   await applyChange("Abort", change, without, { [`${model}.candidate`]: undefined }, options);
   return change;
 }

@@ -1,21 +1,34 @@
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterEach, describe, expect, it } from "vitest";
+import { afterEach, describe, expect, it, vi } from "vitest";
 import { type LocalCloud, startLocalCloud } from "../../local/cloud/cloud";
 import { engineOptions } from "../../local/cloud/program";
 import { preview, type StepEvent, up } from "../../local/pulumi/engine";
 import { START_STACK, stackNames } from "../../names";
+import { copyRepository } from "../repositoryCopy";
 
-const programDir = process.cwd();
+// Each test runs the program several times, which is slow on a busy machine.
+vi.setConfig({ testTimeout: 600_000 });
+
 let dir: string;
+let programDir: string;
 let cloud: LocalCloud;
 
-/** Starts a local cloud. Returns the engine's options for changes of the configuration. */
+/** Starts a local cloud for a copy of the program. Returns the engine's options for changes of the configuration. */
 async function start() {
   dir = mkdtempSync(join(tmpdir(), "snack-misaki-promotion-"));
+  programDir = copyRepository(dir).path;
   cloud = await startLocalCloud({ programDir, dir, freePorts: true, withoutPython: true });
   return (overrides: Record<string, unknown>) => engineOptions(cloud, programDir, dir, overrides);
+}
+
+/** Names another commit of the weights, as an operator does who has retrained the model. */
+function retrain(): string {
+  const file = join(programDir, "images/mistral/model.json");
+  const revision = "f".repeat(40);
+  writeFileSync(file, JSON.stringify({ ...JSON.parse(readFileSync(file, "utf8")), revision }));
+  return revision;
 }
 
 afterEach(async () => {
@@ -41,7 +54,18 @@ const candidate = stackNames(START_STACK).candidateEndpoint("mistral");
 describe("A promotion", () => {
   it("with imageTag pushes no image, rolls the released endpoint out, and then deletes the candidate's", async () => {
     const options = await start();
-    await up(options({ "mistral.workersMin": 1, "mistral.candidate.imageTag": "v2" }));
+    await up(options({ "mistral.workersMin": 1 }));
+    const revision = retrain();
+    const added = await up(options({ "mistral.workersMin": 1, "mistral.candidate.imageTag": "v2" }));
+    // Without mistral-local-1: ECR refuses another image of the new weights with the old tag.
+    expect(changes(added.steps).toSorted()).toEqual([
+      "create Endpoint mistral-candidate",
+      "create Image mistral-v2",
+      "create Parameter mistral-candidate",
+      "create Template mistral-candidate",
+    ]);
+    const [image] = cloud.aws.account.list("docker-build:index:Image").filter(({ id }) => id.endsWith(":mistral-v2"));
+    expect(image?.outputs.buildArgs).toMatchObject({ MODEL_REVISION: revision, MODEL_VERSION: "v2" });
     expect(endpoints()).toEqual([released, candidate]);
 
     const promoted = options({ "mistral.workersMin": 1, "mistral.imageTag": "v2" });

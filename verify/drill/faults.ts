@@ -390,6 +390,19 @@ export const rounds: Round[] = [
   ],
   [
     {
+      fires: ["candidate-unreadable"],
+      by: "path",
+      start: async (stage) => stage.denyCandidates("canary"),
+    },
+  ],
+  [
+    {
+      // The archive of the deployment is broken.
+      fires: ["canary-errors"],
+      by: "path",
+      start: async (stage) => stage.changeFunction("canary", { handler: "__index.missing" }),
+    },
+    {
       // The poller does not end within its time.
       fires: ["poller-errors"],
       by: "path",

@@ -86,12 +86,12 @@ export class Stage {
 
   /** Takes away a function's permission to use the ephemeral table. */
   denyEphemeralTable(name: FunctionName): Undo {
-    const { role } = this.function(name).outputs;
-    const policy = this.resources("aws:iam/rolePolicy:RolePolicy").find(({ outputs }) =>
-      String(role).endsWith(`/${outputs.role}`),
-    );
-    if (!policy) throw new Error(`The function ${name} has no policy`);
-    return this.change(policy, { policy: String(policy.outputs.policy).replaceAll(/"\w+#[^"]*\*"/g, '"denied#*"') });
+    return this.changePolicy(name, (policy) => policy.replaceAll(/"\w+#[^"]*\*"/g, '"denied#*"'));
+  }
+
+  /** Takes away a function's permission to read the models' candidates. */
+  denyCandidates(name: FunctionName): Undo {
+    return this.changePolicy(name, (policy) => policy.replaceAll(`${this.names.parameters.candidates}/*`, "/denied"));
   }
 
   /** Sends a request to the API. */
@@ -245,6 +245,15 @@ export class Stage {
       this.names.parameters.stripeWebhookSecret,
     );
     return JSON.parse(String(parameter?.outputs.value)).current;
+  }
+
+  private changePolicy(name: FunctionName, change: (policy: string) => string): Undo {
+    const { role } = this.function(name).outputs;
+    const policy = this.resources("aws:iam/rolePolicy:RolePolicy").find(({ outputs }) =>
+      String(role).endsWith(`/${outputs.role}`),
+    );
+    if (!policy) throw new Error(`The function ${name} has no policy`);
+    return this.change(policy, { policy: change(String(policy.outputs.policy)) });
   }
 
   private change(resource: AwsResource, outputs: Record<string, unknown>): Undo {

@@ -54,6 +54,9 @@ export const alarmMeanings: Record<string, string> = {
   "poller-silent":
     "poller が動いていないか、RunPod を読めません。その間、エンドポイントのアラームは何も検知できません。",
   "poller-errors": "poller が失敗しています。",
+  "canary-errors": "canary が失敗しているか、動いていません。その間、悪い候補モデルは元に戻りません。",
+  "candidate-unreadable":
+    "候補モデルのパラメーターを読めません。最後に読めた候補を使い、それもなければリリース済みのモデルが応答します。",
   registryRefresh: "RunPod のレジストリの認証情報を更新できませんでした。12 時間以内にイメージを取得できなくなります。",
   "registry-token-age": "レジストリのトークンが 8 時間より古くなりました。6 時間ごとに更新され、12 時間で切れます。",
   "failed-runs":

@@ -51,7 +51,7 @@ describe("npm run cost -- --stack dev", () => {
     const alarms = metricAlarms({ hourlyUsd: 5 });
     expect(basis("CloudWatch alarms and dashboard")).toBe(`${alarms.length} alarms, 1 composite, 1 dashboard`);
     expect(basis("DynamoDB")).toBe("2 tables, 1 with backups");
-    expect(basis("SSM, KMS, Scheduler, SNS")).toBe("2 secrets, 46,200 scheduled runs, 0 addresses");
+    expect(basis("SSM, KMS, Scheduler, SNS")).toBe("2 secrets, 89,400 scheduled runs, 0 addresses");
     expect(basis("ECR, stored images")).toMatch(/^phi3, mistral: \d+ GB\. One more image: /);
   });
 

@@ -154,7 +154,10 @@ describe("npm run admin -- canary <model> promote", () => {
 describe("npm run admin -- canary <model> remove", () => {
   it("removes only the candidate's block, and proposes that", async () => {
     repository.git("commit", "--quiet", "--all", "--message", "Add a candidate");
-    const { out } = await canary("remove", "--propose");
+    const { out, err } = await canary("remove", "--propose");
+    expect(err).toMatch(
+      /^Warning: If images\/mistral has the candidate's model\.json, get the old one back before pulumi up/,
+    );
     expect(out).toBe("Pulumi.dev.yaml: mistral 2026-12-01 → 2026-11-22\nhttps://github.example/pull/7");
     expect(file()).toBe(original().replace(/(snack-misaki:mistral:.*\n)/, "$1    # A retrained model.\n"));
     expect(repository.git("log", "-1", "--format=%s", "origin/abort/dev-mistral-2026-12-01")).toBe(
