@@ -420,14 +420,14 @@ describe("The relay", () => {
     });
 
     it("falls back without an alarm when a promotion has just deleted the candidate's endpoint", async () => {
-      const { released, own, post, alarms, host } = await deployed(100);
+      const { released, own, post, relay, host } = await deployed(100);
       fault(`POST /v2/${own}/run`, 404);
       const response = post("/chat", { text: "こんばんは" });
       const worker = await workerOf(released);
       await worker.stream((await nextJob(worker)).id, reply("1"));
       expect((await readItems(await response)).at(-1)).toMatchObject({ model: { version: "1" }, text: done.text });
       await host.close();
-      expect(alarms).toEqual([]);
+      expect(relay.alarms).toEqual([]);
     });
 
     it("asks the candidate again in the next chat after a failure", async () => {
