@@ -21,6 +21,7 @@ const settings = {
   "operations.emails": ["operator@example.com"],
   stripeApiKey: "rk_test_local_functions",
   stripeWebhookKey: "rk_test_local_webhooks",
+  "mistral.candidate.imageTag": "2026-12-01",
 };
 /** Custom host names. They add resource types that a stack without host names does not have. */
 const domains = {
