@@ -14,7 +14,7 @@ const unitTests = [
   "tests/local/cognito/store.test.ts",
   "tests/local/commands/previewTable.test.ts",
   "tests/ops/doctor/{account,workers}.test.ts",
-  "tests/ops/rollout/stackFile.test.ts",
+  "tests/ops/rollout/{candidateFile,stackFile}.test.ts",
   "tests/policy/rules.test.ts",
   "tests/program/config.test.ts",
   "tests/runpod/{error,records}.test.ts",

@@ -3,7 +3,7 @@ import type { Rule, StackResource } from "../rule";
 const PARAMETER = "aws:ssm/parameter:Parameter";
 
 /** Parameters that are no secret. */
-const plainParameters = /\/registry-token-expiry$/;
+const plainParameters = /\/(registry-token-expiry|candidates\/[^/]+)$/;
 
 /** Inputs that hold a secret on purpose. Pulumi encrypts them in its state. */
 const secretInputs: Record<string, string[]> = {

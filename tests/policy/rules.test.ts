@@ -211,6 +211,7 @@ const examples: Record<string, { follow: Example[]; break: [Example, RegExp][] }
     follow: [
       one(PARAMETER, { name: "/snack-misaki/dev/stripe-api-key", type: "SecureString" }),
       one(PARAMETER, { name: "/snack-misaki/dev/registry-token-expiry", type: "String" }),
+      one(PARAMETER, { name: "/snack-misaki/dev/candidates/mistral", type: "String" }),
     ],
     break: [[one(PARAMETER, { name: "/snack-misaki/dev/stripe-api-key", type: "String" }), /String/]],
   },

@@ -20,6 +20,7 @@ const settings = {
   "operations.emails": ["operator@example.com"],
   stripeApiKey: "rk_test_local_functions",
   stripeWebhookKey: "rk_test_local_webhooks",
+  "mistral.candidate.imageTag": "2026-12-01",
 };
 /** Host names of the stack's own. They create types of resources that a stack without them does not have. */
 const domains = {

@@ -250,7 +250,8 @@ function markReady(): void {
 }
 
 async function addCandidate(): Promise<void> {
-  await runInTerminal("pulumi config set --path mistral.candidate.imageTag 2026-12-02\npulumi up");
+  const set = "pulumi config set --path mistral.candidate.imageTag 2026-12-02";
+  await runInTerminal(`${set}\ngit commit --all --message "Add a candidate"\npulumi up`);
 }
 
 /** Faults made before a block of the page, by a text in its commands. */

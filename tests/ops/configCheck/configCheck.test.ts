@@ -145,6 +145,11 @@ describe("A prod stack has a warning", () => {
       "phi3.workersMax is 1, smaller than 3 of dev",
     ],
     [
+      "for a candidate that answers all customers",
+      { phi3: { ...model, candidate: { imageTag: "v9", share: 100 } } },
+      "phi3.candidate.share is 100: all customers get the candidate",
+    ],
+    [
       "for the domain prefix of dev",
       { auth: { domainPrefix: "snack-misaki-dev" } },
       "auth.domainPrefix is also that of dev",

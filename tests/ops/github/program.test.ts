@@ -265,6 +265,10 @@ describe("The preview's role", () => {
     const actions = statements.flatMap(({ Action }) => Action);
     for (const action of actions) expect(action).toMatch(/:(Describe|Get|List|GET|BatchGet)|^kms:Decrypt$/);
     expect(actions).not.toContain("ssm:GetParameter");
+    const byPath = statements.filter(({ Action }) => Action.includes("ssm:GetParametersByPath"));
+    // A permission for a path is one for everything below it, so it must not be the path of the secrets.
+    for (const { Resource } of byPath) expect(Resource).toEqual([expect.stringMatching(/\/dev\/candidates$/)]);
+    expect(byPath).not.toEqual([]);
     expect(actions).toEqual(expect.arrayContaining(["ecr:GetAuthorizationToken", "lambda:GetFunction"]));
     expect(JSON.stringify(statements)).not.toContain("prod");
   });
