@@ -106,6 +106,8 @@ export async function runChat(chat: Chat, reader: ChatReader, services: ChatServ
   const onFailure = (provider: Provider, failure: ProviderFailure) => {
     failed.push(`${provider.name}${provider.isCandidate ? " candidate" : ""} ${failure.reason}`);
     if (!failures[failure.reason].alarm || refusalOf(failure)) return;
+    // After a promotion, a relay asks the deleted endpoint of the candidate until it reads the parameter again.
+    if (provider.isCandidate && failure.reason === "not_found") return;
     services.alarm("relay_provider", { provider: provider.name, reason: failure.reason, cause: failure.message });
   };
   let version: VersionWatch | undefined;

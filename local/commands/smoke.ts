@@ -251,6 +251,7 @@ function printCanary({ model, workers, tester, other, abort, promotion }: Canary
     ["both after the promotion", `${promotion.tester}, ${promotion.other}`],
     ["up during the promotion", `${promotion.ms} ms, ${promotion.chats} chats, ${promotion.failed} failed`],
     ["endpoints", promotion.endpoints.join(", ")],
+    ["alarms", "none"],
   );
   console.log(table.toString());
 }

@@ -1,7 +1,9 @@
 import { setTimeout as sleep } from "node:timers/promises";
+import * as z from "zod/mini";
 import type { Session } from "../../client";
 import type { Model } from "../../contract/plan";
 import { START_STACK, stackNames } from "../../names";
+import { parseLine } from "../aws/cloudwatch/cloudwatch";
 import { askAdmin } from "../cloud/adminFunction";
 import type { LocalCloud } from "../cloud/cloud";
 import { customers } from "../cloud/customers";
@@ -38,7 +40,13 @@ export interface CanaryResult {
     /** Names of the model's endpoints after the promotion. */
     endpoints: string[];
   };
+  /** Codes of the alarms that the functions have raised. */
+  alarms: string[];
 }
+
+const LOG_GROUP = "aws:cloudwatch/logGroup:LogGroup";
+/** Log line of an alarm (`functions/lib/alarms.ts`), as Lambda writes it. */
+const AlarmLine = z.object({ message: z.object({ alarm: z.string() }) });
 
 const MODEL = "mistral" satisfies Model;
 const RELEASED = "local-1";
@@ -93,7 +101,9 @@ export async function walkCanary(
   for (const version of promotion.testerMeanwhile) expectVersion("the tester during the promotion", version, CANDIDATE);
   if (promotion.failed > 0) throw new Error(`${promotion.failed} of ${promotion.chats} chats failed`);
   if (endpoints.length !== 1) throw new Error(`Expected one endpoint after the promotion, got ${endpoints.join(", ")}`);
-  return { model: MODEL, workers, ...versions, abort, promotion: { ...promotion, ...after, endpoints } };
+  const alarms = alarmsOf(cloud);
+  if (alarms.length > 0) throw new Error(`Expected no alarm, got ${alarms.join(", ")}`);
+  return { model: MODEL, workers, ...versions, abort, promotion: { ...promotion, ...after, endpoints }, alarms };
 }
 
 /** Promotes the candidate. Meanwhile each customer sends one message after the other. */
@@ -157,6 +167,12 @@ function workersOf(cloud: LocalCloud): CanaryResult["workers"] {
   const count = (wanted: string) => endpointsOf(cloud).find(({ name }) => name === wanted)?.workers.length ?? 0;
   const names = stackNames(START_STACK);
   return { released: count(names.endpoint(MODEL)), candidate: count(names.candidateEndpoint(MODEL)) };
+}
+
+/** Codes of the alarms in the logs of all functions. */
+function alarmsOf({ aws }: LocalCloud): string[] {
+  const lines = aws.account.list(LOG_GROUP).flatMap(({ id }) => aws.cloudwatch.linesOf(id));
+  return lines.flatMap(({ text }) => AlarmLine.safeParse(parseLine(text)).data?.message.alarm ?? []);
 }
 
 function expectVersion(who: string, version: string, expected: string): void {

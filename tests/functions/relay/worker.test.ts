@@ -419,6 +419,17 @@ describe("The relay", () => {
       expect(counted).toEqual([{ model: "phi3", image: "2", ...one, failed: 1, measured: 0 }]);
     });
 
+    it("falls back without an alarm when a promotion has just deleted the candidate's endpoint", async () => {
+      const { released, own, post, relay, host } = await deployed(100);
+      fault(`POST /v2/${own}/run`, 404);
+      const response = post("/chat", { text: "こんばんは" });
+      const worker = await workerOf(released);
+      await worker.stream((await nextJob(worker)).id, reply("1"));
+      expect((await readItems(await response)).at(-1)).toMatchObject({ model: { version: "1" }, text: done.text });
+      await host.close();
+      expect(relay.alarms).toEqual([]);
+    });
+
     it("asks the candidate again in the next chat after a failure", async () => {
       const { released, own, post, host, counted } = await deployed(100);
       fault(`POST /v2/${own}/run`, 500, { times: 2 });
