@@ -70,7 +70,7 @@ export async function startAwsx(fixedPort?: number): Promise<Awsx> {
   }
 }
 
-/** Forwards a port to the provider, because the SDK can serve the provider only on a free port. */
+/** Forwards a known port to the provider. The SDK itself chooses the port on which the provider listens. */
 async function forwardPort(from: number, to: number): Promise<Server> {
   const server = createServer((incoming) => {
     const outgoing = connect(to, "127.0.0.1");

@@ -30,7 +30,7 @@ export interface CanaryResult {
   promotion: {
     /** Milliseconds of `up` with the candidate's image as the released image. */
     ms: number;
-    /** Chats of both customers that ended meanwhile, and how many of them failed. */
+    /** Number of chats that ended during the promotion, of both customers. */
     chats: number;
     failed: number;
     /** Versions that answered the tester meanwhile. The released one would be a step back. */

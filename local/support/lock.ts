@@ -17,7 +17,7 @@ const held: DatabaseSync[] = [];
  * stale.
  *
  * @param owner the command that locks the folder, for the error
- * @param alternative end of the error message: another solution than to stop the owner
+ * @param alternative end of the error message, such as ", or choose another folder"
  * @throws Error with the folder, the owner of the lock, and the next step
  */
 export function lockFolder(dir: string, owner: string, alternative = ""): void {

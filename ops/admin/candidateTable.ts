@@ -5,7 +5,7 @@ import type { AdminCandidate, CandidateEvent, VersionReplies } from "../../contr
 /** Number of the newest events in the table. `--json` has all of them. */
 const SHOWN_EVENTS = 5;
 
-/** Describes a model's candidate for a terminal: who gets it, the last verdict, the replies of both versions, the events. */
+/** Formats a model's candidate as text: its customers, the newest verdict, the replies of both versions, and the events. */
 export function candidateTable(candidate: AdminCandidate): string {
   const { verdict, workers, events } = candidate;
   const table = new Table({

@@ -15,7 +15,7 @@ export interface Statement {
 /** An AWS account and Region, as parts of ARNs. */
 export type Place = Omit<Scope, "stack">;
 
-/** Types of every configuration of the product, custom host names included. */
+/** Resource types that a stack can have, with every setting of its configuration. */
 const allTypes = Object.keys(deployedTypes);
 
 /** Everything that `pulumi up` of a stack may do at AWS, except to read and write its state. */

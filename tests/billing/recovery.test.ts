@@ -287,7 +287,7 @@ describe("reconciler with more events than it has time for", () => {
     expect(log()).toContain("reconciler_incomplete");
   });
 
-  it("requests the keys again that DynamoDB returned as unprocessed", async () => {
+  it("repeats the request for keys that DynamoDB returned as unprocessed", async () => {
     const { userId, customer } = await on().subscriber();
     // The reconciler skips events that are newer than one minute.
     vi.useFakeTimers({ toFake: ["Date"] });

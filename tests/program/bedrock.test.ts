@@ -22,7 +22,7 @@ describe("The permissions for an inference profile", () => {
     ]);
   });
 
-  it("allow the model in the source Region, also when it is no destination", async () => {
+  it("allow the model in the source Region, even when this Region is not a destination", async () => {
     const [, models] = await resourcesOf("jp.vendor.model-v1:0", "us-east-1");
     expect(models).toEqual([model("us-east-1"), model("ap-northeast-1"), model("ap-northeast-3")]);
   });

@@ -418,7 +418,7 @@ describe("A secret of the stack configuration", () => {
     ["stripeWebhookSecret", "rk_test_canary", "a signing secret of Stripe, whsec_…"],
     ["runpodApiKey", "", "a text without spaces"],
     ["anthropicApiKey", "sk-canary\n", "a text without spaces"],
-  ])("is refused together with the other invalid keys when its form is wrong: %s", (key, value, allowed) => {
+  ])("with a wrong form is reported together with all other invalid keys: %s", (key, value, allowed) => {
     const message = problems({ [key]: value, runpodRolloutLimitMs: "soon" });
     expect(message.split("\n").slice(1)).toEqual([
       '  snack-misaki:runpodRolloutLimitMs: must be a whole number of milliseconds, at least 0, got "soon"',

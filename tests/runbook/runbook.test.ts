@@ -235,7 +235,7 @@ async function loseTable(): Promise<void> {
 
 /** An update of an image ends in the middle. */
 async function interruptUpdate(): Promise<void> {
-  // The rollback before has set pushedTag.
+  // The previous rollback has set pushedTag.
   await runInTerminal("pulumi config rm --path phi3.pushedTag");
   await runInTerminal("pulumi config set --path phi3.imageTag interrupted-1");
   await pulumi.interrupt("local");

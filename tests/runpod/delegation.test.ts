@@ -70,7 +70,7 @@ describe.each(["graphql", "rest"] as const)("An ECR delegation whose id RunPod r
   });
 });
 
-describe("An ECR delegation whose id RunPod refuses for an endpoint (rest)", () => {
+describe("An ECR delegation that RunPod refuses for an endpoint (rest)", () => {
   async function deployed() {
     configureProvider(account.runpod, "rest");
     const arn = "arn:aws:ecr:ap-northeast-1:123456789012:repository/snack/phi3";
@@ -121,7 +121,7 @@ describe("An ECR delegation whose id RunPod refuses for an endpoint (rest)", () 
     expect(account.lines).toEqual([]);
   });
 
-  it("is recognized even if the first read of the delegations fails", async () => {
+  it("is found even if the first read of the delegations fails", async () => {
     const { templateId } = await deployed();
     account.runpod.switches.faults = [
       fault("POST /v2/serverless", { message: "registry not found" }),
@@ -131,7 +131,7 @@ describe("An ECR delegation whose id RunPod refuses for an endpoint (rest)", () 
     expect(stored()).toEqual([undefined, undefined]);
   });
 
-  it("is recognized on a later page of the list", async () => {
+  it("is found on a later page of the list", async () => {
     const arn = "arn:aws:ecr:ap-northeast-1:123456789012:repository/snack/other";
     for (const number of [1, 2]) account.runpod.account.registries.delegate(`${arn}-${number}`, null);
     const { templateId } = await deployed();

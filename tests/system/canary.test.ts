@@ -49,7 +49,7 @@ const admin = (request: object) =>
   cloud.aws.invoke(stage.names.functions.admin, { model, ...request }) as Promise<AdminCandidate>;
 const status = () => admin({ command: "candidate" });
 
-/** Session of a new guest who gets the wanted version at the configured share. */
+/** Session of a new guest whom the configured share assigns to the wanted version. */
 async function guestOf(version: "candidate" | "released") {
   for (;;) {
     const session = await stage.openSession("guest");

@@ -239,7 +239,7 @@ describe("npm start", () => {
     expect(await errorOf(npmStart("--engine", "scripted", "--no-python"))).toMatch(/exclude each other/);
   });
 
-  it("names a used port before it sets anything up, with a command that has all options of the call", async () => {
+  it("fails early when a port is used, and prints a command with all given options and free ports", async () => {
     const fresh = join(dir, "unused");
     const release = await occupy(4101);
     try {

@@ -127,7 +127,7 @@ program
 
 program
   .command("compare")
-  .description("add comparisons with the serving model to the measurements of a candidate")
+  .description("compare a candidate with the serving model, and add the result to its measurements")
   .requiredOption("--measurements <file>", "measurements of the candidate; the command changes this file")
   .requiredOption("--serving <file>", "measurements of the serving model, from the same machine")
   .option("--judge-url <url>", "OpenAI-compatible base URL of the judge; its key is in JUDGE_API_KEY")

@@ -22,7 +22,9 @@ export function withLocalTargets<T>(
 ): Promise<T> {
   return inTemporaryCloud(options, async (cloud, outputs) => {
     if (cloud.runpod.workerKind === "canned")
-      throw new Error("The local cloud's canned replies cannot pass the fixtures: run npm run python -- setup");
+      throw new Error(
+        "The fixtures need the real worker, and the local cloud has no Python environment for it. Run npm run python -- setup",
+      );
     const targets = await Promise.all(models.map((model) => localTarget(model, cloud, outputs)));
     return use(targets, cloud.engine.url);
   });

@@ -153,7 +153,7 @@ export const scenarios: Scenario[] = [
       name: connection,
       script: always({ kind: "unterminated", connection }),
       worker: connection === "ended",
-      // The adapter waits for the usage and the last event for a short time, which is not scaled.
+      // The adapter waits a short time for the usage and the last event. This time is not scaled.
       isUnscaled: true,
       check: (seen) => [answered(seen, "primary"), atMost(seen, 1), within(seen, 8_000)],
     })),

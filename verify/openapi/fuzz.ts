@@ -178,8 +178,9 @@ function keepOutput(output: string): void {
 }
 
 /**
- * Text of the document with a valid ticket in its examples. The text omits the schemas of events: Schemathesis would
- * compare them with the whole event, but they describe only the event's data. Our own check compares the data.
+ * Text of the document with a valid ticket in its examples. The text omits the schemas of events. These
+ * schemas describe only the data of an event, and Schemathesis would compare the whole event. Another check compares the
+ * data.
  */
 function documentFor(ticket: string): string {
   const document = openApi({ strict: true });

@@ -89,7 +89,7 @@ export class Customer {
       left -= choice.weight;
       if (left < 0) return choice;
     }
-    throw new Error("The weights changed during the choice");
+    throw new Error("The weights of the actions changed while an action was chosen");
   }
 
   private get guestChoices(): Choice[] {

@@ -150,7 +150,7 @@ def test_short_conversation_fits_into_the_context_although_its_tokens_are_not_co
 
 
 @pytest.mark.parametrize("text", ["𩸽", "🍑", "龘"])
-def test_error_for_a_message_of_rare_characters_names_the_allowed_number_of_characters(
+def test_error_states_the_allowed_number_of_characters_for_a_message_of_rare_characters(
     count_tokens: CountTokens, text: str
 ) -> None:
     messages = [*_messages(4), _message("user", text * 2_000)]

@@ -140,7 +140,7 @@ async def test_job_loop_takes_32_waiting_jobs_with_a_growing_number_of_open_requ
     work.cancel()
 
 
-async def test_job_loop_finishes_running_and_already_requested_jobs_before_it_shuts_down() -> None:
+async def test_shutdown_waits_for_running_jobs_and_for_requested_jobs() -> None:
     queue = _Queue(capacity=2)
     work = queue.work()
     await queue.waiting.put("first")

@@ -32,7 +32,7 @@ export const functionUrl: ResourceType = {
     cors: z
       .looseObject({
         allowOrigins: corsList(100, 253),
-        // At most 6 characters. So AWS rejects OPTIONS, because Lambda itself answers OPTIONS requests.
+        // At most 6 characters, so AWS rejects `OPTIONS`. Lambda itself answers these requests.
         allowMethods: corsList(6, 6),
         allowHeaders: corsList(100, 1024),
         exposeHeaders: corsList(100, 1024),

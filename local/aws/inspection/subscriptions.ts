@@ -3,7 +3,7 @@ import { escapeXml, queryError, queryResponse } from "../sns/queryProtocol";
 import { topic, topicSubscription } from "../sns/resources";
 import type { AwsAccount, AwsResource } from "../support/account";
 
-/** Subscriptions that SNS returns at once. */
+/** Largest number of subscriptions in one answer of SNS. */
 const PAGE = 100;
 
 /** SNS's API in its Query protocol: `ListSubscriptionsByTopic`. */

@@ -13,7 +13,7 @@ import { logicalName } from "./stackResources";
 /** Alarms that DescribeAlarms takes at once. */
 const MAX_NAMES = 100;
 
-/** An alarm that needs data has some after this time: every schedule runs at once, and CloudWatch reads with a delay. */
+/** Time after which every alarm that needs data has data. A new schedule runs immediately, and CloudWatch has a delay. */
 const FIRST_DATA_MS = 15 * 60_000;
 
 /** Facts about one alarm. */

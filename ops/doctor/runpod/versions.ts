@@ -7,7 +7,7 @@ export interface Version {
   /** Beginning of the names of its checks: `mistral`, or `mistral candidate`. */
   label: string;
   model: Model;
-  /** Key of its block in the configuration: `mistral`, or `mistral.candidate`. */
+  /** Configuration key of the version: `mistral`, or `mistral.candidate`. */
   key: string;
   image: Pick<PlainConfig[Model], "imageTag" | "pushedTag" | "imageUri">;
   settings: Pick<ReturnType<typeof inferenceSettings>, "name" | "template"> & {

@@ -16,7 +16,7 @@ const released = [slot(300, { failed: 3, empty: 6 }), slot(300, { failed: 3, emp
 const judged = (candidate: ReplyCounts[], change = {}) => judge({ candidate, released, workers, ...change });
 
 describe("verdict about a candidate", () => {
-  it("keeps a candidate like the released version", () => {
+  it("keeps a candidate whose replies are as good as those of the released version", () => {
     expect(judged([slot(40, { failed: 1 }), slot(40, { empty: 1 })])).toEqual({
       action: "keep",
       reason: "80 replies, not worse than the released version.",

@@ -399,7 +399,7 @@ describe("A reader", () => {
 });
 
 describe("An answer", () => {
-  it("has a body and exactly one end for every behaviour of the provider", async () => {
+  it("has a body and exactly one last event, whatever the provider does", async () => {
     const failure = new ProviderFailure("broken", "cut");
     const scripts = [
       [],

@@ -194,7 +194,10 @@ def _content_problems(conversation: Conversation, prompts: Prompts, max_tokens: 
 
 
 def _mark_in(text: str, prompts: Prompts) -> str | None:
-    """Returns a mark of a chat template or a special token in a text. The templates replace `<` and `[`."""
+    """
+    Finds the first text that a conversation must not contain: a special token, or `<` or `[`, which the templates
+    replace. None without such a text.
+    """
     special = (token.content for token in prompts.tokenizer.get_added_tokens_decoder().values() if token.special)
     return next((mark for mark in (*special, "<", "[") if mark in text), None)
 

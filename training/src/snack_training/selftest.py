@@ -73,8 +73,8 @@ class Selftest:
         fixtures: Mapping[str, Fixtures],
     ) -> None:
         """
-        `tokenizers` has the tokenizer file of each model. `fixtures` has the results of the contract's fixtures:
-        `sound`, and `fieldMissing` for an answer that lacks a field.
+        `tokenizers` has the tokenizer file of each model. `fixtures` has two results of the contract's fixtures:
+        `sound` of correct answers, and `fieldMissing` of answers that lack a field.
         """
         self._images = images
         self._tokenizers = tokenizers

@@ -68,7 +68,7 @@ describe.each(Object.values(wireFormats))("$name", (format) => {
     await server.closed;
   });
 
-  it("fails with the reason broken when the stream ends without a finish reason", async () => {
+  it("fails with the reason `broken` when the stream ends without a finish reason", async () => {
     server.script = stream(contentType, ...start, ...body);
     const seen: string[] = [];
     const read = async () => {
@@ -78,7 +78,7 @@ describe.each(Object.values(wireFormats))("$name", (format) => {
     expect(seen).toEqual(texts);
   });
 
-  it("fails with the reason broken when the connection breaks after a text", async () => {
+  it("fails with the reason `broken` when the connection breaks after a text", async () => {
     server.script = (response) => {
       response.writeHead(200, { "content-type": contentType });
       response.write(Buffer.concat([...start, ...body]), () => setTimeout(() => response.destroy(), 50));
