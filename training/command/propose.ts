@@ -43,7 +43,10 @@ export async function requireVerdict(hub: Hub, model: Model, result: Pinned): Pr
   const place = `${result.repository}@${result.revision}`;
   const verdict = await hub.readVerdict(result);
   if (!verdict)
-    throw new Error(`${place} has no report of the gates, or HF_TOKEN may not read it. Nothing was changed`);
+    throw new Error(
+      `${place} has no report of the gates, or HF_TOKEN may not read it. Nothing was changed. Without a report, ` +
+        "download the candidate, then run the steps measure, compare and gate of docs/training.md",
+    );
   if (verdict.model !== model) throw new Error(`${place} is a ${verdict.model}, not a ${model}. Nothing was changed`);
   if (!verdict.mayBePromoted)
     throw new Error(`${place} has not passed every gate: ${verdict.openGates.join(", ")}. Nothing was changed`);

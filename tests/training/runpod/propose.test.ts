@@ -50,7 +50,7 @@ const modelFile = () => readFileSync(join(dir, "images/mistral/model.json"), "ut
 
 it.each([
   ["a gate has not passed", { mayBePromoted: false, openGates: ["no-empty-reply"] }, "mistral", "no-empty-reply"],
-  ["the result has no report", undefined, "mistral", "has no report of the gates"],
+  ["the result has no report", undefined, "mistral", "Without a report, download the candidate"],
   ["the report is about another model", { mayBePromoted: true, openGates: [] }, "phi3", "is a phi3, not a mistral"],
 ])("propose changes nothing when %s", async (_, verdict, model, problem) => {
   await hub.close();

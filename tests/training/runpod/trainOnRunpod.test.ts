@@ -198,7 +198,8 @@ describe("A failed training", () => {
     fixture.runpod.switches.podFailure = "gatesKilled";
     const error = await fixture.train().catch(String);
     expect(error).toContain(
-      `The candidate ${REPOSITORY}@${fixture.hub.commitOf(NAME)} has no report: the log says why its gates were not applied`,
+      `The candidate ${REPOSITORY}@${fixture.hub.commitOf(NAME)} has no report: the log says why its gates were not applied. ` +
+        "Download the candidate, then run the steps measure, compare and gate of docs/training.md",
     );
     expect(podsLeft()).toEqual([]);
   });

@@ -148,7 +148,8 @@ async function readResult(hub: Hub, { model, repository }: PodRun, revision: str
   const verdict = await hub.readVerdict(place);
   if (!verdict)
     throw new Error(
-      `The candidate ${repository}@${revision} has no report: the log says why its gates were not applied`,
+      `The candidate ${repository}@${revision} has no report: the log says why its gates were not applied. ` +
+        "Download the candidate, then run the steps measure, compare and gate of docs/training.md",
     );
   const { mayBePromoted, openGates, gates } = verdict;
   const next = mayBePromoted && { next: `npm run train -- propose ${model} ${repository} ${revision}` };
