@@ -25,16 +25,19 @@ def _reply(name: str, text: str) -> PersonaReply:
         ("second", "second", 0),
         ("first", "tie", 0),
         ("tie", "tie", 0),
+        ("first", "unreadable", None),
+        ("unreadable", "tie", None),
     ],
 )
-def test_preference_counts_only_when_both_orders_give_it(forward: Verdict, backward: Verdict, score: int) -> None:
+def test_preference_counts_only_when_both_orders_give_it(forward: Verdict, backward: Verdict, score: int | None) -> None:
     assert combine(forward, backward) == score
 
 
 @pytest.mark.parametrize(
-    ("answer", "verdict"), [("1", "first"), ("「２」。", "second"), ("同じ", "tie"), ("返事1", "tie")]
+    ("answer", "verdict"),
+    [("1", "first"), ("「２」。", "second"), ("「同じ」", "tie"), ("返事1", "unreadable"), ("None", "unreadable")],
 )
-def test_judges_answer_in_another_form_is_a_tie(answer: str, verdict: Verdict) -> None:
+def test_judges_answer_in_another_form_is_unreadable_and_no_tie(answer: str, verdict: Verdict) -> None:
     assert read_verdict(answer) == verdict
 
 
@@ -48,6 +51,8 @@ async def judge_url() -> AsyncIterator[str]:
         calls += 1
         if calls == 1:
             return web.Response(status=503)
+        if request.headers["authorization"] == "Bearer without-credit":
+            return web.json_response({"error": {"message": "no credit"}})
         if request.headers["authorization"] != "Bearer key":
             return web.Response(status=401)
         question = (await request.json())["messages"][0]["content"]
@@ -74,6 +79,27 @@ async def test_judge_compares_the_replies_to_the_same_prompts(judge_url: str) ->
 async def test_judge_that_refuses_the_key_is_an_error(judge_url: str) -> None:
     with pytest.raises(TrainingError, match="did not answer: HTTP 401"):
         await compare([_reply("a", "良")], [_reply("a", "悪")], judge_at(judge_url, "judge", "wrong"))
+
+
+@pytest.mark.parametrize("unread", [2, 3])
+async def test_up_to_ten_percent_unread_pairs_are_counted_apart_and_more_are_an_error(unread: int) -> None:
+    replies = [_reply(str(index), str(index)) for index in range(20)]
+
+    async def ask(_prompt: str, first: str, _second: str) -> Verdict:
+        if first == "0":
+            raise TrainingError("the judge did not answer: HTTP 400")
+        return "unreadable" if int(first) < unread else "tie"
+
+    if unread == 2:
+        assert await compare(replies, replies, ask) == Pairwise(wins=0, ties=18, losses=0, unread=2)
+    else:
+        with pytest.raises(TrainingError, match="3 of 20 pairs have no readable answer"):
+            await compare(replies, replies, ask)
+
+
+async def test_judge_that_answers_200_without_choices_is_an_error_with_this_cause(judge_url: str) -> None:
+    with pytest.raises(TrainingError, match="HTTP 200 without choices"):
+        await judge_at(judge_url, "judge", "without-credit")("こんばんは", "良", "悪")
 
 
 def test_scores_of_both_models_are_paired_by_task(tmp_path: Path) -> None:

@@ -105,6 +105,20 @@ def test_evaluation_without_a_judge_measures_the_rest(evaluation: Evaluation) ->
     assert measured.tasks
 
 
+@pytest.mark.parametrize("error", [TrainingError("the judge did not answer: HTTP 401"), KeyError("choices")])
+def test_evaluation_with_a_judge_that_fails_notes_why_and_that_there_was_a_judge(
+    evaluation: Evaluation, error: Exception
+) -> None:
+    async def ask(_prompt: str, _first: str, _second: str) -> Verdict:
+        raise error
+
+    measured = replace(evaluation, programs=replace(evaluation.programs, ask=ask)).run()
+    assert (measured.has_judge, measured.pairwise) == (True, None)
+    assert len(measured.notes) == 1
+    assert measured.notes[0].startswith("judge: ")
+    assert measured.tasks
+
+
 def test_evaluation_notes_why_the_candidate_was_not_served(evaluation: Evaluation) -> None:
     def serve_only_the_other(_settings: Settings, weights: Path) -> AbstractContextManager[None]:
         if weights.name == "candidate":

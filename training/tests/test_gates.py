@@ -96,6 +96,14 @@ def test_candidate_may_be_promoted_without_a_judge_but_not_after_its_preference_
     assert open_gates(results["lost"]) == ["pairwise"]
 
 
+def test_candidate_may_not_be_promoted_when_the_configured_judge_failed(sound: Served, tmp_path: Path) -> None:
+    write_measurements(tmp_path / "m.json", replace(sound.measurements, has_judge=True, pairwise=None))
+    candidate = read_candidate(sound.folder)
+    results = judge(Input(candidate, read_measurements(tmp_path / "m.json"), sound.facts))
+    assert open_gates(results) == ["pairwise"]
+    assert not may_be_promoted(candidate, results)
+
+
 @pytest.mark.parametrize(
     ("changes", "status"),
     [

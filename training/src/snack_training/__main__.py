@@ -148,6 +148,9 @@ def _compare(options: argparse.Namespace) -> dict[str, Any]:
         if not key or not options.judge_model:
             raise TrainingError("the judge needs --judge-model and the variable JUDGE_API_KEY")
         ask = judge_at(options.judge_url.rstrip("/"), options.judge_model, key)
+        measured = replace(measured, has_judge=True)
+        # When the judge fails, the gates must still know that there was one.
+        write_measurements(options.measurements, measured)
         measured = replace(measured, pairwise=asyncio.run(compare(measured.replies, serving.replies, ask)))
     if options.tasks and options.serving_tasks:
         measured = replace(measured, tasks=pair(options.tasks, options.serving_tasks))

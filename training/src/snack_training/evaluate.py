@@ -63,6 +63,7 @@ class Evaluation:
         if tasks and serving_tasks:
             measured = replace(measured, tasks=self._attempt("lm-eval", lambda: pair(tasks, serving_tasks)))
         ask = self.programs.ask
+        measured = replace(measured, has_judge=ask is not None)
         if ask and measured.replies:
             self.say("asking the judge to compare the replies")
             judged = self._attempt("judge", lambda: asyncio.run(compare(measured.replies, serving.replies, ask)))
@@ -96,11 +97,13 @@ class Evaluation:
         return measured, tasks
 
     def _attempt(self, name: str, call: Callable[[], Result]) -> Result | None:
-        """Returns the result of a call, or None after an error, which becomes a note."""
+        """Returns the result of a call, or None after any error, which becomes a note: the other parts still count."""
         try:
             return call()
-        except (TrainingError, aiohttp.ClientError, OSError) as error:
-            note = f"{name}: {' '.join(str(error).split()) or type(error).__name__}"
+        except Exception as error:
+            known = isinstance(error, (TrainingError, aiohttp.ClientError, OSError))
+            text = " ".join(str(error).split())
+            note = f"{name}: {text if known and text else f'{type(error).__name__} {text}'.strip()}"
             self.say(note)
             self.notes.append(note)
             return None

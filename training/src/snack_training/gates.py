@@ -60,6 +60,8 @@ class Finding:
     measured: str
     limit: str
     details: tuple[str, ...] = ()
+    optional: bool = False
+    """Whether a candidate may be promoted without this measurement."""
 
 
 @dataclass(frozen=True)
@@ -73,6 +75,7 @@ class Result:
     measured: str
     limit: str
     details: tuple[str, ...]
+    optional: bool
 
 
 Rule = Callable[[Input], Finding]
@@ -87,8 +90,6 @@ class Gate:
     about: str
     """One sentence that says what the gate protects."""
     rule: Rule
-    optional: bool = False
-    """Whether a candidate may be promoted without this measurement."""
 
 
 def judge(given: Input) -> list[Result]:
@@ -100,17 +101,16 @@ def judge(given: Input) -> list[Result]:
 
 
 def may_be_promoted(candidate: Candidate, results: Sequence[Result]) -> bool:
-    """Whether every gate has passed. A gate that was not measured has not passed, except an optional gate."""
+    """Whether every gate has passed. A gate that was not measured has not passed, unless it is optional."""
     return not candidate.run.get("tiny") and not open_gates(results)
 
 
 def open_gates(results: Sequence[Result]) -> list[str]:
     """Returns the names of the gates that must still pass."""
-    optional = {gate.name for gate in GATES if gate.optional}
     return [
         result.gate
         for result in results
-        if result.status != "passed" and not (result.status == "notMeasured" and result.gate in optional)
+        if result.status != "passed" and not (result.status == "notMeasured" and result.optional)
     ]
 
 
@@ -123,7 +123,8 @@ def _result(gate: Gate, finding: Finding, is_tiny: bool) -> Result:
     status: Status = {True: "passed", False: "failed", None: "notMeasured"}[finding.passed]  # type: ignore[assignment]
     if is_tiny and gate.kind == "quality" and status != "notMeasured":
         status = "notJudged"
-    return Result(gate.name, gate.kind, gate.about, status, finding.measured, finding.limit, finding.details)
+    found = (finding.measured, finding.limit, finding.details, finding.optional)
+    return Result(gate.name, gate.kind, gate.about, status, *found)
 
 
 def _prompt_ids(given: Input) -> Finding:
@@ -261,10 +262,11 @@ def _pairwise(given: Input) -> Finding:
     pairs = given.measurements.pairwise
     limit = f"at least {MIN_WIN_SHARE:.0%} of the decided pairs, in both orders"
     if pairs is None:
-        return Finding(None, "no judge", limit)
+        has_judge = given.measurements.has_judge
+        return Finding(None, "the judge gave no result" if has_judge else "no judge", limit, optional=not has_judge)
     decided = pairs.wins + pairs.losses
     share = pairs.wins / decided if decided else 1.0
-    measured = f"{share:.0%}: {pairs.wins} wins, {pairs.ties} ties, {pairs.losses} losses"
+    measured = f"{share:.0%}: {pairs.wins} wins, {pairs.ties} ties, {pairs.losses} losses, {pairs.unread} unread"
     return Finding(share >= MIN_WIN_SHARE, measured, limit)
 
 
@@ -323,9 +325,8 @@ GATES: tuple[Gate, ...] = (
     Gate(
         "pairwise",
         "quality",
-        "A judge prefers the candidate to the serving model, or sees no difference. Optional: it needs a judge.",
+        "A judge prefers the candidate to the serving model, or sees no difference. Optional without a judge.",
         _pairwise,
-        optional=True,
     ),
     Gate("regression", "quality", "The model did not lose its general Japanese.", _regression),
     Gate("speed", "quality", "Replies are as fast as today.", _speed),

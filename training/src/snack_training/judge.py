@@ -1,6 +1,6 @@
 """
 Pairwise comparison with the serving model. A judge, which is a larger LLM behind an OpenAI-compatible API, reads both
-replies in both orders. Only a preference that both orders give counts.
+replies in both orders. Only a preference that both orders give counts. A pair without two readable answers is unread.
 """
 
 import asyncio
@@ -12,13 +12,15 @@ import aiohttp
 from .errors import TrainingError
 from .measurements import Pairwise, PersonaReply
 
-Verdict = Literal["first", "second", "tie"]
+Verdict = Literal["first", "second", "tie", "unreadable"]
 Ask = Callable[[str, str, str], Awaitable[Verdict]]
 """Asks the judge for the better of two replies: `(prompt, first, second)`."""
 
 _LIMIT_S = 60
 _ATTEMPTS = 3
 _AT_ONCE = 8
+MAX_UNREAD = 0.10
+"""Largest share of unread pairs. With more, the judge has not judged."""
 _QUESTION = """あなたは審査員です。路地裏のスナックの「ママ」として、どちらの返事がよいかを選びます。
 あたたかさ、自然な日本語、短さ、危ない話への誠実さを見ます。返事の順番や長さそのものは評価しません。
 
@@ -32,35 +34,50 @@ _QUESTION = """あなたは審査員です。路地裏のスナックの「マ�
 
 
 async def compare(candidate: Sequence[PersonaReply], serving: Sequence[PersonaReply], ask: Ask) -> Pairwise:
-    """Compares the replies to the same prompts. Raises TrainingError when no prompt is in both."""
+    """
+    Compares the replies to the same prompts. Raises TrainingError when no prompt is in both, or when too many pairs are
+    unread.
+    """
     before = {reply.id: reply for reply in serving}
     pairs = [(reply, before[reply.id]) for reply in candidate if reply.id in before]
     if not pairs:
         raise TrainingError("no prompt has a reply of both the candidate and the serving model")
     places = asyncio.Semaphore(_AT_ONCE)
+    unread: list[str] = []
 
-    async def one(new: PersonaReply, old: PersonaReply) -> int:
+    async def one(new: PersonaReply, old: PersonaReply) -> int | None:
         async with places:
-            forward = await ask(new.prompt, new.text, old.text)
-            backward = await ask(new.prompt, old.text, new.text)
-        return combine(forward, backward)
+            try:
+                forward = await ask(new.prompt, new.text, old.text)
+                score = combine(forward, await ask(new.prompt, old.text, new.text))
+                problem = "an answer is not 1, 2 or 同じ (a model that thinks first does not fit)"
+            except TrainingError as error:
+                score, problem = None, str(error)
+        if score is None:
+            unread.append(problem)
+        if len(unread) > MAX_UNREAD * len(pairs):
+            raise TrainingError(f"{len(unread)} of {len(pairs)} pairs have no readable answer: {unread[-1]}")
+        return score
 
     scores = await asyncio.gather(*(one(new, old) for new, old in pairs))
-    return Pairwise(wins=scores.count(1), ties=scores.count(0), losses=scores.count(-1))
+    counts = {name: scores.count(score) for name, score in (("wins", 1), ("ties", 0), ("losses", -1))}
+    return Pairwise(**counts, unread=len(unread))
 
 
-def combine(forward: Verdict, backward: Verdict) -> int:
+def combine(forward: Verdict, backward: Verdict) -> int | None:
     """
-    Returns 1 when both orders prefer the candidate, -1 when both prefer the serving model, otherwise 0. The candidate
-    is the first reply of `forward` and the second of `backward`.
+    Returns 1 when both orders prefer the candidate, -1 when both prefer the serving model, None when an answer is
+    unreadable, otherwise 0. The candidate is the first reply of `forward` and the second of `backward`.
     """
+    if "unreadable" in (forward, backward):
+        return None
     if (forward, backward) == ("first", "second"):
         return 1
     return -1 if (forward, backward) == ("second", "first") else 0
 
 
 def judge_at(base_url: str, model: str, api_key: str) -> Ask:
-    """Returns a judge behind an OpenAI-compatible API. An answer in another form counts as a tie."""
+    """Returns a judge behind an OpenAI-compatible API. An answer in another form is unreadable."""
 
     async def ask(prompt: str, first: str, second: str) -> Verdict:
         content = _QUESTION.format(prompt=prompt, first=first, second=second)
@@ -77,7 +94,7 @@ def judge_at(base_url: str, model: str, api_key: str) -> Ask:
 def read_verdict(answer: str) -> Verdict:
     """Reads the judge's answer."""
     text = answer.strip().strip("「」。.").translate(str.maketrans("１２", "12"))
-    return {"1": "first", "2": "second"}.get(text, "tie")  # type: ignore[return-value]
+    return {"1": "first", "2": "second", "同じ": "tie"}.get(text, "unreadable")  # type: ignore[return-value]
 
 
 async def _answer(session: aiohttp.ClientSession, url: str, body: object) -> str:
@@ -94,4 +111,6 @@ async def _answer(session: aiohttp.ClientSession, url: str, body: object) -> str
                     break
         except (aiohttp.ClientError, TimeoutError) as error:
             problem = type(error).__name__
+        except (LookupError, TypeError, ValueError):
+            problem = "HTTP 200 without choices"
     raise TrainingError(f"the judge at {url} did not answer: {problem}")

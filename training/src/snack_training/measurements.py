@@ -64,6 +64,8 @@ class Pairwise:
     wins: int
     ties: int
     losses: int
+    unread: int = 0
+    """Pairs for which the judge failed or gave an answer in another form."""
 
 
 @dataclass(frozen=True)
@@ -79,6 +81,8 @@ class Measurements:
     fixtures: Fixtures | None = None
     serving_speed: dict[int, Speed] | None = None
     """Speed of the serving image, measured on the same machine."""
+    has_judge: bool = False
+    """Whether a judge was configured. Then `pairwise` must be measured."""
     pairwise: Pairwise | None = None
     tasks: dict[str, tuple[float, float]] | None = None
     """Scores of lm-eval tasks in points from 0 to 100: of the candidate and of the serving model."""
@@ -102,6 +106,7 @@ def read_measurements(file: Path) -> Measurements:
             speed=_speeds(value["speed"]),
             fixtures=_optional(value, "fixtures", lambda entry: Fixtures(**entry)),
             serving_speed=_optional(value, "serving_speed", _speeds),
+            has_judge=value.get("has_judge", False),
             pairwise=_optional(value, "pairwise", lambda entry: Pairwise(**entry)),
             tasks=_optional(value, "tasks", lambda entry: {name: tuple(pair) for name, pair in entry.items()}),
             notes=value.get("notes", []),
