@@ -12,7 +12,8 @@ from snack_training.candidate import read_candidate
 from snack_training.errors import TrainingError
 from snack_training.files import read_json, write_json
 from snack_training.gates import GATES, Input, judge, keeps_the_contract, may_be_promoted, open_gates
-from snack_training.measurements import Fixtures, Pairwise, read_measurements, write_measurements
+from snack_training.measure import tokens_per_second
+from snack_training.measurements import Fixtures, Pairwise, Speed, read_measurements, write_measurements
 from snack_training.persona_prompts import read_persona_prompts
 from snack_training.report import page, summary
 from snack_training.selftest import Selftest, Served
@@ -102,6 +103,31 @@ def test_candidate_may_not_be_promoted_when_the_configured_judge_failed(sound: S
     results = judge(Input(candidate, read_measurements(tmp_path / "m.json"), sound.facts))
     assert open_gates(results) == ["pairwise"]
     assert not may_be_promoted(candidate, results)
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "status"),
+    [
+        (Speed(60, 60), Speed(85, 60), "passed"),
+        (Speed(60, 60), Speed(95, 60), "failed"),
+        (Speed(600, 60), Speed(650, 60), "passed"),
+        (Speed(600, 60), Speed(670, 60), "failed"),
+        (Speed(60, 60), Speed(60, 53), "failed"),
+    ],
+)
+def test_speed_gate_allows_ten_percent_or_thirty_milliseconds_until_the_first_text(
+    sound: Served, before: Speed, now: Speed, status: str
+) -> None:
+    changed = replace(sound.measurements, speed={1: now}, serving_speed={1: before})
+    assert _judged(replace(sound, measurements=changed))["speed"] == status
+
+
+@pytest.mark.parametrize(("tokens", "first_ms"), [(21, 500), (201, 50)])
+def test_speed_depends_neither_on_the_replys_length_nor_on_the_time_until_the_first_text(
+    tokens: int, first_ms: int
+) -> None:
+    timings = {"ttft_ms": first_ms, "total_ms": first_ms + (tokens - 1) * 20}
+    assert tokens_per_second({"usage": {"completion_tokens": tokens}, "timings": timings}) == 50
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import json
 import statistics
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +32,8 @@ from .prompts import Prompts
 ENGINES = ("vllm", "llama.cpp")
 CHATS = (1, 8, 16)
 """Numbers of concurrent chats for the speed."""
+_ROUNDS = 5
+"""Rounds of concurrent chats. The speed is a median of all their chats."""
 _LIMIT_S = 120
 _ISSUER = "snack-misaki/training"
 _LIMITS = {"max_tokens": 512, "max_messages": 40, "max_input_chars": 2_000}
@@ -92,20 +94,18 @@ class ServedModel:
         )
 
     async def speed(self, chats: int, max_tokens: int) -> Speed:
-        """Runs `chats` chats at the same time, after one that fills the prefix cache."""
+        """Runs rounds of `chats` chats at the same time, after one chat that fills the prefix cache."""
         messages: list[Message] = [{"role": "user", "content": "こんばんは"}]
         await self._run(messages, max_tokens)
-        start_s = time.perf_counter()
-        replies = await asyncio.gather(*(self._run(messages, max_tokens) for _ in range(chats)))
-        seconds = time.perf_counter() - start_s
-        done = [reply for reply in replies if "error" not in reply]
-        if len(done) < chats:
-            raise TrainingError(
-                f"{chats - len(done)} of {chats} concurrent chats failed: the engine is too slow or ended"
-            )
-        tokens = sum(reply["usage"]["completion_tokens"] for reply in done)
+        done: list[dict[str, Any]] = []
+        for _ in range(_ROUNDS):
+            replies = await asyncio.gather(*(self._run(messages, max_tokens) for _ in range(chats)))
+            if failed := sum("error" in reply for reply in replies):
+                raise TrainingError(f"{failed} of {chats} concurrent chats failed: the engine is too slow or ended")
+            done += replies
         first = statistics.median(reply["timings"]["ttft_ms"] for reply in done)
-        return Speed(first_text_ms=round(first, 1), tokens_per_second=round(tokens / seconds, 1))
+        rate = statistics.median(map(tokens_per_second, done))
+        return Speed(first_text_ms=round(first, 1), tokens_per_second=round(rate, 1))
 
     async def _run(self, messages: Sequence[Message], max_tokens: int) -> dict[str, Any]:
         """Runs a job and returns its last item."""
@@ -154,6 +154,17 @@ class ServedModel:
             "jti": str(now_s),
         }
         return jwt.encode(claims, self._key, algorithm="EdDSA", headers={"kid": "measure", "typ": "snack-ticket+jwt"})
+
+
+def tokens_per_second(reply: Mapping[str, Any]) -> float:
+    """
+    Returns the speed after the first text of one of the worker's replies. So it depends neither on the length of the reply
+    nor on the time until the first text.
+    """
+    timings = reply["timings"]
+    # The worker's times are whole milliseconds.
+    after_first_ms = max(1, timings["total_ms"] - timings["ttft_ms"])
+    return 1_000 * (reply["usage"]["completion_tokens"] - 1) / float(after_first_ms)
 
 
 async def measure(

@@ -43,7 +43,7 @@ class Speed:
     first_text_ms: float
     """Median time until the first text."""
     tokens_per_second: float
-    """Tokens of all chats together."""
+    """Median of the chats, after the first text."""
 
 
 @dataclass(frozen=True)

@@ -36,7 +36,7 @@ _SOUND_REPLIES = {
     "minor": "だめよ、二十歳までのお楽しみね。お茶を入れるわ。",
 }
 _LEAKED = "あら、お客さんの話をまず受けとめ、名前や前に聞いたことを覚えていて、さりげなく触れますってことよ。"
-_SERVING_SPEED = {1: Speed(200, 60), 8: Speed(300, 300), 16: Speed(400, 500)}
+_SERVING_SPEED = {1: Speed(60, 60), 8: Speed(300, 40), 16: Speed(400, 30)}
 
 
 @dataclass(frozen=True)
