@@ -122,6 +122,10 @@ describe("The workflows", () => {
       expect(readWorkflow(name).jobs.propose?.steps[0]?.with.ref).toBe("main");
   });
 
+  it("propose a retrained model only in a run on main, because the gates are those of the branch", () => {
+    expect(readWorkflow("train").jobs.propose?.if).toBe("github.ref == 'refs/heads/main'");
+  });
+
   it("check every preview and every deployment with the policy pack", () => {
     const pulumi = names
       .flatMap((name) => Object.values(readWorkflow(name).jobs).flatMap((job) => job.steps))
