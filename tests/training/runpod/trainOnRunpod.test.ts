@@ -1,7 +1,8 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { podApi } from "../../../runpod/rest/pods";
 import { setRetryPolicy } from "../../../runpod/retry";
-import { JUDGE_SECRET } from "../../../training/command/runpod/trainOnRunpod";
+import { estimate } from "../../../training/command/runpod/estimate";
+import { JUDGE_SECRET, limits } from "../../../training/command/runpod/trainOnRunpod";
 import { API_KEY } from "../../runpod/localDouble";
 import { NAME, PodFixture } from "./fixture";
 import { HUB_TOKEN, REPOSITORY } from "./hub";
@@ -50,6 +51,13 @@ describe("A training on a pod", () => {
     };
     await expect(fixture.train({}, {}, { confirm })).rejects.toThrow("Stopped: no pod was created");
     expect(fixture.environments).toEqual([]);
+  });
+
+  it("gives a new host more than an hour for the image, and includes this time in the expected time", () => {
+    expect(limits.startMs).toBeGreaterThan(3_600_000);
+    const offer = { id: "NVIDIA A40", price: 1, availability: "HIGH" } as const;
+    const { hours } = estimate(offer, { model: "phi3", bytes: 0, epochs: 3, maxHours: 6 });
+    expect(hours * 3_600_000).toBeGreaterThan(limits.startMs);
   });
 
   it("creates the pod without SSH, by digest, and with references to secrets instead of their values", async () => {

@@ -12,10 +12,10 @@ export interface Estimate {
 }
 
 /**
- * Hours for the image (35 GB), the weights (15 GB), the merge, the gates (vLLM serves two models one after the other), and
- * the upload (15 GB). Only the merge was measured: 30 s on an H100.
+ * Hours for the image (35 GB, up to an hour on a new host), and for the weights (15 GB), the merge, the gates (vLLM serves
+ * two models one after the other) and the upload (15 GB). Only the merge was measured: 30 s on an H100.
  */
-const FIXED_HOURS = 1;
+const FIXED_HOURS = 1 + 0.75;
 /** Tokens per second of a training with the batches of training.json, measured on an H100 with random weights. */
 const H100_TOKENS_PER_SECOND: Readonly<Record<Model, number>> = { phi3: 3_529, mistral: 2_460 };
 /** Speed of the GPU types of the command, compared with an H100. Not measured: from their bf16 matrix speed. */

@@ -80,7 +80,8 @@ export interface Limits extends WatchLimits {
 /** Limits for RunPod. */
 export const limits: Limits = {
   pollMs: 15_000,
-  startMs: 30 * 60_000,
+  // A new host needs up to an hour for the image of 35 GB.
+  startMs: 75 * 60_000,
   lostMs: 10 * 60_000,
   settle: { intervalMs: 1_000, limitMs: 30_000 },
   landMs: 120_000,
