@@ -21,7 +21,7 @@ import {
   runpodFromEnvironment,
 } from "./runpod/arguments";
 import { Hub } from "./runpod/hub";
-import { type SweptPod, sweep } from "./runpod/sweep";
+import { SWEEP_HOURS, type SweptPod, sweep } from "./runpod/sweep";
 import { GPU_TYPES, JUDGE_SECRET, limits, TOKEN_SECRET, trainOnRunpod } from "./runpod/trainOnRunpod";
 import { sendFixtures } from "./sendFixtures";
 import { type GateResult, gate, lockRunFolder, type Show, tokenizerIn, trainTiny } from "./tiny";
@@ -156,7 +156,7 @@ program
 program
   .command("sweep")
   .description("delete old pods of trainings at RunPod, and print what they cost; touches no other pod")
-  .option("--older-than-hours <hours>", "minimum age", "8")
+  .option("--older-than-hours <hours>", "minimum age", String(SWEEP_HOURS))
   .option("--name <name>", "delete the pods with this name, of any age")
   .action(async ({ olderThanHours, name }: { olderThanHours: string; name?: string }) => {
     const hours = Number(olderThanHours);

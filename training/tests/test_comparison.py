@@ -29,7 +29,9 @@ def _reply(name: str, text: str) -> PersonaReply:
         ("unreadable", "tie", None),
     ],
 )
-def test_preference_counts_only_when_both_orders_give_it(forward: Verdict, backward: Verdict, score: int | None) -> None:
+def test_preference_counts_only_when_both_orders_give_it(
+    forward: Verdict, backward: Verdict, score: int | None
+) -> None:
     assert combine(forward, backward) == score
 
 

@@ -85,6 +85,13 @@ describe("npm run train -- <model> --on runpod", () => {
     [["--image", "ghcr.io/example/training:latest"], "--image must name the image by digest: host/name@sha256:…"],
     [["--dataset", "snack/talks"], "--dataset must be owner/name@commit, with all 40 digits of the commit"],
     [["--max-hours", "lots"], "--max-hours must be a number"],
+    [["--max-hours", "8"], "--max-hours allows up to 7: the sweep deletes a pod after 8 hours"],
+    ...["https://user:secret@judge.example/v1", "https://judge.example/v1?key=secret"].map(
+      (url): [string[], string] => [
+        ["--judge-url", url, "--judge-model", "x"],
+        "--judge-url must have no user, password, query or fragment: they would be in the log",
+      ],
+    ),
     [["--judge-url", "https://judge.example/v1"], "--judge-url and --judge-model need each other"],
     [["--judge-url", "http://judge.example/v1", "--judge-model", "x"], "--judge-url must be an https URL"],
     [["--run-name", "Run 1"], "--run-name allows up to 60 lower-case letters, digits and -"],

@@ -4,6 +4,7 @@ import * as z from "zod";
 import type { Model } from "../../../contract/plan";
 import type { ApiOptions } from "../../../runpod/client";
 import type { Pinned } from "./hub";
+import { SWEEP_HOURS } from "./sweep";
 import { GPU_TYPES, type PodRun } from "./trainOnRunpod";
 
 /** Options of `--on runpod`, as Commander returns them. */
@@ -20,6 +21,9 @@ export interface PodOptions {
   yes?: boolean;
 }
 
+/** The command ends its own pod before the sweep deletes it. */
+const MAX_HOURS = SWEEP_HOURS - 1;
+
 const repository = z.string().regex(/^[\w.-]+\/[\w.-]+$/, "must be owner/name");
 const Settings = z
   .object({
@@ -31,12 +35,18 @@ const Settings = z
       .string()
       .regex(/^[\w.-]+\/[\w.-]+@[0-9a-f]{40}$/, "must be owner/name@commit, with all 40 digits of the commit")
       .optional(),
-    maxHours: z.coerce.number({ error: "must be a number" }).positive().max(48),
+    maxHours: z.coerce
+      .number({ error: "must be a number" })
+      .positive()
+      .max(MAX_HOURS, `allows up to ${MAX_HOURS}: the sweep deletes a pod after ${SWEEP_HOURS} hours`),
     runName: z
       .string()
       .regex(/^[a-z0-9-]{1,60}$/, "allows up to 60 lower-case letters, digits and -")
       .optional(),
-    judgeUrl: z.url({ protocol: /^https$/, error: "must be an https URL" }).optional(),
+    judgeUrl: z
+      .url({ protocol: /^https$/, error: "must be an https URL" })
+      .refine((url) => !/[@?#]/.test(url), "must have no user, password, query or fragment: they would be in the log")
+      .optional(),
     judgeModel: z.string().min(1).optional(),
   })
   .refine(({ judgeUrl, judgeModel }) => (judgeUrl === undefined) === (judgeModel === undefined), {

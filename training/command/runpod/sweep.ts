@@ -21,6 +21,9 @@ export interface SweptPod {
 /** Selection of the pods to delete. */
 export type Selection = { olderThanHours: number } | { name: string };
 
+/** Default age in hours after which the sweep deletes a pod. */
+export const SWEEP_HOURS = 8;
+
 const HOUR_MS = 3_600_000;
 
 /**

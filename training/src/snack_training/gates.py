@@ -282,7 +282,10 @@ def _regression(given: Input) -> Finding:
 
 
 def _speed(given: Input) -> Finding:
-    slower, later = f"at most {MAX_SLOWER:.0%} slower than the serving image", f"first text up to {MAX_LATER_MS} ms later"
+    slower, later = (
+        f"at most {MAX_SLOWER:.0%} slower than the serving image",
+        f"first text up to {MAX_LATER_MS} ms later",
+    )
     limit = f"{slower} at each number of chats; {later}"
     serving = given.measurements.serving_speed
     if not serving or not given.measurements.speed:

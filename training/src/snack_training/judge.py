@@ -77,7 +77,12 @@ def combine(forward: Verdict, backward: Verdict) -> int | None:
 
 
 def judge_at(base_url: str, model: str, api_key: str) -> Ask:
-    """Returns a judge behind an OpenAI-compatible API. An answer in another form is unreadable."""
+    """
+    Returns a judge behind an OpenAI-compatible API. An answer in another form is unreadable. Raises TrainingError when the
+    URL contains more than an address: it is in the log and in the report.
+    """
+    if any(mark in base_url for mark in "@?#"):
+        raise TrainingError("the judge's URL must have no user, password, query or fragment")
 
     async def ask(prompt: str, first: str, second: str) -> Verdict:
         content = _QUESTION.format(prompt=prompt, first=first, second=second)

@@ -158,8 +158,8 @@ class ServedModel:
 
 def tokens_per_second(reply: Mapping[str, Any]) -> float:
     """
-    Returns the speed after the first text of one of the worker's replies. So it depends neither on the length of the reply
-    nor on the time until the first text.
+    Returns the speed of one of the worker's replies after its first text. So it depends neither on the length of the
+    reply nor on the time until the first text.
     """
     timings = reply["timings"]
     # The worker's times are whole milliseconds.
