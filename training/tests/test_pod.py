@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from snack_training.pod import main
+from snack_training.pod import main, memory_bytes
 
 ENVIRONMENT = {
     "MODEL": "mistral",
@@ -64,7 +64,7 @@ def _lines(
     tmp_path: Path, hub: FakeHub, commands: FakeCommands, environment: Mapping[str, str] = ENVIRONMENT
 ) -> list[str]:
     lines: list[str] = []
-    main(environment, hub, commands, lines.append, tmp_path, pause=lambda _seconds: None)
+    main(environment, hub, commands, lines.append, tmp_path, lambda _seconds: None, lambda: 64_000_000_000)
     assert lines[0] == "snack-training: started"
     return lines
 
@@ -132,6 +132,38 @@ def test_pod_gives_no_secret_to_the_training_and_only_the_judges_key_to_the_gate
     secrets = {"HF_TOKEN", "JUDGE_API_KEY"}
     assert secrets.isdisjoint(commands.calls["train"][1])
     assert secrets & commands.calls["evaluate"][1].keys() == {"JUDGE_API_KEY"}
+
+
+def test_pod_with_too_little_memory_for_the_merge_fails_before_the_training(tmp_path: Path) -> None:
+    class HubWithWeights(FakeHub):
+        def download(self, repository: str, revision: str, folder: Path, kind: str) -> None:
+            super().download(repository, revision, folder, kind)
+            with (folder / "model.safetensors").open("wb") as file:
+                file.truncate(14_500_000_000)
+
+    lines: list[str] = []
+    commands = FakeCommands()
+    main(ENVIRONMENT, HubWithWeights(), commands, lines.append, tmp_path, memory=lambda: 31_000_000_000)
+    assert lines[-1] == (
+        "snack-training: failed: the pod has 31 GB of memory, and the merge needs 33 GB; choose another type with --gpu"
+    )
+    assert commands.calls == {}
+
+
+@pytest.mark.parametrize(
+    ("file", "limit", "expected"),
+    [
+        ("memory.max", "32000000000", 32_000_000_000),
+        ("memory.max", "max", 64_000_000 * 1_024),
+        ("memory/memory.limit_in_bytes", "32000000000", 32_000_000_000),
+        ("memory/memory.limit_in_bytes", "9223372036854771712", 64_000_000 * 1_024),
+    ],
+)
+def test_memory_of_the_pod_is_the_limit_of_its_container(tmp_path: Path, file: str, limit: str, expected: int) -> None:
+    for name, text in (("proc/meminfo", "MemTotal:  64000000 kB\n"), (f"sys/fs/cgroup/{file}", f"{limit}\n")):
+        (tmp_path / name).parent.mkdir(parents=True)
+        (tmp_path / name).write_text(text)
+    assert memory_bytes(tmp_path) == expected
 
 
 @pytest.mark.parametrize(

@@ -78,8 +78,8 @@ def combine(forward: Verdict, backward: Verdict) -> int | None:
 
 def judge_at(base_url: str, model: str, api_key: str) -> Ask:
     """
-    Returns a judge behind an OpenAI-compatible API. An answer in another form is unreadable. Raises TrainingError when the
-    URL contains more than an address: it is in the log and in the report.
+    Returns a judge behind an OpenAI-compatible API. An answer in another form is unreadable. Raises TrainingError when
+    the URL contains more than an address: it is in the log and in the report.
     """
     if any(mark in base_url for mark in "@?#"):
         raise TrainingError("the judge's URL must have no user, password, query or fragment")

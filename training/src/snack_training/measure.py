@@ -164,7 +164,7 @@ def tokens_per_second(reply: Mapping[str, Any]) -> float:
     timings = reply["timings"]
     # The worker's times are whole milliseconds.
     after_first_ms = max(1, timings["total_ms"] - timings["ttft_ms"])
-    return 1_000 * (reply["usage"]["completion_tokens"] - 1) / float(after_first_ms)
+    return float(1_000 * (reply["usage"]["completion_tokens"] - 1) / after_first_ms)
 
 
 async def measure(

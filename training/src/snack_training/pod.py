@@ -30,6 +30,10 @@ REPORT = f"{REPORT_FOLDER}/report.html"
 _SHORTEST_SECRET = 8
 _UPLOADS = 4
 _UPLOAD_PAUSE_S = 30
+# Python with torch, beside the weights.
+_PROCESS_BYTES = 4_000_000_000
+# Limit of a container: version 2 and version 1 of Linux's control groups.
+_MEMORY_LIMITS = ("sys/fs/cgroup/memory.max", "sys/fs/cgroup/memory/memory.limit_in_bytes")
 
 RunCommand = Callable[[Sequence[str], Mapping[str, str]], int]
 """Runs a command of this package with an environment. Returns its exit code."""
@@ -99,11 +103,14 @@ class Pod:
     command: RunCommand
     say: Callable[[str], None]
     pause: Callable[[float], None]
+    memory_bytes: int
+    """Memory that the container may use."""
 
     def run(self) -> None:
         """Downloads, trains, judges and uploads. Raises an error with the reason when a step fails."""
         config = read_config(IMAGES / self.settings.model / "training.json")
         base = self._download(config.huggingFaceId, config.revision, "base")
+        self._require_memory(base)
         serving = self._serving(config, base)
         candidate = self._train(base)
         self._judge(candidate, serving)
@@ -113,6 +120,16 @@ class Pod:
         self.say(f"downloading {repository}{' (15 GB)' if kind == 'model' else ''}")
         self.hub.download(repository, revision, self.work / name, kind)
         return self.work / name
+
+    def _require_memory(self, base: Path) -> None:
+        """Raises TrainingError before the training when the merge in float32 does not fit into the memory."""
+        # The files have two bytes for each weight, the merge four.
+        needed = 2 * sum(file.stat().st_size for file in base.glob("*.safetensors")) + _PROCESS_BYTES
+        if self.memory_bytes < needed:
+            raise TrainingError(
+                f"the pod has {self.memory_bytes / 1e9:.0f} GB of memory, and the merge needs {needed / 1e9:.0f} GB; "
+                "choose another type with --gpu"
+            )
 
     def _train(self, base: Path) -> Path:
         """Trains and exports. Returns the folder of the candidate."""
@@ -169,6 +186,13 @@ class Pod:
                 self.pause(_UPLOAD_PAUSE_S * attempt)
 
 
+def memory_bytes(root: Path = Path("/")) -> int:
+    """Returns the memory that this container may use, in bytes: the smaller one of the host's and of the limit."""
+    total = next(line for line in (root / "proc/meminfo").read_text().splitlines() if line.startswith("MemTotal:"))
+    limits = [(root / name).read_text().strip() for name in _MEMORY_LIMITS if (root / name).is_file()]
+    return min([int(total.split()[1]) * 1_024, *(int(limit) for limit in limits if limit != "max")])
+
+
 def _one_line(error: Exception) -> str:
     return " ".join(str(error).split()) or type(error).__name__
 
@@ -193,6 +217,7 @@ def main(
     say: Callable[[str], None],
     work: Path = Path("/work"),
     pause: Callable[[float], None] = time.sleep,
+    memory: Callable[[], int] = memory_bytes,
 ) -> None:
     """Trains once, and reports the end as the last line."""
     say("snack-training: started")
@@ -201,7 +226,7 @@ def main(
         say(_redacted(line, environment))
 
     try:
-        Pod(read_settings(environment), work, hub, command, tell, pause).run()
+        Pod(read_settings(environment), work, hub, command, tell, pause, memory()).run()
     except Exception as error:
         tell(f"snack-training: failed: {_one_line(error)}")
     else:
