@@ -65,8 +65,12 @@ async function engineTarget({ model, tokenizer }: ServedModel, double: RunpodDou
       CHAT_TEMPLATE_FILE: join(process.cwd(), "images", model, "chat_template.jinja"),
     },
   );
-  const ticketFor = async (audience: Model, at = Date.now()) => {
-    const grant = { iss: ISSUER, sub: "candidate", aud: audience, plan: modelPlans[audience], limits: LIMITS };
+  const ticketFor = async (
+    audience: Model,
+    { at = Date.now(), ...claims }: { at?: number; endpoint?: string } = {},
+  ) => {
+    const plan = modelPlans[audience];
+    const grant = { iss: ISSUER, sub: "candidate", aud: audience, plan, limits: LIMITS, ...claims };
     return (await signTicket(grant, key, new Date(at))).ticket;
   };
   const other = models.find((each) => each !== model);
@@ -77,8 +81,10 @@ async function engineTarget({ model, tokenizer }: ServedModel, double: RunpodDou
       model,
       limits: LIMITS,
       ticket: await ticketFor(model),
-      expiredTicket: await ticketFor(model, Date.now() - 10 * TICKET_SECONDS * 1_000),
+      expiredTicket: await ticketFor(model, { at: Date.now() - 10 * TICKET_SECONDS * 1_000 }),
       otherModelsTicket: other && (await ticketFor(other)),
+      ownEndpointsTicket: await ticketFor(model, { endpoint: id }),
+      otherEndpointsTicket: await ticketFor(model, { endpoint: "another" }),
     }),
   };
 }

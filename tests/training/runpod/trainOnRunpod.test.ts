@@ -55,7 +55,7 @@ describe("A training on a pod", () => {
 
   it("gives a new host more than an hour for the image, and includes this time in the expected time", () => {
     expect(limits.startMs).toBeGreaterThan(3_600_000);
-    const offer = { id: "NVIDIA A40", price: 1, availability: "HIGH" } as const;
+    const offer = { id: "NVIDIA A40", memory: 48, price: 1, availability: "HIGH" };
     const { hours } = estimate(offer, { model: "phi3", bytes: 0, epochs: 3, maxHours: 6 });
     expect(hours * 3_600_000).toBeGreaterThan(limits.startMs);
   });
