@@ -114,5 +114,5 @@ def test_scores_of_both_models_are_paired_by_task(tmp_path: Path) -> None:
 def test_missing_task_is_named(tmp_path: Path) -> None:
     file = tmp_path / "results.json"
     file.write_text('{"results": {}}')
-    with pytest.raises(TrainingError, match="has no acc,none of the task ja_leaderboard_jcommonsenseqa"):
+    with pytest.raises(TrainingError, match="has no acc,none of the task jcommonsenseqa_parquet"):
         pair(file, file)

@@ -1,6 +1,7 @@
 import asyncio
 import json
 import os
+import re
 import sys
 import threading
 from collections.abc import Iterator, Mapping
@@ -147,6 +148,18 @@ def test_lm_eval_gets_both_tasks_and_the_tokenizer_of_the_weights(tmp_path: Path
     arguments = dict(pair.split("=", 1) for pair in command[command.index("--model_args") + 1].split(","))
     assert arguments["tokenizer"] == str(tmp_path / "weights")
     assert arguments["base_url"] == "http://127.0.0.1:8000/v1/completions"
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_task_reads_parquet_files_at_an_exact_commit_because_no_loading_script_runs(task: str, tmp_path: Path) -> None:
+    command = lm_eval_command("mistral", "http://127.0.0.1:8000/v1", tmp_path, tmp_path)
+    text = (Path(command[command.index("--include_path") + 1]) / f"{task}.yaml").read_text(encoding="utf-8")
+    lines = text.splitlines()
+    assert f"task: {task}" in lines
+    assert "dataset_path: parquet" in lines
+    files = re.findall(r"^    (?:train|validation|test): (.+)$", text, re.MULTILINE)
+    assert files
+    assert all(re.fullmatch(r"hf://datasets/[\w-]+/[\w-]+@[0-9a-f]{40}/\S+\.parquet", file) for file in files)
 
 
 def _served(tmp_path: Path, tokenizer: Path, port: int) -> ServedModel:

@@ -15,6 +15,7 @@ const CONTENT = [
   "training/requirements-evaluate.lock",
   "training/requirements-train.lock",
   "training/src",
+  "training/tasks",
 ];
 
 /**

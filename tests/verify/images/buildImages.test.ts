@@ -55,7 +55,8 @@ describe("buildImages", () => {
     const [, engine] = /^ARG ENGINE_IMAGE=(.+)$/m.exec(readFileSync("images/Dockerfile", "utf8")) ?? [];
     expect(calls).toContain(`ENGINE_IMAGE=${engine}`);
     const context = readFileSync(join(dir, "context.txt"), "utf8").split("\n");
-    for (const file of ["servedFixtures.cjs", "training/src/snack_training/pod.py", "images/mistral/model.json"])
+    const programs = ["servedFixtures.cjs", "training/src/snack_training/pod.py"];
+    for (const file of [...programs, "images/mistral/model.json", "training/tasks/xwinograd_jp_parquet.yaml"])
       expect(context).toContain(`./${file}`);
     expect(context.filter((file) => /\.ts$|tests|__pycache__/.test(file))).toEqual([]);
   });

@@ -11,7 +11,7 @@ from .files import read_json
 from .judge import Ask, judge_at
 from .measurements import Fixtures, read_fixtures
 from .serving import vllm
-from .tasks import TASKS
+from .tasks import TASK_FOLDER, TASKS
 
 # Bundle of training/command/servedFixtures.ts.
 _FIXTURES = ("node", "/opt/snack/servedFixtures.cjs")
@@ -54,7 +54,8 @@ def lm_eval_command(model: str, url: str, weights: Path, output: Path) -> list[s
     }
     joined = ",".join(f"{name}={value}" for name, value in arguments.items())
     served = [_LM_EVAL, "run", "--model", "local-completions", "--model_args", joined]
-    return [*served, "--tasks", ",".join(TASKS), "--output_path", str(output)]
+    tasks = ["--include_path", str(TASK_FOLDER), "--tasks", ",".join(TASKS)]
+    return [*served, *tasks, "--output_path", str(output)]
 
 
 def judge_of(environment: Mapping[str, str]) -> Ask | None:

@@ -5,8 +5,10 @@ from pathlib import Path
 from .errors import TrainingError
 from .files import read_json
 
-TASKS = {"ja_leaderboard_jcommonsenseqa": "acc,none", "ja_leaderboard_xwinograd": "acc,none"}
-"""Two Japanese tasks of lm-eval 0.4.13, with the name of their score."""
+TASKS = {"jcommonsenseqa_parquet": "acc,none", "xwinograd_jp_parquet": "acc,none"}
+"""Two Japanese tasks for lm-eval 0.4.13, with the name of their score."""
+TASK_FOLDER = Path(__file__).parents[2] / "tasks"
+"""Folder of the tasks' YAML files."""
 
 
 def read_scores(file: Path) -> dict[str, float]:
