@@ -66,10 +66,15 @@ export interface CandidateStore {
   /**
    * Changes a candidate. The change gets the stored candidate, and undefined as its result changes nothing.
    *
+   * @param failSafe makes the candidate that is written after `conflict`, because this write may have replaced an abort
    * @returns the candidate after the change; undefined when there is none
    * @throws ApiError `conflict` when another function has changed the candidate at the same time
    */
-  change(model: Model, change: (stored: Candidate) => Candidate | undefined): Promise<Candidate | undefined>;
+  change(
+    model: Model,
+    change: (stored: Candidate) => Candidate | undefined,
+    failSafe?: (changed: Candidate) => Candidate,
+  ): Promise<Candidate | undefined>;
 }
 
 /** Reads and writes candidates in Parameter Store, without a cache. */
@@ -79,15 +84,15 @@ export function createCandidateStore(settings: CandidateSettings): CandidateStor
   return {
     read: async (model) => (await find(model))?.candidate,
 
-    async change(model, change) {
+    async change(model, change, failSafe) {
       const stored = await find(model);
       const changed = stored && change(stored.candidate);
       if (!changed) return stored?.candidate;
       const version = await dependency("parameter store", write(model, changed));
       // Parameter Store has no conditional write, so a lost change of another writer is only found afterwards.
-      if (version !== stored.version + 1)
-        throw new ApiError("conflict", `Two changes of the candidate of ${model} came at the same time. Repeat yours.`);
-      return changed;
+      if (version === stored.version + 1) return changed;
+      if (failSafe) await dependency("parameter store", write(model, failSafe(changed)));
+      throw new ApiError("conflict", `Two changes of the candidate of ${model} came at the same time. Repeat yours.`);
     },
   };
 }

@@ -260,6 +260,41 @@ describe("The canary function", () => {
     expect((await status()).events.filter(({ by }) => by === "verdict")).toHaveLength(1);
   });
 
+  it("aborts the candidate when its change replaced another one, because that may have been an abort", async () => {
+    await settled();
+    await count({ replies: 100, failed: 40 });
+    await passMinutes(4);
+    const put = vi.spyOn(account, "put").mockImplementationOnce((resource) => {
+      put.mockRestore();
+      const outputs = { ...resource.outputs, version: Number(resource.outputs.version) + 1 };
+      account.put({ ...resource, outputs });
+    });
+    await expect(passMinutes(1)).rejects.toMatchObject({ code: "conflict" });
+    expect(stored().override).toMatchObject({ share: 0, isAborted: true, reason: /^Two changes came at the same time/ });
+    await passMinutes(1);
+    expect(await status()).toMatchObject({ share: 0, testers: [] });
+    expect(topics.deliveries).toHaveLength(1);
+  });
+
+  it.each(["/runpod", "/signing-key"])("still judges the candidate when %s cannot be read", async (parameter) => {
+    await settled();
+    await count({ replies: 100, failed: 40 });
+    settings = { ...settings, [parameter === "/runpod" ? "runpodKeyParameter" : "signingKeyParameter"]: "/missing" };
+    run = create(settings);
+    await passMinutes(5);
+    expect(stored().override).toMatchObject({ share: 0, by: "verdict" });
+    expect(alarms("keep_alive_failed")).not.toEqual([]);
+  });
+
+  it("logs the failure of each model", async () => {
+    run = create({ ...settings, ephemeralTable: "missing" });
+    deploy();
+    await expect(run()).rejects.toMatchObject({ code: "unavailable" });
+    expect(vi.mocked(console.error).mock.calls).toContainEqual([
+      expect.objectContaining({ candidate: "mistral", run: "failed" }),
+    ]);
+  });
+
   it("raises an alarm for a parameter that it cannot read, and still looks at the other models", async () => {
     deploy({ share: 500 });
     await run();

@@ -132,6 +132,18 @@ describe("A change of a candidate", () => {
       return raise(stored);
     };
     await expect(store.change("mistral", change)).rejects.toMatchObject({ code: "conflict" });
+    expect(JSON.parse(value)).toEqual(raise(candidate));
+  });
+
+  it("writes the fail-safe candidate after a change of another function at the same time", async () => {
+    value = JSON.stringify(candidate);
+    const change = (stored: typeof candidate) => {
+      version += 1;
+      return raise(stored);
+    };
+    const failSafe = (changed: typeof candidate) => ({ ...changed, share: 0 });
+    await expect(store.change("mistral", change, failSafe)).rejects.toMatchObject({ code: "conflict" });
+    expect(JSON.parse(value)).toEqual({ ...candidate, share: 0 });
   });
 
   it("is refused when the parameter is not valid", async () => {
