@@ -1,6 +1,7 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { PutParameterCommand, SSMClient } from "@aws-sdk/client-ssm";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
 import { TicketClaims } from "../../contract/ticket";
 import { create, type Settings } from "../../functions/canary";
@@ -260,17 +261,24 @@ describe("The canary function", () => {
     expect((await status()).events.filter(({ by }) => by === "verdict")).toHaveLength(1);
   });
 
-  it("aborts the candidate when its change replaced another one, because that may have been an abort", async () => {
+  it("keeps the abort of an operator who wrote it while the function wrote a rollback", async () => {
     await settled();
     await count({ replies: 100, failed: 40 });
     await passMinutes(4);
-    const put = vi.spyOn(account, "put").mockImplementationOnce((resource) => {
-      put.mockRestore();
-      const outputs = { ...resource.outputs, version: Number(resource.outputs.version) + 1 };
-      account.put({ ...resource, outputs });
-    });
+    const { send } = SSMClient.prototype;
+    const sent = vi.spyOn(SSMClient.prototype, "send").mockImplementation(async function (
+      this: SSMClient,
+      command: PutParameterCommand,
+    ) {
+      if (command instanceof PutParameterCommand) {
+        sent.mockRestore();
+        await createCandidateAdmin(settings).abort("mistral");
+      }
+      return Reflect.apply(send, this, [command]);
+    } as never);
     await expect(passMinutes(1)).rejects.toMatchObject({ code: "conflict" });
-    expect(stored().override).toMatchObject({ share: 0, isAborted: true, reason: /^Two changes came at the same time/ });
+    expect(stored().override).toMatchObject({ share: 0, isAborted: true, by: "verdict" });
+    expect(stored().override.reason).toMatch(/^Two changes came at the same time/);
     await passMinutes(1);
     expect(await status()).toMatchObject({ share: 0, testers: [] });
     expect(topics.deliveries).toHaveLength(1);

@@ -1,8 +1,24 @@
 import * as z from "zod/mini";
 import { compareRanks, type Part, probabilityOfMore, sum } from "./statistics";
 
+/** Longest first text that is measured, in milliseconds. */
+export const LONGEST_FIRST_TEXT_MS = 8_000;
 /** Upper bounds of the first-text histogram, in milliseconds. Each is about 1.4 times the one before. */
-const FIRST_TEXT_BOUNDS_MS = [125, 175, 250, 350, 500, 700, 1_000, 1_400, 2_000, 2_800, 4_000, 5_600, 8_000];
+const FIRST_TEXT_BOUNDS_MS = [
+  125,
+  175,
+  250,
+  350,
+  500,
+  700,
+  1_000,
+  1_400,
+  2_000,
+  2_800,
+  4_000,
+  5_600,
+  LONGEST_FIRST_TEXT_MS,
+];
 
 /** Replies of one model version in one slot of time. */
 export interface ReplyCounts {
@@ -71,10 +87,13 @@ export function firstTextBin(firstTextMs: number): number {
   return bin === -1 ? FIRST_TEXT_BOUNDS_MS.length : bin;
 }
 
-/** Upper bound of a part of a histogram's first texts, in milliseconds. Undefined when the histogram is empty. */
+/**
+ * Upper bound of a part of a histogram's first texts, in milliseconds. `LONGEST_FIRST_TEXT_MS` + 1 when it is above the
+ * last bound. Undefined when the histogram is empty.
+ */
 export function firstTextMs(histogram: readonly number[], part: number): number | undefined {
   if (sum(histogram) === 0) return undefined;
-  return FIRST_TEXT_BOUNDS_MS[percentileBin(histogram, part)] ?? FIRST_TEXT_BOUNDS_MS.at(-1);
+  return FIRST_TEXT_BOUNDS_MS[percentileBin(histogram, part)] ?? LONGEST_FIRST_TEXT_MS + 1;
 }
 
 /** Number of the slot of a time. */
