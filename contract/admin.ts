@@ -106,7 +106,10 @@ export const VersionReplies = z.object({
   failed: z.int(),
   empty: z.int(),
   invalid: z.int(),
-  /** Time to the first text, measured by the worker. Null without a reply of a worker that had already started. */
+  /**
+   * Upper bounds of the time to the first text, measured by the worker, in milliseconds. Above 8,000 they are not known:
+   * 8,001. Null without a complete reply.
+   */
   first_text_ms: z.nullable(z.object({ p50: z.number(), p95: z.number() })),
 });
 export type VersionReplies = z.infer<typeof VersionReplies>;

@@ -187,7 +187,8 @@ export function create(settings: Settings): (event: unknown) => Promise<AdminAns
     const { command } = request.data;
     try {
       const answered = await answer(request.data);
-      console.log({ admin: command, ...("model" in request.data && { candidate: request.data.model }) });
+      const { model: candidate, share } = { model: undefined, share: undefined, ...request.data };
+      console.log({ admin: command, ...(candidate && { candidate }), ...(share !== undefined && { share }) });
       return answered;
     } catch (thrown) {
       const error = thrown instanceof ApiError ? thrown : new ApiError("internal", undefined, { cause: thrown });

@@ -4,7 +4,7 @@ import type { CandidateEvent } from "../contract/admin";
 import { type Model, models } from "../contract/plan";
 import { type WatchServices, watch } from "./canary/watch";
 import { type CandidateSettings, createCandidateStore } from "./lib/candidates";
-import { logCauses } from "./lib/causes";
+import { causesText, logCauses } from "./lib/causes";
 import { awsClientLimits, dependency } from "./lib/dependency";
 import { createParameters } from "./lib/parameters";
 import { createCanaryStates } from "./tables/canaryStates";
@@ -41,8 +41,13 @@ export function create(settings: Settings): () => Promise<void> {
   };
   return logCauses(async () => {
     const now = new Date();
+    const look = (model: Model) =>
+      watch(model, services, now).catch((error: unknown) => {
+        console.error({ candidate: model, run: "failed", cause: causesText(error) });
+        throw error;
+      });
     // Lambda stops a function that has failed, so that the failure of one model waits for the others.
-    const ended = await Promise.allSettled(models.map((model) => watch(model, services, now)));
+    const ended = await Promise.allSettled(models.map(look));
     const failure = ended.find((one) => one.status === "rejected");
     if (failure) throw failure.reason;
   });
@@ -64,7 +69,7 @@ function createTeller({ stack, topicArn }: Settings): WatchServices["tell"] {
     return [
       `The candidate ${image} of ${model} answers ${to}% of the customers since ${at}. Before, it answered ${from}%.`,
       `Reason: ${reason}`,
-      "The released model answers these customers. Testers still get the candidate.",
+      "The released model answers these customers.",
       `First: npm run admin -- --stack ${stack} canary ${model} status`,
       "Runbook: docs/operations.md#a-candidate",
     ].join("\n");

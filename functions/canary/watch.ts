@@ -51,7 +51,7 @@ export async function watch(model: Model, services: WatchServices, now: Date): P
   const at = now.toISOString();
   const known = stateOf(candidate, stored) ?? firstState(candidate, stored?.events ?? [], at);
   const { state: looked, isReady } = await look(model, candidate, known, services, now);
-  const ready = isReady ? await markReady(model, candidate, services) : candidate;
+  const ready = isReady ? await markReady(model, candidate, services, at) : candidate;
   const noted = noteChange(looked, ready, at);
   const verdict = await verdictOf(model, noted, services, now);
   const after = verdict.action === "rollback" ? await rollBack(model, ready, verdict, services, at) : ready;
@@ -79,12 +79,15 @@ async function look(
   now: Date,
 ): Promise<{ state: CanaryState; isReady: boolean }> {
   const endpoint = endpointIdOf(candidate.url);
-  const call = { url, apiKey: await runpodKey(), timeoutMs: CALL_TIMEOUT_MS };
-  const wanted = { ...call, model, endpoint, isBound: true, ticketIssuer, signingKey: await signingKey() };
+  const callOf = async () => ({ url, apiKey: await runpodKey(), timeoutMs: CALL_TIMEOUT_MS });
   const before = { job: state.job, isReady: candidate.isReady };
+  const warm = async () => {
+    const bound = { model, endpoint, isBound: true, ticketIssuer, signingKey: await signingKey() };
+    return warmUp(before, { ...(await callOf()), ...bound }, now);
+  };
   const [health, { job, isReady }] = await Promise.all([
-    readHealth(model, endpoint, call),
-    warmUp(before, wanted, now).catch((error: unknown) => {
+    readHealth(model, endpoint, callOf),
+    warm().catch((error: unknown) => {
       raiseAlarm("keep_alive_failed", { model, endpoint, cause: causesText(error) });
       return before;
     }),
@@ -92,9 +95,9 @@ async function look(
   return { state: { ...noteHealth(state, health), job }, isReady };
 }
 
-async function readHealth(model: Model, endpoint: string, call: Parameters<typeof getHealth>[0]) {
+async function readHealth(model: Model, endpoint: string, callOf: () => Promise<Parameters<typeof getHealth>[0]>) {
   try {
-    const { status, health } = await getHealth(call, endpoint);
+    const { status, health } = await getHealth(await callOf(), endpoint);
     if (!health) throw new Error(`RunPod answered /health with ${status}`);
     return health;
   } catch (error) {
@@ -118,12 +121,15 @@ async function verdictOf(
   return judge({ candidate, released, workers: minutes });
 }
 
-async function markReady(model: Model, candidate: Candidate, { candidates }: WatchServices): Promise<Candidate> {
+async function markReady(
+  model: Model,
+  candidate: Candidate,
+  { candidates }: WatchServices,
+  at: string,
+): Promise<Candidate> {
   if (candidate.isReady) return candidate;
-  const changed = await candidates.change(model, (stored) =>
-    isSame(stored, candidate) ? { ...stored, isReady: true } : undefined,
-  );
-  return changed ?? candidate;
+  const change = (stored: Candidate) => (isSame(stored, candidate) ? { ...stored, isReady: true } : undefined);
+  return (await candidates.change(model, change, failSafe(at))) ?? candidate;
 }
 
 /** Returns the customers of a bad candidate to the released model. The testers stay, so that they can see a repair. */
@@ -134,12 +140,24 @@ async function rollBack(
   { candidates }: WatchServices,
   at: string,
 ): Promise<Candidate> {
-  const changed = await candidates.change(model, (stored) => {
+  const change = (stored: Candidate) => {
     if (!isSame(stored, candidate) || audienceOf(stored).share === 0) return undefined;
-    const override = { share: 0, isAborted: false, replaces: stored.share, by: "verdict", reason, at } as const;
-    return { ...stored, override };
-  });
-  return changed ?? candidate;
+    return withShareZero(stored, { isAborted: false, reason, at });
+  };
+  return (await candidates.change(model, change, failSafe(at))) ?? candidate;
+}
+
+/** Returns all users to the released model after two changes at the same time. The lost one may have been an abort. */
+function failSafe(at: string): (stored: Candidate) => Candidate {
+  const reason = "Two changes came at the same time, and one of them is lost. The testers also get the released model.";
+  return (stored) => withShareZero(stored, { isAborted: true, reason, at });
+}
+
+function withShareZero(
+  stored: Candidate,
+  change: Pick<NonNullable<Candidate["override"]>, "isAborted" | "reason" | "at">,
+): Candidate {
+  return { ...stored, override: { ...change, share: 0, replaces: stored.share, by: "verdict" } };
 }
 
 /** Whether a deployment has not replaced the candidate meanwhile. */

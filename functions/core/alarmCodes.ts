@@ -93,7 +93,7 @@ export const alarmCodes = {
   },
   candidate_unreadable: {
     means:
-      "A function cannot read the parameter of a model's candidate. It uses the last known candidate, and without one the released model.",
+      "A function cannot read the parameter of a model's candidate. It uses the last known candidate for 60 s, and then the released model. The released model answers at once when the parameter is not valid.",
     run: runDoctor,
   },
   keep_alive_failed: {

@@ -1,4 +1,4 @@
-import { GetParametersCommand, PutParameterCommand, SSMClient } from "@aws-sdk/client-ssm";
+import { GetParametersCommand, PutParameterCommand, SSMClient, type SSMClientConfig } from "@aws-sdk/client-ssm";
 import { ApiError } from "../../contract/errors";
 import type { Model } from "../../contract/plan";
 import { Candidate, type FindCandidate } from "../core/canary/candidate";
@@ -8,6 +8,13 @@ import { awsClientLimits, dependency } from "./dependency";
 
 /** Cache lifetime. A new share takes effect within this time. */
 const CACHE_MS = 10_000;
+/** Longest use of a candidate that can no longer be read. */
+const KEEP_MS = 60_000;
+/** Limits of a read during a chat: one short attempt, because the released model can answer instead. */
+const chatLimits = {
+  maxAttempts: 1,
+  requestHandler: { connectionTimeout: 500, requestTimeout: 500, throwOnRequestTimeout: true },
+} as const;
 
 /** Where the candidates are. */
 export interface CandidateSettings {
@@ -16,23 +23,34 @@ export interface CandidateSettings {
 }
 
 /**
- * Reads candidates from Parameter Store. When a parameter cannot be read, the last known candidate counts, and without one
- * the released model: a failure here must not end a chat. The failure raises an alarm.
+ * Reads candidates from Parameter Store. When Parameter Store does not answer, the last known candidate counts for at most
+ * 60 s, and then the released model. When a parameter is not valid, the released model counts at once. A failure here must
+ * not end a chat, and raises an alarm.
  */
 export function createCandidates(settings: CandidateSettings): FindCandidate {
-  const { read } = createParameter(settings);
+  const { read } = createParameter(settings, chatLimits);
   const alarm = createAlarms();
   const cache = new Map<Model, { found: Promise<Candidate | undefined>; readAt: number }>();
+  const known = new Map<Model, { candidate: Candidate | undefined; readAt: number }>();
+
+  async function find(model: Model): Promise<Candidate | undefined> {
+    try {
+      const candidate = (await read(model))?.candidate;
+      known.set(model, { candidate, readAt: Date.now() });
+      return candidate;
+    } catch (error) {
+      alarm("candidate_unreadable", { model, cause: causesText(error) });
+      const last = known.get(model);
+      if (last && !(error instanceof InvalidCandidate) && Date.now() - last.readAt < KEEP_MS) return last.candidate;
+      known.delete(model);
+      return undefined;
+    }
+  }
+
   return (model) => {
-    const known = cache.get(model);
-    if (known && Date.now() - known.readAt < CACHE_MS) return known.found;
-    const found = read(model).then(
-      (one) => one?.candidate,
-      (error: unknown) => {
-        alarm("candidate_unreadable", { model, cause: causesText(error) });
-        return known?.found;
-      },
-    );
+    const cached = cache.get(model);
+    if (cached && Date.now() - cached.readAt < CACHE_MS) return cached.found;
+    const found = find(model);
     cache.set(model, { found, readAt: Date.now() });
     return found;
   };
@@ -48,42 +66,60 @@ export interface CandidateStore {
   /**
    * Changes a candidate. The change gets the stored candidate, and undefined as its result changes nothing.
    *
+   * @param failSafe makes the candidate that is written after `conflict`, because this write may have replaced an abort
    * @returns the candidate after the change; undefined when there is none
    * @throws ApiError `conflict` when another function has changed the candidate at the same time
    */
-  change(model: Model, change: (stored: Candidate) => Candidate | undefined): Promise<Candidate | undefined>;
+  change(
+    model: Model,
+    change: (stored: Candidate) => Candidate | undefined,
+    failSafe?: (changed: Candidate) => Candidate,
+  ): Promise<Candidate | undefined>;
 }
 
 /** Reads and writes candidates in Parameter Store, without a cache. */
 export function createCandidateStore(settings: CandidateSettings): CandidateStore {
-  const { read, write } = createParameter(settings);
+  const { read, write } = createParameter(settings, awsClientLimits);
   const find = (model: Model) => dependency("parameter store", read(model));
   return {
     read: async (model) => (await find(model))?.candidate,
 
-    async change(model, change) {
+    async change(model, change, failSafe) {
       const stored = await find(model);
       const changed = stored && change(stored.candidate);
       if (!changed) return stored?.candidate;
       const version = await dependency("parameter store", write(model, changed));
       // Parameter Store has no conditional write, so a lost change of another writer is only found afterwards.
-      if (version !== stored.version + 1)
-        throw new ApiError("conflict", `Two changes of the candidate of ${model} came at the same time. Repeat yours.`);
-      return changed;
+      if (version === stored.version + 1) return changed;
+      if (failSafe) await dependency("parameter store", write(model, failSafe(changed)));
+      throw new ApiError("conflict", `Two changes of the candidate of ${model} came at the same time. Repeat yours.`);
     },
   };
 }
 
+/** The value of a parameter is not a candidate. */
+class InvalidCandidate extends Error {
+  override readonly name = "InvalidCandidate";
+}
+
+function parseCandidate(value: string): Candidate {
+  try {
+    return Candidate.parse(JSON.parse(value));
+  } catch (cause) {
+    throw new InvalidCandidate("The parameter is not valid", { cause });
+  }
+}
+
 /** The parameter of a candidate, with the version that Parameter Store counts. */
-function createParameter({ candidatesPath }: CandidateSettings) {
-  const client = new SSMClient(awsClientLimits);
+function createParameter({ candidatesPath }: CandidateSettings, limits: SSMClientConfig) {
+  const client = new SSMClient(limits);
   const nameOf = (model: Model) => `${candidatesPath}/${model}`;
   return {
     async read(model: Model): Promise<{ candidate: Candidate; version: number } | undefined> {
       const command = new GetParametersCommand({ Names: [nameOf(model)], WithDecryption: false });
       const [found] = (await client.send(command)).Parameters ?? [];
       if (found?.Value === undefined) return undefined;
-      return { candidate: Candidate.parse(JSON.parse(found.Value)), version: found.Version ?? 0 };
+      return { candidate: parseCandidate(found.Value), version: found.Version ?? 0 };
     },
 
     async write(model: Model, candidate: Candidate): Promise<number> {

@@ -2,7 +2,14 @@ import type { JWK } from "jose";
 import { ApiError } from "../../contract/errors";
 import type { Model, Plan } from "../../contract/plan";
 import type { ChatReply, VipProvider } from "../../contract/relay";
-import { endpointIdOf, type FindCandidate, isChosen } from "../core/canary/candidate";
+import {
+  besideReleased,
+  type Candidate,
+  endpointIdOf,
+  type FindCandidate,
+  isChosen,
+  isTester,
+} from "../core/canary/candidate";
 import {
   type AttemptOptions,
   type AttemptResult,
@@ -137,6 +144,8 @@ async function admit(
   const { id: chatId, account, claims } = chat;
   const now = new Date();
   const route = chooseRoute(claims, services.vipProviders(), services.endpoints);
+  // The chat does not wait for this read after the other ones. It never rejects.
+  const candidate = route.worker && services.candidate(route.worker.model);
   const external = await Promise.all(route.external.map(services.createProvider));
   const request = requestOf(chat, now);
   const worst = worstCase(request, external);
@@ -149,7 +158,7 @@ async function admit(
   let version: VersionWatch | undefined;
   try {
     if (external.length > 0) spend = await reserveSpend(external, worst, services, now);
-    const asked = route.worker ? await workersOf(route.worker, chat, services) : { workers: [] };
+    const asked = route.worker ? workersOf(route.worker, await candidate, chat, services) : { workers: [] };
     version = asked.version;
     if (version) onVersion(version);
     const { workers } = asked;
@@ -164,7 +173,8 @@ async function admit(
   } finally {
     clearInterval(watch);
     if (version) version.calls = calls;
-    const tokens = calls.reduce((sum, { usage }) => sum + totalTokens(usage), 0);
+    const paid = calls.filter(({ provider, failure }) => !(provider.isCandidate && failure));
+    const tokens = paid.reduce((sum, { usage }) => sum + totalTokens(usage), 0);
     // A reservation that is not settled expires by itself.
     const alarmUnsettled = () => services.alarm("usage_not_settled");
     chat.waitUntil(services.usage.settle({ account, chatId, tokens }, new Date()).catch(alarmUnsettled));
@@ -224,23 +234,26 @@ async function reserveSpend(
 
 /**
  * GPU workers that answer a user, in order: those of the candidate if it has the user, and then the released ones. With a
- * candidate, also the watch of the version that has the user.
+ * candidate, also the watch of the version that has the user. An impatient reader never gets the candidate, because each
+ * of its requests is a new guest, whose versions would change.
  */
-async function workersOf(
+function workersOf(
   route: WorkerRoute,
+  candidate: Candidate | undefined,
   chat: Chat,
   services: ChatServices,
-): Promise<{ workers: Provider[]; version?: VersionWatch }> {
+): { workers: Provider[]; version?: VersionWatch } {
   const { model } = route;
-  const candidate = await services.candidate(model);
   if (!candidate) return { workers: [workerOf(route, chat, services)] };
-  const { image, url } = candidate;
-  const isOfCandidate = isChosen(model, candidate, chat.claims.sub);
-  const version = new VersionWatch({ model, ...(isOfCandidate && { image }) });
-  const onOutput = version.observe;
+  const { image } = candidate;
+  const { sub } = chat.claims;
+  const isOfCandidate = !chat.late && isChosen(model, candidate, sub);
+  const version = new VersionWatch({ model, ...(isOfCandidate && { image }) }, isTester(candidate, sub));
+  const { observe: onOutput, start: onStart } = version;
   const released = (more: Partial<EndpointOptions>) => workerOf({ ...route, isBound: true, ...more }, chat, services);
-  if (!isOfCandidate) return { workers: [released({ onOutput })], version };
-  const own = workerOf({ model, url, isCandidate: true, isBound: true, onOutput }, chat, services);
+  if (!isOfCandidate) return { workers: [released({ onOutput, onStart })], version };
+  const url = besideReleased(route.url, candidate);
+  const own = workerOf({ model, url, isCandidate: true, isBound: true, onOutput, onStart }, chat, services);
   return { workers: [own, released({})], version };
 }
 
@@ -250,6 +263,7 @@ interface EndpointOptions extends WorkerRoute {
   /** Whether no other endpoint accepts the job's ticket. */
   isBound?: boolean;
   onOutput?: VersionWatch["observe"];
+  onStart?: VersionWatch["start"];
 }
 
 /**
@@ -257,7 +271,7 @@ interface EndpointOptions extends WorkerRoute {
  * expire while the job waits for a worker to start.
  */
 function workerOf(
-  { model, url, isCandidate = false, isBound = false, onOutput }: EndpointOptions,
+  { model, url, isCandidate = false, isBound = false, onOutput, onStart }: EndpointOptions,
   chat: Chat,
   services: ChatServices,
 ): Provider {
@@ -283,6 +297,7 @@ function workerOf(
     waitUntil,
     keepJob: late !== undefined,
     ...(onOutput && { onOutput }),
+    ...(onStart && { onStart }),
   });
 }
 

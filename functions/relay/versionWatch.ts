@@ -12,8 +12,13 @@ export class VersionWatch {
   calls: readonly Call[] = [];
   private output: WorkerOutput | undefined;
   private isInvalid = false;
+  private isStarted = false;
 
-  constructor(readonly version: Version) {}
+  /** @param isTester whether the user is a tester. Of testers, only a reply that breaks the contract counts */
+  constructor(
+    readonly version: Version,
+    private readonly isTester: boolean,
+  ) {}
 
   /** Receives each result of the version's workers, and undefined for an item that breaks the contract. */
   readonly observe = (output: WorkerOutput | undefined): void => {
@@ -21,8 +26,14 @@ export class VersionWatch {
     else this.isInvalid = true;
   };
 
+  /** A worker of the version has taken the job. */
+  readonly start = (): void => {
+    this.isStarted = true;
+  };
+
   /**
-   * Counts of this chat. Undefined when the version was not asked, for example because an external LLM has answered.
+   * Counts of this chat. Undefined when the version was not asked, for example because an external LLM has answered. Also
+   * undefined when no worker took the job in time: a worker that has to start first says nothing about the version.
    *
    * @param isReply whether the chat ended with a reply, of any model
    */
@@ -31,7 +42,9 @@ export class VersionWatch {
     const own = this.calls.filter(
       ({ provider }) => provider.name === "runpod" && (provider.isCandidate ?? false) === isCandidate,
     );
-    if (own.length === 0) return undefined;
+    const hadNoWorker = !this.isStarted && own.at(-1)?.failure === "timeout";
+    if (own.length === 0 || hadNoWorker) return undefined;
+    if (this.isTester) return this.isInvalid ? { ...noReplies(), invalid: 1 } : undefined;
     const last = this.calls.at(-1);
     const isAnswer = isReply && last !== undefined && own.includes(last);
     return {

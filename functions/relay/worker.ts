@@ -41,6 +41,8 @@ export interface WorkerOptions {
   keepJob?: boolean;
   /** Receives each job's result, and undefined for each item that breaks the contract. */
   onOutput?: (output: WorkerOutput | undefined) => void;
+  /** Called when a worker has taken the job. May be called again. */
+  onStart?: () => void;
 }
 
 /**
@@ -61,7 +63,7 @@ async function* runJob(options: WorkerOptions, signal: AbortSignal): AsyncGenera
   let isRunning = true;
   try {
     const job = await orAborted(submitted, signal);
-    for await (const event of readEvents(job, signal, options.onOutput)) {
+    for await (const event of readEvents(job, signal, options)) {
       if ("end" in event) isRunning = false;
       yield event;
     }
@@ -81,7 +83,7 @@ async function* runJob(options: WorkerOptions, signal: AbortSignal): AsyncGenera
 async function* readEvents(
   job: Job,
   signal: AbortSignal,
-  onOutput: WorkerOptions["onOutput"],
+  { onOutput, onStart }: Pick<WorkerOptions, "onOutput" | "onStart">,
 ): AsyncGenerator<ProviderEvent, void, void> {
   const end = (done: Done) => {
     onOutput?.(done);
@@ -92,6 +94,7 @@ async function* readEvents(
     await pause(POLL_EVERY_MS - (performance.now() - polledAt), signal);
     polledAt = performance.now();
     const { status, items } = await job.readStream(signal);
+    if (status === "IN_PROGRESS" || items.length > 0) onStart?.();
     for (const item of items) {
       if ("done" in item) return yield* end(item);
       text += item.delta;

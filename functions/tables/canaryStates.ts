@@ -2,6 +2,8 @@ import { DynamoDBClient, GetItemCommand, PutItemCommand } from "@aws-sdk/client-
 import { marshall, unmarshall } from "@aws-sdk/util-dynamodb";
 import type { Model } from "../../contract/plan";
 import { CanaryState } from "../core/canary/state";
+import { raiseAlarm } from "../lib/alarms";
+import { causesText } from "../lib/causes";
 import { awsClientLimits, dependency } from "../lib/dependency";
 import { ephemeralKeys } from "./ephemeralKeys";
 
@@ -10,6 +12,7 @@ const KEEP_SECONDS = 90 * 86_400;
 
 /** States of the models' candidates. Both methods throw ApiError `unavailable` when the table does not answer. */
 export interface CanaryStates {
+  /** Undefined when there is none. Also, with an alarm, when the stored one is not valid: the next write replaces it. */
   read(model: Model): Promise<CanaryState | undefined>;
   write(model: Model, state: CanaryState, now: Date): Promise<void>;
 }
@@ -22,7 +25,10 @@ export function createCanaryStates(TableName: string): CanaryStates {
     async read(model) {
       const get = new GetItemCommand({ TableName, Key: marshall(key(model)), ConsistentRead: true });
       const { Item } = await dependency("ephemeral table", client.send(get));
-      return Item && CanaryState.parse(unmarshall(Item));
+      if (!Item) return undefined;
+      const { data, error } = CanaryState.safeParse(unmarshall(Item));
+      if (error) raiseAlarm("candidate_unreadable", { model, cause: causesText(error) });
+      return data;
     },
 
     async write(model, state, now) {

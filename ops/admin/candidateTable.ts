@@ -1,6 +1,7 @@
 import Table from "cli-table3";
 import pc from "picocolors";
 import type { AdminCandidate, CandidateEvent, VersionReplies } from "../../contract/admin";
+import { LONGEST_FIRST_TEXT_MS } from "../../functions/core/canary/verdict";
 
 /** Number of the newest events in the table. `--json` has all of them. */
 const SHOWN_EVENTS = 5;
@@ -43,9 +44,15 @@ function shareText({ share, configured_share, override }: AdminCandidate): strin
 }
 
 function repliesText({ replies, failed, empty, invalid, first_text_ms }: VersionReplies): string {
-  const firstText = first_text_ms ? `first text p50 ≤ ${first_text_ms.p50} ms, p95 ≤ ${first_text_ms.p95} ms` : "";
+  const firstText = first_text_ms
+    ? `first text p50 ${boundText(first_text_ms.p50)}, p95 ${boundText(first_text_ms.p95)}`
+    : "";
   const counts = `${replies} replies in 30 minutes: ${failed} failed, ${empty} empty, ${invalid} break the contract`;
-  return [counts, firstText].filter(Boolean).join("; ");
+  return [counts, firstText].filter(Boolean).join("\n");
+}
+
+function boundText(ms: number): string {
+  return ms > LONGEST_FIRST_TEXT_MS ? `> ${LONGEST_FIRST_TEXT_MS} ms` : `≤ ${ms} ms`;
 }
 
 function workersText({ waiting_jobs, ...workers }: NonNullable<AdminCandidate["workers"]>): string {

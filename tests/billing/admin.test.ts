@@ -257,7 +257,9 @@ describe("admin with a model's candidate", () => {
 
   it("sets a share without a deployment, and removes the override at the configured share", async () => {
     deploy(configured);
+    const log = vi.spyOn(console, "log");
     expect(await ask({ command: "candidate-share", share: 25 })).toMatchObject({ share: 25, configured_share: 5 });
+    expect(log).toHaveBeenCalledWith({ admin: "candidate-share", candidate: "mistral", share: 25 });
     expect(stored().override).toMatchObject({ share: 25, replaces: 5, by: "operator", isAborted: false });
     expect(await ask({ command: "candidate-share", share: 5 })).toMatchObject({ share: 5, override: null });
     expect(stored()).toEqual(configured);

@@ -1,6 +1,7 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { PutParameterCommand, SSMClient } from "@aws-sdk/client-ssm";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
 import { TicketClaims } from "../../contract/ticket";
 import { create, type Settings } from "../../functions/canary";
@@ -174,12 +175,12 @@ describe("The canary function", () => {
 
   it("says how many replies are missing when there are too few, and keeps the share", async () => {
     await settled();
-    await count({ replies: 10, failed: 10 });
+    await count({ replies: 10, failed: 1 });
     await passMinutes(5);
     expect(await status()).toMatchObject({
       share: 5,
       verdict: { action: "wait", reason: "10 replies, too few for a verdict: at least 50 are needed." },
-      candidate: { replies: 10, failed: 10 },
+      candidate: { replies: 10, failed: 1 },
       released: { replies: 200, failed: 0 },
     });
   });
@@ -258,6 +259,48 @@ describe("The canary function", () => {
     await passMinutes(2);
     expect(topics.deliveries).toHaveLength(1);
     expect((await status()).events.filter(({ by }) => by === "verdict")).toHaveLength(1);
+  });
+
+  it("keeps the abort of an operator who wrote it while the function wrote a rollback", async () => {
+    await settled();
+    await count({ replies: 100, failed: 40 });
+    await passMinutes(4);
+    const { send } = SSMClient.prototype;
+    const sent = vi.spyOn(SSMClient.prototype, "send").mockImplementation(async function (
+      this: SSMClient,
+      command: PutParameterCommand,
+    ) {
+      if (command instanceof PutParameterCommand) {
+        sent.mockRestore();
+        await createCandidateAdmin(settings).abort("mistral");
+      }
+      return Reflect.apply(send, this, [command]);
+    } as never);
+    await expect(passMinutes(1)).rejects.toMatchObject({ code: "conflict" });
+    expect(stored().override).toMatchObject({ share: 0, isAborted: true, by: "verdict" });
+    expect(stored().override.reason).toMatch(/^Two changes came at the same time/);
+    await passMinutes(1);
+    expect(await status()).toMatchObject({ share: 0, testers: [] });
+    expect(topics.deliveries).toHaveLength(1);
+  });
+
+  it.each(["/runpod", "/signing-key"])("still judges the candidate when %s cannot be read", async (parameter) => {
+    await settled();
+    await count({ replies: 100, failed: 40 });
+    settings = { ...settings, [parameter === "/runpod" ? "runpodKeyParameter" : "signingKeyParameter"]: "/missing" };
+    run = create(settings);
+    await passMinutes(5);
+    expect(stored().override).toMatchObject({ share: 0, by: "verdict" });
+    expect(alarms("keep_alive_failed")).not.toEqual([]);
+  });
+
+  it("logs the failure of each model", async () => {
+    run = create({ ...settings, ephemeralTable: "missing" });
+    deploy();
+    await expect(run()).rejects.toMatchObject({ code: "unavailable" });
+    expect(vi.mocked(console.error).mock.calls).toContainEqual([
+      expect.objectContaining({ candidate: "mistral", run: "failed" }),
+    ]);
   });
 
   it("raises an alarm for a parameter that it cannot read, and still looks at the other models", async () => {

@@ -8,16 +8,20 @@ import type { Listening } from "../../local/support/http";
 const settings = { candidatesPath: "/candidates" };
 const url = "https://api.runpod.ai/v2/ep2";
 const candidate = { image: "2026-12-01", url, share: 5, testers: ["user-1"], isReady: true };
+const aborted = { share: 0, isAborted: true, replaces: 5, by: "operator", reason: "x", at: "2026-12-01T00:00:00.000Z" };
 let ssm: Listening;
 /** Value of the parameter. Undefined when it does not exist. */
 let value: string | undefined;
 let reads: number;
+/** Whether Parameter Store fails. */
+let isBroken: boolean;
 /** Versions of the parameter at the last read and after the next write. */
 let version: number;
 
 beforeAll(async () => {
   const get = () => {
     reads += 1;
+    if (isBroken) throw new Error("Parameter Store is broken");
     return value === undefined ? undefined : { id: "/mistral", outputs: { type: "String", value, version } };
   };
   const put = ({ outputs }: { outputs: { value: string; version: number } }) => ({ value, version } = outputs);
@@ -30,6 +34,7 @@ beforeAll(async () => {
 });
 beforeEach(() => {
   reads = 0;
+  isBroken = false;
   version = 1;
   vi.mocked(console.error).mockClear();
   vi.useFakeTimers({ toFake: ["Date"] });
@@ -62,13 +67,40 @@ describe("A model's candidate", () => {
     expect(reads).toBe(before);
   });
 
-  it("stays the last known one when its parameter is not valid, with an alarm", async () => {
+  it("stays the last known one for at most 60 s when its parameter cannot be read", async () => {
     const find = createCandidates(settings);
     value = JSON.stringify(candidate);
     await find("mistral");
-    value = JSON.stringify({ ...candidate, share: 500 });
+    isBroken = true;
     later();
     expect(await find("mistral")).toEqual(candidate);
+    vi.setSystemTime(Date.now() + 49_000);
+    expect(await find("mistral")).toEqual(candidate);
+    later();
+    expect(await find("mistral")).toBeUndefined();
+    isBroken = false;
+    later();
+    expect(await find("mistral")).toEqual(candidate);
+  });
+
+  it("is undefined after one attempt when its parameter was never read", async () => {
+    isBroken = true;
+    expect(await createCandidates(settings)("mistral")).toBeUndefined();
+    expect(reads).toBe(1);
+  });
+
+  it.each([
+    ["a share above 100", JSON.stringify({ ...candidate, share: 500 })],
+    ["no JSON", "{"],
+    ["a URL without an endpoint id", JSON.stringify({ ...candidate, url: "https://api.runpod.ai/v2/a?b" })],
+    ["an override without a time", JSON.stringify({ ...candidate, override: { ...aborted, at: "yesterday" } })],
+  ])("is undefined when its parameter has %s, so that a bad one does not go on, with an alarm", async (_name, bad) => {
+    const find = createCandidates(settings);
+    value = JSON.stringify(candidate);
+    await find("mistral");
+    value = bad;
+    later();
+    expect(await find("mistral")).toBeUndefined();
     expect(console.error).toHaveBeenCalledExactlyOnceWith(
       expect.objectContaining({ alarm: "candidate_unreadable", model: "mistral" }),
     );
@@ -100,6 +132,18 @@ describe("A change of a candidate", () => {
       return raise(stored);
     };
     await expect(store.change("mistral", change)).rejects.toMatchObject({ code: "conflict" });
+    expect(JSON.parse(value)).toEqual(raise(candidate));
+  });
+
+  it("writes the fail-safe candidate after a change of another function at the same time", async () => {
+    value = JSON.stringify(candidate);
+    const change = (stored: typeof candidate) => {
+      version += 1;
+      return raise(stored);
+    };
+    const failSafe = (changed: typeof candidate) => ({ ...changed, share: 0 });
+    await expect(store.change("mistral", change, failSafe)).rejects.toMatchObject({ code: "conflict" });
+    expect(JSON.parse(value)).toEqual({ ...candidate, share: 0 });
   });
 
   it("is refused when the parameter is not valid", async () => {

@@ -1,4 +1,4 @@
-import { expect, it } from "vitest";
+import { expect, it, vi } from "vitest";
 import { CanaryState, firstState } from "../../functions/core/canary/state";
 import { createCanaryStates } from "../../functions/tables/canaryStates";
 import type { Tables } from "./tables";
@@ -16,6 +16,16 @@ export function testCanaryStates(tables: () => Tables): void {
     await open().write("mistral", { ...state, unsent: undefined }, now);
     expect(await open().read("mistral")).toEqual(CanaryState.parse(state));
     expect(await open().read("phi3")).toBeUndefined();
+  });
+
+  it("is undefined with an alarm when the stored one is not valid, and the next write replaces it", async () => {
+    const alarm = vi.spyOn(console, "error").mockImplementation(() => {});
+    await open().write("mistral", { ...state, share: "x" } as unknown as CanaryState, now);
+    expect(await open().read("mistral")).toBeUndefined();
+    expect(alarm).toHaveBeenCalledWith(expect.objectContaining({ alarm: "candidate_unreadable", model: "mistral" }));
+    alarm.mockRestore();
+    await open().write("mistral", state, now);
+    expect(await open().read("mistral")).toEqual(CanaryState.parse(state));
   });
 
   it("throws unavailable when the table does not answer", async () => {

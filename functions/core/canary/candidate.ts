@@ -4,6 +4,9 @@ import type { Model } from "../../../contract/plan";
 
 const share = () => z.number().check(z.gte(0), z.lte(100));
 
+/** RunPod's id of an endpoint. A call with the account's key uses no other text of the parameter in its URL. */
+const ENDPOINT_ID = /^[\w-]+$/;
+
 /** A share that replaces the share of the configuration, without a deployment. */
 const Override = z.object({
   share: share(),
@@ -14,8 +17,7 @@ const Override = z.object({
   by: z.enum(["operator", "verdict"]),
   /** One sentence for the operator. */
   reason: z.string(),
-  /** Time in ISO 8601. */
-  at: z.string(),
+  at: z.iso.datetime(),
 });
 
 /**
@@ -25,8 +27,8 @@ const Override = z.object({
 export const Candidate = z.object({
   /** Image of the candidate: its tag or its whole URI. A new image chooses other customers. */
   image: z.string(),
-  /** Base URL of the job API of the candidate's endpoint. */
-  url: z.string(),
+  /** Base URL of the job API of the candidate's endpoint. The functions use only the endpoint's id of it. */
+  url: z.string().check(z.refine((url) => ENDPOINT_ID.test(endpointIdOf(url)), "must end with an endpoint's id")),
   /** Percent of the customers and guests that the candidate answers. */
   share: share(),
   /** User ids that the candidate always answers. */
@@ -44,7 +46,7 @@ export type CandidateSource = Pick<Candidate, "image" | "url" | "share" | "teste
 export type FindCandidate = (model: Model) => Promise<Candidate | undefined>;
 
 /**
- * Whether the candidate answers a user's chats. The answer depends only on the arguments, so that it is the same in each
+ * Whether the candidate answers a user's chats, as one of its testers or of its share. The answer depends only on the arguments, so that it is the same in each
  * function. A larger share never returns a user to the released model.
  *
  * @param userId Cognito `sub`, or `guest:<uuid>`
@@ -54,8 +56,16 @@ export function isChosen(
   candidate: Pick<Candidate, "image" | "share" | "testers" | "isReady" | "override">,
   userId: string,
 ): boolean {
-  const { share, testers } = audienceOf(candidate);
-  return testers.includes(userId) || percentileOf(`${model}/${candidate.image}`, userId) < share;
+  const isInShare = percentileOf(`${model}/${candidate.image}`, userId) < audienceOf(candidate).share;
+  return isTester(candidate, userId) || isInShare;
+}
+
+/** Whether a user is one of the testers that a candidate answers now. Testers try to break it, so they do not judge it. */
+export function isTester(
+  candidate: Pick<Candidate, "share" | "testers" | "isReady" | "override">,
+  userId: string,
+): boolean {
+  return audienceOf(candidate).testers.includes(userId);
 }
 
 /** Users that a candidate answers now: its share of all users in percent, and its testers. */
@@ -83,6 +93,14 @@ export function keepLive(source: CandidateSource, live: Candidate | undefined): 
 /** RunPod's id of an endpoint, from the base URL of its job API. */
 export function endpointIdOf(url: string): string {
   return url.replace(/\/+$/, "").split("/").at(-1) ?? "";
+}
+
+/**
+ * Base URL of the job API of a candidate's endpoint, at the host of the released endpoint. The parameter does not choose
+ * the host, because the relay sends the account's key there.
+ */
+export function besideReleased(releasedUrl: string, { url }: Pick<Candidate, "url">): string {
+  return releasedUrl.replace(/[^/]+\/*$/, endpointIdOf(url));
 }
 
 /** Place of a user among all users, 0 to below 100. The places of two seeds are independent. */

@@ -61,20 +61,24 @@ export function noteChange(state: CanaryState, candidate: Candidate, at: string)
   };
 }
 
-/** State after RunPod has returned the health of the candidate's endpoint. Undefined health is unknown, and never bad. */
+/**
+ * State after RunPod has returned the health of the candidate's endpoint. Undefined health is unknown, and never bad. It is
+ * also a lack of capacity when jobs wait, workers wait for a GPU, and no other worker can take the jobs.
+ */
 export function noteHealth(state: CanaryState, health: EndpointHealth | undefined): CanaryState {
   if (!health) {
     const { workers: _, ...rest } = state;
     return { ...rest, minutes: { crashLoop: 0, noCapacity: 0 } };
   }
-  const { CrashLoop, NoCapacity } = healthMetrics(health, undefined);
+  const { CrashLoop, NoCapacity, Scarcity } = healthMetrics(health, undefined);
   const { idle, running, initializing, throttled, unhealthy } = health.workers;
-  const minutes = (before: number, now: number | undefined) => (now ? before + 1 : 0);
+  const hasNoWorker = NoCapacity === 1 || (Scarcity === 1 && idle + running === 0);
+  const minutes = (before: number, isBad: boolean) => (isBad ? before + 1 : 0);
   return {
     ...state,
     minutes: {
-      crashLoop: minutes(state.minutes.crashLoop, CrashLoop),
-      noCapacity: minutes(state.minutes.noCapacity, NoCapacity),
+      crashLoop: minutes(state.minutes.crashLoop, CrashLoop === 1),
+      noCapacity: minutes(state.minutes.noCapacity, hasNoWorker),
     },
     workers: { idle, running, initializing, throttled, unhealthy, waiting_jobs: health.jobs.inQueue },
   };

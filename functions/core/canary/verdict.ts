@@ -1,8 +1,24 @@
 import * as z from "zod/mini";
 import { compareRanks, type Part, probabilityOfMore, sum } from "./statistics";
 
+/** Longest first text that is measured, in milliseconds. */
+export const LONGEST_FIRST_TEXT_MS = 8_000;
 /** Upper bounds of the first-text histogram, in milliseconds. Each is about 1.4 times the one before. */
-const FIRST_TEXT_BOUNDS_MS = [125, 175, 250, 350, 500, 700, 1_000, 1_400, 2_000, 2_800, 4_000, 5_600, 8_000];
+const FIRST_TEXT_BOUNDS_MS = [
+  125,
+  175,
+  250,
+  350,
+  500,
+  700,
+  1_000,
+  1_400,
+  2_000,
+  2_800,
+  4_000,
+  5_600,
+  LONGEST_FIRST_TEXT_MS,
+];
 
 /** Replies of one model version in one slot of time. */
 export interface ReplyCounts {
@@ -15,13 +31,13 @@ export interface ReplyCounts {
   /** Replies that break the contract of `contract/worker.ts`. */
   invalid: number;
   /**
-   * Histogram of the time to the first text (`firstTextBin`). Only replies of a worker that had already started count,
-   * because a candidate with few customers starts often.
+   * Histogram of the time to the first text (`firstTextBin`) of each complete reply. The worker measures it from the
+   * start of the job. So the start of a worker does not count.
    */
   firstText: readonly number[];
 }
 
-/** State of the candidate's workers: minutes of a crash loop and of no capacity, without a break (`healthMetrics`). */
+/** State of the candidate's workers: minutes of a crash loop and of no capacity, without a break (`noteHealth`). */
 export const WorkerMinutes = z.object({ crashLoop: z.int(), noCapacity: z.int() });
 export type WorkerMinutes = z.infer<typeof WorkerMinutes>;
 
@@ -39,17 +55,20 @@ export interface Verdict {
   reason: string;
 }
 
-/** Duration of a slot. One verdict follows each slot. */
+/** Duration of a slot. A verdict looks only at complete slots. */
 export const SLOT_MINUTES = 5;
 /** Number of slots that a verdict looks at. */
 export const SLOTS = 6;
 
-/** Fewest candidate replies for a comparison with the released version. */
+/** Fewest candidate replies for a comparison of the first texts, and for the verdict that the candidate is not worse. */
 const FEWEST_REPLIES = 50;
+/** Fewest candidate replies for a comparison of the failed and the empty ones. `CHANCE` guards against false rollbacks. */
+const FEWEST_FAILURES = 5;
 /**
- * Highest probability of a difference that is only chance. A day has 288 verdicts with at most 8 tests each. By the sum
- * of all probabilities, a healthy candidate has at most 0.0003 false rollbacks per day. The real number is smaller,
- * because verdicts share slots, and because Fisher's test is conservative.
+ * Highest probability of a difference that is only chance. There is a verdict each minute, but the counts change only
+ * with a slot, 288 times a day, with at most 8 tests each time. By the sum of all probabilities, a healthy candidate has
+ * at most 0.0003 false rollbacks per day. The real number is smaller, because verdicts share slots, and because Fisher's
+ * test is conservative.
  */
 const CHANCE = 1e-7;
 /** A difference below this number of points does not matter to customers, even if it is certain. */
@@ -68,10 +87,13 @@ export function firstTextBin(firstTextMs: number): number {
   return bin === -1 ? FIRST_TEXT_BOUNDS_MS.length : bin;
 }
 
-/** Upper bound of a part of a histogram's first texts, in milliseconds. Undefined when the histogram is empty. */
+/**
+ * Upper bound of a part of a histogram's first texts, in milliseconds. `LONGEST_FIRST_TEXT_MS` + 1 when it is above the
+ * last bound. Undefined when the histogram is empty.
+ */
 export function firstTextMs(histogram: readonly number[], part: number): number | undefined {
   if (sum(histogram) === 0) return undefined;
-  return FIRST_TEXT_BOUNDS_MS[percentileBin(histogram, part)] ?? FIRST_TEXT_BOUNDS_MS.at(-1);
+  return FIRST_TEXT_BOUNDS_MS[percentileBin(histogram, part)] ?? LONGEST_FIRST_TEXT_MS + 1;
 }
 
 /** Number of the slot of a time. */
@@ -88,19 +110,20 @@ export function noReplies(): ReplyCounts {
 /**
  * Judges a candidate. A broken contract, a crash loop and a lack of workers end it without a minimum number of replies.
  * All other rules compare it with the released version, over the last ten minutes and over all slots. The short window
- * finds a new fault soon. The long window has enough replies when there are few customers.
+ * finds a new fault soon. The long window has enough replies when there are few customers. Failed and empty replies need
+ * fewer replies than first texts.
  */
 export function judge({ candidate, released, workers }: Observations): Verdict {
   const urgent = urgentReason(total(candidate), workers);
   if (urgent) return { action: "rollback", reason: urgent };
   const windows = [10 / SLOT_MINUTES, SLOTS].map((slots) => [total(candidate, slots), total(released, slots)] as const);
-  const judged = windows.filter(([own]) => own.replies >= FEWEST_REPLIES);
-  for (const [own, other] of judged) {
+  for (const [own, other] of windows) {
     const reason = worseReason(own, other);
     if (reason) return { action: "rollback", reason };
   }
   const { replies } = total(candidate);
-  if (judged.length > 0) return { action: "keep", reason: `${replies} replies, not worse than the released version.` };
+  if (replies >= FEWEST_REPLIES)
+    return { action: "keep", reason: `${replies} replies, not worse than the released version.` };
   return {
     action: "wait",
     reason: `${replies} replies, too few for a verdict: at least ${FEWEST_REPLIES} are needed.`,
@@ -115,6 +138,7 @@ function urgentReason({ invalid }: ReplyCounts, { crashLoop, noCapacity }: Worke
 }
 
 function worseReason(candidate: ReplyCounts, released: ReplyCounts): string | undefined {
+  if (candidate.replies < FEWEST_FAILURES) return undefined;
   const baseline = released.replies < FEWEST_REPLIES ? HEALTHY : released;
   for (const part of ["failed", "empty"] as const) {
     const [own, other] = [candidate[part] / candidate.replies, baseline[part] / baseline.replies];

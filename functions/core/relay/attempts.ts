@@ -323,11 +323,15 @@ class Run implements Incomplete {
     return waitMs === undefined ? leave : { kind: "ask", waitMs };
   }
 
-  /** Wait before a retry at the same provider; undefined when there is no retry. */
+  /**
+   * Wait before a retry at the same provider; undefined when there is no retry. A candidate gets none, so that the limit of
+   * calls leaves one for the released worker.
+   */
   private retryWaitMs(attempt: Attempt, failure: ProviderFailure): number | undefined {
     const { retry } = failures[failure.reason];
     if (retry === "shorter") return this.shortenFor(attempt.provider) ? 0 : undefined;
-    if (retry === "never" || this.callsLike(attempt) >= MAX_SAME_CALLS) return undefined;
+    if (retry === "never" || attempt.provider.isCandidate || this.callsLike(attempt) >= MAX_SAME_CALLS)
+      return undefined;
     const jitterMs = JITTER_MS.least + this.random() * (JITTER_MS.most - JITTER_MS.least);
     const waitMs = Math.max(jitterMs, failure.retryAfterMs ?? 0);
     return waitMs <= MAX_RETRY_WAIT_MS ? waitMs : undefined;

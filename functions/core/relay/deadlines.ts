@@ -26,8 +26,12 @@ const externalDeadlines: Deadlines = {
 /** Deadlines of GPU workers, whose cold start takes minutes. */
 const workerDeadlines: Deadlines = { ...externalDeadlines, firstTextMs: 180_000, totalMs: 240_000 };
 
+/** Deadlines of a candidate. They leave the released worker enough time for its own start. */
+const candidateDeadlines: Deadlines = { ...workerDeadlines, firstTextMs: 45_000 };
+
 /** Deadlines of a provider's requests. */
-export function deadlinesOf(provider: Pick<Provider, "name">): Deadlines {
+export function deadlinesOf(provider: Pick<Provider, "name" | "isCandidate">): Deadlines {
+  if (provider.isCandidate) return candidateDeadlines;
   return provider.name === "runpod" ? workerDeadlines : externalDeadlines;
 }
 

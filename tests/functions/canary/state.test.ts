@@ -72,6 +72,13 @@ describe("The state of a candidate", () => {
     expect(noteHealth(state, health({ running: 1 })).minutes).toEqual({ crashLoop: 0, noCapacity: 0 });
   });
 
+  it("counts a minute in which all workers wait for a GPU as one of no capacity", () => {
+    const minutesWith = (workers: object) => noteHealth(firstState(candidate, [], AT), health(workers)).minutes;
+    expect(minutesWith({ throttled: 1 })).toEqual({ crashLoop: 0, noCapacity: 1 });
+    expect(minutesWith({ throttled: 1, running: 1 })).toEqual({ crashLoop: 0, noCapacity: 0 });
+    expect(minutesWith({ throttled: 1, idle: 1 })).toEqual({ crashLoop: 0, noCapacity: 0 });
+  });
+
   it("starts to count again after a minute without an answer of RunPod", () => {
     const bad = noteHealth(firstState(candidate, [], AT), health({ unhealthy: 1 }));
     const unknown = noteHealth(bad, undefined);

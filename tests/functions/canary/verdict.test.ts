@@ -23,11 +23,30 @@ describe("verdict about a candidate", () => {
     });
   });
 
-  it("waits when there are fewer than 50 replies, even if all of them failed", () => {
-    expect(judged([slot(20, { failed: 20 }), slot(29, { failed: 29 })])).toEqual({
+  it("waits when there are fewer than 50 replies, and their failures may be chance", () => {
+    expect(judged([slot(20, { failed: 1, empty: 1 }), slot(29, { failed: 1 })])).toEqual({
       action: "wait",
       reason: "49 replies, too few for a verdict: at least 50 are needed.",
     });
+  });
+
+  it.each([
+    ["failed", 5],
+    ["empty", 5],
+    ["failed", 40],
+  ] as const)("ends a candidate whose replies are all %s, already after %i of them", (part, replies) => {
+    expect(judged([slot(replies, { [part]: replies })])).toEqual({
+      action: "rollback",
+      reason: `100.0% of the replies are ${part}, against ${part === "failed" ? "1.0" : "2.0"}% of the released version.`,
+    });
+  });
+
+  it("waits when fewer than five replies have all failed", () => {
+    expect(judged([slot(4, { failed: 4 })], { released: [slot(100_000)] }).action).toBe("wait");
+  });
+
+  it("waits when fewer than 50 replies start late", () => {
+    expect(judged([slot(49, { firstTextMs: 5_000 })]).action).toBe("wait");
   });
 
   it("ends a candidate with more failed replies, and gives both rates", () => {

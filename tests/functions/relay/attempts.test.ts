@@ -119,6 +119,14 @@ it("estimates the usage and names the configured model when the provider reports
   expect(result?.usage.prompt_tokens).toBeGreaterThan(10);
 });
 
+it("does not repeat a call to a candidate, so that the released worker is asked within the limit of calls", async () => {
+  const candidate = { ...scripted("runpod", [{ fail: "upstream_error" }]), isCandidate: true } as const;
+  const failing = (["anthropic", "openai"] as const).map((name) => scripted(name, [{ fail: "upstream_error" }]));
+  const chat = await run([...failing, candidate, scripted("runpod", reply("はい"))]);
+  expect(chat.calls).toEqual([2, 2, 1, 1]);
+  expect(chat.result).toMatchObject({ text: "はい", provider: "runpod" });
+});
+
 describe("before the first text", () => {
   it.each(causes)("reacts to %s as the failure table says", async (cause) => {
     const { retry, fallBack, cooldown, code } = failures[cause];

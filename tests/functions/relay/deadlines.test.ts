@@ -48,6 +48,11 @@ async function settled(script: ScriptStep[], over: Partial<Deadlines> = {}, read
   return { events, aborted: upstream()?.aborted, ...(await ended) };
 }
 
+it("gives a candidate 45 s to its first text, because the released worker still has to answer after it", () => {
+  expect(deadlinesOf({ name: "runpod" })).toMatchObject({ firstTextMs: 180_000, totalMs: 240_000 });
+  expect(deadlinesOf({ name: "runpod", isCandidate: true })).toMatchObject({ firstTextMs: 45_000, totalMs: 240_000 });
+});
+
 it("forwards a complete reply without an abort, and leaves no timer", async () => {
   const { events, error, aborted } = await settled(reply("あら", "、いらっしゃい"));
   expect(events).toEqual([{ text: "あら" }, { text: "、いらっしゃい" }, { end: { finishReason: "stop" } }]);

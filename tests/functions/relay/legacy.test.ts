@@ -33,6 +33,15 @@ afterEach(async () => {
   vi.restoreAllMocks();
 });
 
+it("never asks a candidate, because each request is a new guest", async () => {
+  const own = (await runpod.deploy({ name: "candidate" }, { name: "candidate-template" })).id;
+  const url = `${runpod.jobApiUrl}/${own}`;
+  await start({ candidate: async () => ({ image: "2", url, share: 100, testers: [], isReady: true }) });
+  await post({ message: "こんばんは" });
+  const jobsOf = async (id: string) => (await runpod.json(`${id}/health`)).jobs.inQueue;
+  expect([await jobsOf(own), await jobsOf(endpoint)]).toEqual([0, 1]);
+});
+
 const post = (body: object) =>
   fetch(`${host.url}//chat`, {
     method: "POST",

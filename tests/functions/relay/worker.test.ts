@@ -5,6 +5,8 @@ import { ApiError } from "../../../contract/errors";
 import type { Plan } from "../../../contract/plan";
 import { TicketClaims } from "../../../contract/ticket";
 import { sum } from "../../../functions/core/canary/statistics";
+import type { AttemptOptions } from "../../../functions/core/relay/attempts";
+import { deadlinesOf } from "../../../functions/core/relay/deadlines";
 import { type ProviderChat, type ProviderEvent, ProviderFailure } from "../../../functions/core/relay/provider";
 import { Background } from "../../../functions/lib/background";
 import { createRelay, type RelayServices } from "../../../functions/relay/handler";
@@ -363,21 +365,25 @@ describe("The relay", () => {
     const reply = (version: string) => ({ ...done, model: { ...done.model, version } });
     const claimsOf = (input: unknown) => TicketClaims.parse(decodeJwt((input as { ticket: string }).ticket));
     const counting = vi.fn<ReplyCountTable["add"]>();
-    const deployed = async (share: number) => {
+    const deployed = async (
+      share: number,
+      more: { testers?: string[]; host?: string } & Partial<RelayServices> = {},
+    ) => {
+      const { testers = [], host = runpod.jobApiUrl, ...services } = more;
       const released = endpoint;
       const own = (await runpod.deploy({ name: "candidate" }, { name: "candidate-template" })).id;
       const candidate = async () => ({
         image: "2",
-        url: `${runpod.jobApiUrl}/${own}`,
+        url: `${host}/${own}`,
         share,
-        testers: [],
+        testers,
         isReady: true,
       });
       const counted: object[] = [];
       counting.mockReset().mockImplementation(async (version, { firstText, ...counts }) => {
         counted.push({ ...version, ...counts, measured: sum(firstText) });
       });
-      const relay = await start("free", { candidate, replyCounts: { add: counting } });
+      const relay = await start("free", { candidate, replyCounts: { add: counting }, ...services });
       return { released, own, worker: runpod.worker, counted, ...relay };
     };
     const one = { replies: 1, failed: 0, empty: 0, invalid: 0, measured: 1 };
@@ -408,7 +414,7 @@ describe("The relay", () => {
 
     it("falls back to the released endpoint when the candidate fails, and logs and counts the candidate's failure", async () => {
       const { released, own, post, host, counted } = await deployed(100);
-      fault(`POST /v2/${own}/run`, 500, { times: 2 });
+      fault(`POST /v2/${own}/run`, 500);
       const response = post("/chat", { text: "こんばんは" });
       const worker = await workerOf(released);
       const job = await nextJob(worker);
@@ -417,6 +423,101 @@ describe("The relay", () => {
       expect(JSON.stringify(vi.mocked(console.info).mock.calls)).toContain("runpod candidate upstream_error");
       await host.close();
       expect(counted).toEqual([{ model: "phi3", image: "2", ...one, failed: 1, measured: 0 }]);
+    });
+
+    it("lets no customer pay the tokens of a candidate that failed after a part of its reply", async () => {
+      const { released, own, post, relay, host } = await deployed(100);
+      const response = post("/chat", { text: "こんばんは" });
+      const worker = await workerOf(own);
+      const job = await nextJob(worker);
+      await worker.stream(job.id, { delta: "あら" });
+      await worker.done(job.id, { error: "broken" });
+      const fallback = await workerOf(released);
+      await fallback.stream((await nextJob(fallback)).id, reply("1"));
+      expect((await readItems(await response)).at(-1)).toMatchObject({ model: { version: "1" }, text: done.text });
+      await host.close();
+      expect(relay.usage.settled).toEqual([105]);
+    });
+
+    it("sends the account's key only to the host of the released endpoint, whatever host the parameter names", async () => {
+      const { own, post, host } = await deployed(100, { host: "https://attacker.example/v2" });
+      const response = post("/chat", { text: "こんばんは" });
+      const worker = await workerOf(own);
+      await worker.stream((await nextJob(worker)).id, reply("2"));
+      expect((await readItems(await response)).at(-1)).toMatchObject({ model: { version: "2" }, attempts: 1 });
+      await host.close();
+    });
+
+    it.each([
+      ["does not count a candidate that had no worker in time", false, []],
+      ["counts a candidate whose worker gave no text in time as failed", true, [{ failed: 1 }]],
+    ])("%s", async (_name, hasWorker, expected) => {
+      const deadlines: AttemptOptions["deadlines"] = (provider) => ({
+        ...deadlinesOf(provider),
+        ...(provider.isCandidate && { firstTextMs: 1_500 }),
+      });
+      const { released, own, post, host, counted } = await deployed(100, { pace: { deadlines } });
+      const response = post("/chat", { text: "x" });
+      if (hasWorker) {
+        const worker = await workerOf(own);
+        // An empty piece is no text, but it shows that the worker runs the job.
+        await worker.stream((await nextJob(worker)).id, { delta: "" });
+      }
+      const fallback = await workerOf(released);
+      await fallback.stream((await vi.waitFor(() => fallback.next(), { interval: 10, timeout: 5_000 })).id, reply("1"));
+      expect((await readItems(await response)).at(-1)).toMatchObject({ model: { version: "1" } });
+      await host.close();
+      expect(counted).toMatchObject(expected);
+      expect(counted).toHaveLength(expected.length);
+    });
+
+    it.each([
+      ["does not count a tester's reply for the verdict", 0, {}, []],
+      ["does not count the reply of a tester whom the share also has", 100, {}, []],
+      [
+        "counts a tester's reply that breaks the contract",
+        0,
+        { token: "こん" },
+        [{ replies: 0, failed: 0, invalid: 1 }],
+      ],
+    ])("%s", async (_name, share, item, expected) => {
+      const { own, post, host, counted } = await deployed(share, { testers: ["user-1"] });
+      const response = post("/chat", { text: "x" });
+      const worker = await workerOf(own);
+      const job = await nextJob(worker);
+      if ("token" in item) await worker.stream(job.id, item);
+      await worker.stream(job.id, reply("2"));
+      expect((await readItems(await response)).at(-1)).toMatchObject({ model: { version: "2" } });
+      await host.close();
+      expect(counted).toMatchObject(expected);
+      expect(counted).toHaveLength(expected.length);
+    });
+
+    it("reads the candidate while it reserves the usage, so that a chat does not wait for both", async () => {
+      const order: string[] = [];
+      const {
+        worker: _,
+        released,
+        post,
+        host,
+        relay,
+      } = await deployed(0, {
+        candidate: async () => {
+          order.push("candidate");
+          return undefined;
+        },
+      });
+      const reserve = relay.usage.reserve.bind(relay.usage);
+      vi.spyOn(relay.usage, "reserve").mockImplementation(async (...args) => {
+        order.push("reserve");
+        await reserve(...args);
+      });
+      const response = post("/chat", { text: "x" });
+      const worker = await workerOf(released);
+      await worker.stream((await nextJob(worker)).id, reply("1"));
+      await (await response).text();
+      await host.close();
+      expect(order).toEqual(["candidate", "reserve"]);
     });
 
     it("falls back without an alarm when a promotion has just deleted the candidate's endpoint", async () => {
@@ -432,7 +533,7 @@ describe("The relay", () => {
 
     it("asks the candidate again in the next chat after a failure", async () => {
       const { released, own, post, host, counted } = await deployed(100);
-      fault(`POST /v2/${own}/run`, 500, { times: 2 });
+      fault(`POST /v2/${own}/run`, 500);
       const first = post("/chat", { text: "x" });
       const fallback = await workerOf(released);
       await fallback.stream((await nextJob(fallback)).id, reply("1"));
