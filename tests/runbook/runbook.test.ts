@@ -243,7 +243,6 @@ async function interruptUpdate(): Promise<void> {
   await pulumi.interrupt("local");
 }
 
-/** Changes the candidate in the parameter, as the functions of the stack do. */
 /** Lets the candidate answer chats, as its testers do. */
 async function proveCandidate(): Promise<void> {
   const type = "aws:ssm/parameter:Parameter";

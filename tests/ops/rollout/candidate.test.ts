@@ -86,6 +86,12 @@ describe("npm run admin -- canary <model> promote", () => {
     expect(file()).toBe(promoted());
   });
 
+  it("keeps pushedTag, so that the released image is not built again", async () => {
+    write(file().replace('imageTag: "2026-12-01"', 'pushedTag: "2026-12-01"'));
+    await canary("promote");
+    expect(file()).toBe(promoted().replace('imageTag: "2026-12-01"', 'pushedTag: "2026-12-01"'));
+  });
+
   it("names the next step when pulumi is not installed", async () => {
     const { out } = await canary("promote");
     expect(out).toContain("Next: commit Pulumi.dev.yaml, then pulumi up --stack dev");
