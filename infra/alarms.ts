@@ -299,7 +299,7 @@ const operations: MetricAlarm[] = [
     group: "operations",
     metric: { of: "stack", name: "RegistryTokenAgeSeconds" },
     ...{ statistic: "Maximum", periodSeconds: 5 * MINUTE, periods: 3, comparison: "above", threshold: 8 * HOUR },
-    missing: { as: "missing", because: "no data means that the age is not known" },
+    missing: pollerAlarmed,
     needsEcr: true,
     means: "The registry token is older than eight hours. It expires after twelve, and it is renewed every six.",
     run: doctor,

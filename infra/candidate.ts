@@ -1,6 +1,6 @@
 import * as pulumi from "@pulumi/pulumi";
 import type { Model } from "../contract/plan";
-import { Candidate, keepLive } from "../functions/core/canary/candidate";
+import { audienceOf, Candidate, keepLive } from "../functions/core/canary/candidate";
 import type { CandidateSettings } from "../functions/lib/candidates";
 import { stackNames } from "../names";
 import { Endpoint } from "../runpod/endpoint";
@@ -37,13 +37,21 @@ export function createCandidate(model: Model, { config, image, released, ...args
   if (!candidate || !settings || !image.candidate) return;
   const child = { parent: released };
   const { name } = settings;
+  const { imageTag, pushedTag, imageUri, share, testers } = candidate;
+  const source = { image: imageTag ?? pushedTag ?? imageUri ?? "", share, testers };
+  const path = candidateSettings(config.stack).candidatesPath;
+  const parameter = `${path}/${model}`;
+  const uri = pulumi.all([image.candidate.uri, liveCandidate(path, parameter, child)]).apply(([uri, live]) => {
+    requireNoCustomers(model, source.image, { live, stack: config.stack });
+    return uri;
+  });
   const template = createWorkerTemplate(
     {
       resourceName: `${model}-candidate`,
       model,
       name,
       settings: settings.template,
-      image: image.candidate,
+      image: { ...image.candidate, uri },
       huggingfaceToken: released.huggingfaceToken,
       ...args,
     },
@@ -51,11 +59,16 @@ export function createCandidate(model: Model, { config, image, released, ...args
   );
   const endpoint = new Endpoint(`${model}-candidate`, { name, templateId: template.id, ...settings.endpoint }, child);
   const url = pulumi.interpolate`${config.runpodJobApiUrl}/${endpoint.id}`;
-  const { imageTag, imageUri, share, testers } = candidate;
-  const parameter = `${candidateSettings(config.stack).candidatesPath}/${model}`;
-  const value = pulumi.all([url, liveCandidate(config.stack, parameter, child)]).apply(([url, live]) => {
-    const next = keepLive({ image: imageTag ?? imageUri ?? "", url, share, testers }, live);
-    warnOfOverride(model, next);
+  // The endpoint may take many minutes. A rollback or an abort meanwhile must not be overwritten, so that the parameter is
+  // read again just before it is written.
+  const live = liveCandidate(
+    endpoint.id.apply(() => path),
+    parameter,
+    child,
+  );
+  const value = pulumi.all([url, live]).apply(([url, live]) => {
+    const next = keepLive({ ...source, url }, live);
+    warnOfOverride(model, next, live);
     return JSON.stringify(next);
   });
   new aws.ssm.Parameter(`${model}-candidate`, { name: parameter, type: "String", value }, child);
@@ -64,15 +77,35 @@ export function createCandidate(model: Model, { config, image, released, ...args
 /**
  * Reads the candidate that the functions read now, because they also write it. Undefined before its first deployment.
  *
+ * @param path path of all candidates. The invoke waits for it
  * @param name name of the candidate's parameter
  */
-function liveCandidate(stack: string, name: string, opts: pulumi.InvokeOptions): pulumi.Output<Candidate | undefined> {
-  const path = candidateSettings(stack).candidatesPath;
+function liveCandidate(
+  path: pulumi.Input<string>,
+  name: string,
+  opts: pulumi.InvokeOptions,
+): pulumi.Output<Candidate | undefined> {
   const found = aws.ssm.getParametersByPathOutput({ path, withDecryption: false }, opts);
   return found.apply(({ names, values }) => {
     const value = values[names.indexOf(name)];
     return value === undefined ? undefined : parseCandidate(name, value);
   });
+}
+
+/**
+ * Refuses another image while customers get the present one: the endpoint stays, so that the new workers, which nobody has
+ * tried, would answer the same customers. Testers may meet it.
+ */
+function requireNoCustomers(
+  model: Model,
+  image: string,
+  { live, stack }: { live: Candidate | undefined; stack: string },
+): void {
+  if (!live || live.image === image || audienceOf(live).share === 0) return;
+  throw new pulumi.RunError(
+    `${model}.candidate: its image ${live.image} answers ${audienceOf(live).share}% of the customers, and ${image} would replace ` +
+      `it without a test. First run npm run admin -- canary ${model} 0 --stack ${stack}`,
+  );
 }
 
 /** An unreadable parameter may contain a rollback, so that its replacement is a decision of the operator. */
@@ -86,14 +119,22 @@ function parseCandidate(name: string, value: string): Candidate {
   }
 }
 
-/** Tells the operator that another share than that of the configuration is in force. */
-function warnOfOverride(model: Model, { share, override }: Candidate): void {
-  if (!override) return;
-  const inForce = override.isAborted ? "the candidate is aborted" : `${override.share} is in force`;
-  pulumi.log.warn(
-    `${model}.candidate.share is ${share}, but ${inForce} since ${override.at}: ${override.reason} Another share in the ` +
-      "configuration ends this.",
-  );
+/** Tells the operator that another share than that of the configuration is in force, or that this ends. */
+function warnOfOverride(model: Model, { share, override }: Candidate, live: Candidate | undefined): void {
+  if (override) {
+    const inForce = override.isAborted ? "the candidate is aborted" : `${override.share} is in force`;
+    pulumi.log.warn(
+      `${model}.candidate.share is ${share}, but ${inForce} since ${override.at}: ${override.reason} Another share in the ` +
+        "configuration ends this.",
+    );
+  } else if (live?.override) {
+    const { at, reason, by, isAborted } = live.override;
+    const change = by === "verdict" ? "rollback" : isAborted ? "abort" : "operator's share";
+    pulumi.log.warn(
+      `${model}.candidate: the ${change} of ${at} ends, and the share ${share} of the configuration applies. Its reason was: ` +
+        reason,
+    );
+  }
 }
 
 /** Settings of the functions that choose between a candidate and the released model. They are the same without one. */

@@ -118,24 +118,16 @@ export function contradictions(config: PlainConfig, stack: string): string[] {
   const { registry, runpodWorkerQuota } = config;
   const problems: string[] = [];
   for (const model of models) {
-    const { imageUri, workersMin } = config[model];
-    const tagKey = (["imageTag", "pushedTag"] as const).find((key) => config[model][key] !== undefined);
-    if (tagKey && (registry.kind === "token" || registry.kind === "public")) {
-      problems.push(
-        `registry.kind: must be ecr or delegation, because ${model}.${tagKey} is in private ECR, got "${registry.kind}"`,
-      );
-    }
-    if (registry.kind === "delegation" && isFromEcr(config[model]) && registry.ids[model] === undefined) {
+    const { candidate, workersMin } = config[model];
+    problems.push(...registryProblems(model, config[model], registry));
+    if (candidate) problems.push(...registryProblems(`${model}.candidate`, candidate, registry));
+    const isDelegated = [config[model], ...(candidate ? [candidate] : [])].some(isFromEcr);
+    if (registry.kind === "delegation" && isDelegated && registry.ids[model] === undefined) {
       problems.push(`registry.ids.${model}: must be RunPod's id of the delegation for the model's repository`);
     }
     if (workersMin > 0 && /^dev\b/.test(stack)) {
       problems.push(
         `${model}.workersMin: must be 0 in a dev stack, because such a worker always costs money, got ${workersMin}`,
-      );
-    }
-    if (imageUri !== undefined && isPrivateEcr(imageUri) && registry.kind === "public") {
-      problems.push(
-        `registry.kind: must be ecr or delegation, because ${model}.imageUri is in private ECR, got "public"`,
       );
     }
   }
@@ -153,26 +145,49 @@ export function contradictions(config: PlainConfig, stack: string): string[] {
   return problems;
 }
 
-/**
- * Finds contradictions between a candidate and its released model. Both images are of one kind, because both are in one
- * repository. The weights are in the images, because RunPod's model cache has one commit for both endpoints.
- */
-function candidateProblems(model: Model, { candidate, imageTag, imageUri, weights }: PlainConfig[Model]): string[] {
-  if (!candidate) return [];
-  const key = imageUri === undefined ? "imageTag" : "imageUri";
-  const image = candidate[key];
-  const path = `${model}.candidate`;
-  if (image === undefined) return [`${path}.${key}: must be set, because ${model}.${key} is set`];
-  const problems = [];
-  if (image === (imageTag ?? imageUri)) {
-    problems.push(`${path}.${key}: must differ from ${model}.${key}, got "${image}"`);
+/** Keys of an image, of a model or of its candidate. */
+type Images = Pick<PlainConfig[Model], "imageTag" | "pushedTag" | "imageUri">;
+
+/** The key of an image that is set, and the image. */
+function imageOf(images: Images): { key: keyof Images; image: string } {
+  for (const key of ["imageTag", "pushedTag", "imageUri"] as const) {
+    const image = images[key];
+    if (image !== undefined) return { key, image };
   }
+  throw new Error("The schema allows no block without an image");
+}
+
+/** Finds a registry that RunPod cannot pull an image in private ECR from. */
+function registryProblems(path: string, images: Images, { kind }: PlainConfig["registry"]): string[] {
+  const { key } = imageOf(images);
+  // The credentials of kind token may be those of another ECR.
+  const cannotPull = kind === "public" || (kind === "token" && key !== "imageUri");
+  if (!cannotPull || !isFromEcr(images)) return [];
+  return [`registry.kind: must be ecr or delegation, because ${path}.${key} is in private ECR, got "${kind}"`];
+}
+
+/**
+ * Finds contradictions between a candidate and its released model. Both images are in one repository: the stack's ECR, or
+ * that of a pipeline. The weights are in the images, because RunPod's model cache has one commit for both endpoints.
+ */
+function candidateProblems(model: Model, { candidate, weights, ...images }: PlainConfig[Model]): string[] {
+  if (!candidate) return [];
+  const path = `${model}.candidate`;
+  const released = imageOf(images);
+  const { key, image } = imageOf(candidate);
+  if ((released.key === "imageUri") !== (key === "imageUri")) {
+    const allowed = released.key === "imageUri" ? "imageUri" : "imageTag or pushedTag";
+    return [`${path}: must have ${allowed}, because ${model}.${released.key} is set`];
+  }
+  const problems = [];
+  if (image === released.image)
+    problems.push(`${path}.${key}: must differ from ${model}.${released.key}, got "${image}"`);
   if (weights === "cached") problems.push(`${model}.weights: must be baked while ${path} is set, got "cached"`);
   return problems;
 }
 
-/** Whether the image of a model is in private ECR. */
-function isFromEcr({ imageUri }: PlainConfig[Model]): boolean {
+/** Whether an image is in private ECR. */
+function isFromEcr({ imageUri }: Images): boolean {
   return imageUri === undefined || isPrivateEcr(imageUri);
 }
 

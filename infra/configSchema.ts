@@ -28,16 +28,25 @@ const imageUri = z
   .regex(/^[^\s@]+(:[\w][\w.-]*|@sha256:[0-9a-f]{64})$/, "must be host/name:tag or host/name@sha256:…")
   .refine((uri) => !uri.endsWith(":latest"), "must name one build, not latest");
 
+/** The keys of one image. */
+const imageKeys = ["imageTag", "pushedTag", "imageUri"] as const;
+
 /** Whether exactly one image is set. */
-function hasOneImage(images: { imageTag?: string | undefined; imageUri?: string | undefined }): boolean {
-  return (images.imageTag === undefined) !== (images.imageUri === undefined);
+function hasOneImage(images: { [key in (typeof imageKeys)[number]]?: string | undefined }): boolean {
+  return imageKeys.filter((key) => images[key] !== undefined).length === 1;
 }
 
-const oneImage = { path: ["imageTag"], message: "exactly one of imageTag and imageUri must be set" };
+const oneImage = { path: ["imageTag"], message: "exactly one of imageTag, pushedTag and imageUri must be set" };
 
 const CandidateConfig = z
   .strictObject({
     imageTag: imageTag.optional().describe("Tag of the candidate's image, which the program builds and pushes."),
+    pushedTag: imageTag
+      .optional()
+      .describe(
+        "Tag of an image that the program has pushed to the stack's ECR before, such as a candidate of last week. The program " +
+          "uses it without a build.",
+      ),
     imageUri: imageUri.optional().describe("Image that a pipeline has built. Set it instead of imageTag."),
     share: z
       .number()
@@ -54,8 +63,8 @@ const CandidateConfig = z
       .int()
       .min(1)
       .max(60)
-      .default(1)
-      .describe("Maximum number of the candidate's workers at the same time."),
+      .optional()
+      .describe("Maximum number of the candidate's workers at the same time. Default: the model's workersMax."),
   })
   .refine(hasOneImage, oneImage)
   .optional()
@@ -106,19 +115,17 @@ const ModelConfig = z
       .describe("Seconds a worker waits for the next message before it stops. A person types for 20 to 60 seconds."),
     candidate: CandidateConfig,
   })
-  .refine(({ imageTag, pushedTag, imageUri }) => [imageTag, pushedTag, imageUri].filter(isSet).length === 1, {
-    path: ["imageTag"],
-    message: "exactly one of imageTag, pushedTag and imageUri must be set",
-  })
+  .refine(hasOneImage, oneImage)
   .refine((model) => model.workersMin <= model.workersMax, {
     path: ["workersMin"],
     message: "must not be above workersMax",
   })
+  .transform(({ candidate, ...model }) => ({
+    ...model,
+    // As many workers as the released version has, so that each share has enough of them.
+    candidate: candidate && { ...candidate, workersMax: candidate.workersMax ?? model.workersMax },
+  }))
   .describe("Image and workers of one model.");
-
-function isSet(value: unknown): boolean {
-  return value !== undefined;
-}
 
 /** A required text that matches `form`. `allowed` is the whole error message. */
 function text(allowed: string, form = /./) {

@@ -49,15 +49,15 @@ export class WorkerImage extends pulumi.ComponentResource implements PulledImage
       this.repositoryUrl = url;
       // The build arguments already describe the candidate's weights, and the released image has others.
       const released = { ...build, name: model, tag: imageTag, isFrozen: candidate !== undefined };
-      this.uri = pushedTag ? this.find(url, pushedTag) : this.build(url, released);
-      this.candidate = candidate?.imageTag
-        ? {
-            model,
-            prebuilt: undefined,
-            repositoryUrl: url,
-            uri: this.build(url, { ...build, name: `${model}-candidate`, tag: candidate.imageTag }),
-          }
-        : undefined;
+      this.uri = pushedTag ? this.find(url, model, pushedTag) : this.build(url, released);
+      this.candidate = candidate && {
+        model,
+        prebuilt: undefined,
+        repositoryUrl: url,
+        uri: candidate.pushedTag
+          ? this.find(url, `${model}.candidate`, candidate.pushedTag)
+          : this.build(url, { ...build, name: `${model}-candidate`, tag: candidate.imageTag ?? "" }),
+      };
     } else {
       this.repositoryUrl = pulumi.output(imageUri);
       this.uri = this.repositoryUrl;
@@ -112,14 +112,18 @@ export class WorkerImage extends pulumi.ComponentResource implements PulledImage
     return image.imageUri;
   }
 
-  /** Finds an image that an earlier update has pushed. Its tag never moves, so it is the same image. */
-  private find(repositoryUrl: pulumi.Output<string>, tag: string): pulumi.Output<string> {
+  /**
+   * Finds an image that an earlier update has pushed. Its tag never moves, so it is the same image.
+   *
+   * @param key configuration key of the version: `mistral`, or `mistral.candidate`
+   */
+  private find(repositoryUrl: pulumi.Output<string>, key: string, tag: string): pulumi.Output<string> {
     const imageTag = this.tagInEcr(tag);
     return repositoryUrl.apply(async (url) => {
       const repositoryName = url.slice(url.indexOf("/") + 1);
       const found = await aws.ecr.getImage({ repositoryName, imageTag }, { parent: this }).catch((cause: Error) => {
         throw new pulumi.RunError(
-          `${this.model}.pushedTag: ECR has no image ${imageTag} in ${repositoryName}. Roll the ` +
+          `${key}.pushedTag: ECR has no image ${imageTag} in ${repositoryName}. Roll the ` +
             `sources out with a new tag instead: npm run rollout (${cause.message})`,
         );
       });

@@ -80,12 +80,16 @@ function localConfig(stack: string, local: StackConfig, overrides: Record<string
   );
   // The registry of a temporary cloud is empty, so the program builds an image that the stack's own registry has.
   const rolledBack = models.flatMap((model) => {
-    const { pushedTag } = JSON.parse(values[configKey(model)] ?? "{}");
-    if (pushedTag === undefined) return [];
-    return [
-      [`${model}.pushedTag`, undefined],
-      [`${model}.imageTag`, pushedTag],
-    ];
+    const { candidate, ...released } = JSON.parse(values[configKey(model)] ?? "{}");
+    return Object.entries({ [model]: released, [`${model}.candidate`]: candidate ?? {} }).flatMap(
+      ([path, { pushedTag }]) =>
+        pushedTag === undefined
+          ? []
+          : [
+              [`${path}.pushedTag`, undefined],
+              [`${path}.imageTag`, pushedTag],
+            ],
+    );
   });
   const replaced = [
     ...rolledBack,

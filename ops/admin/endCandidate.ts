@@ -6,6 +6,9 @@ import type { ImageChange } from "../rollout/propose";
 import { pulumiUp } from "../rollout/pulumiUp";
 import type { Ask } from "./invoke";
 
+/** What the stack knows of a candidate before its promotion. */
+export type Proof = Pick<AdminCandidate, "image" | "is_ready" | "override" | "verdict" | "candidate">;
+
 /** Options of the commands that end a candidate in the stack's file. */
 export interface EndOptions {
   stack: string;
@@ -23,7 +26,7 @@ export interface EndedCandidate extends ImageChange {
  * Releases a candidate, if its workers are proven.
  *
  * @param force releases it without asking the stack
- * @throws Error when the stack's candidate is not ready, was rolled back, or is not the candidate of the file
+ * @throws Error when the stack's candidate is not ready, was rolled back, has no replies, or is not the candidate of the file
  */
 export async function promote(
   ask: Ask,
@@ -57,13 +60,16 @@ async function requireProven(ask: Ask, model: Model, image: string): Promise<voi
     throw new Error(`The candidate ${image} of ${model} is not promoted. ${reason} --force promotes it anyway.`);
 }
 
-function unproven(
-  { image: deployed, is_ready, override }: Pick<AdminCandidate, "image" | "is_ready" | "override">,
-  image: string,
-): string | undefined {
+function unproven(found: Proof, image: string): string | undefined {
+  const { image: deployed, is_ready, override, verdict, candidate } = found;
   if (deployed !== image) return `The stack has the candidate ${deployed}: run pulumi up first.`;
   if (!is_ready) return "None of its workers has answered yet.";
   if (override?.is_aborted) return `It was aborted at ${override.at}.`;
   if (override?.by === "verdict") return `It was rolled back at ${override.at}: ${override.reason}`;
+  // At share 0 there is nothing to roll back, so that the verdict is the only trace of a fault.
+  if (verdict?.action === "rollback")
+    return `Its verdict of ${verdict.at} is a rollback: ${verdict.reason} Find the fault with a tester first.`;
+  if (candidate.replies === 0)
+    return "It has answered no chat in the last 30 minutes: chat as a tester, or give it a share first.";
   return undefined;
 }

@@ -29,6 +29,12 @@ export function withChangeOptions(program: Command): Command {
     .option("--propose", "commit the change on a new branch, push it and open a pull request with gh");
 }
 
+/** The new image of a model. */
+interface ChosenImage extends Image {
+  /** The commit whose sources describe an earlier image. */
+  commit?: string;
+}
+
 /**
  * Changes a model's image in the stack's file, and prints the change.
  *
@@ -40,7 +46,7 @@ export async function changeImage(
   verb: "Roll out" | "Roll back",
   model: Model,
   options: ChangeOptions,
-  choose: (current: Image, file: string) => Image | Promise<Image>,
+  choose: (current: Image, file: string) => ChosenImage | Promise<ChosenImage>,
 ): Promise<void> {
   const { file, text, image: current } = readImage(options.stack, model);
   const next = await choose(current, file);
@@ -53,11 +59,36 @@ export async function changeImage(
     );
   }
   const change: ImageChange = { stack: options.stack, model, file, from: current.value, to: next.value };
-  if (candidate)
-    change.warning = `The candidate ${candidate.value} stays. From now on, the verdict compares it with ${next.value}.`;
+  const warnings = [
+    ...(candidate
+      ? [`The candidate ${candidate.value} stays. From now on, the verdict compares it with ${next.value}.`]
+      : []),
+    ...(next.commit ? sourceWarnings({ ...next, commit: next.commit }, { current, model, stack: options.stack }) : []),
+  ];
+  if (warnings.length > 0) change.warning = warnings.join(" ");
   await applyChange(verb, change, withImage(text, model, next), imageOverrides(model, next), options);
   if (options.json) console.log(JSON.stringify(change));
   else print(change);
+}
+
+/** Says which sources of an earlier image the next `pulumi up` needs. */
+function sourceWarnings(
+  { key, value, commit }: Required<ChosenImage>,
+  { current, model, stack }: { current: Image; model: Model; stack: string },
+): string[] {
+  if (key === "imageTag" && current.key === "imageUri") {
+    return [
+      `The stack has no ECR repository, so that pulumi up builds ${value} from images/. First get its sources back: git ` +
+        `checkout ${commit} -- images`,
+    ];
+  }
+  const { values } = readStackConfig(process.cwd(), stack);
+  const { weights } = JSON.parse(values[configKey(model)] ?? "{}") as { weights?: unknown };
+  if (weights !== "cached") return [];
+  return [
+    `${model}.weights is cached, and the workers of ${value} need its commit of the weights. First get it back: git checkout ` +
+      `${commit} -- images/${model}/model.json`,
+  ];
 }
 
 /** The file of a stack, its text, and the image of a model. Throws an Error when there is no such file or image. */

@@ -11,8 +11,10 @@ const program = withChangeOptions(
     "after",
     `
 The image before is the last different one in git's history of the file. A second rollback returns to the newer image.
-Nothing is built. The program takes the old tag from the stack's ECR (pushedTag instead of imageTag), which keeps the last ten
-images of a model. An imageUri names the old image itself. The next rollout sets imageTag again.
+The program takes the old tag from the stack's ECR, which keeps every tagged image, and builds nothing (pushedTag instead of
+imageTag). An imageUri names the old image itself. From an imageUri back to a tag, the program builds that tag again, and this
+command names the sources that you must get back first. The same is true for model.json of a model with weights: cached.
+The next rollout sets imageTag again.
 --propose needs git and gh, and a gh that is signed in.`,
   )
   .action((model: Model, options: ChangeOptions) =>

@@ -103,6 +103,14 @@ describe("An alarm of a stack without data", () => {
   );
 });
 
+it("registry-token-age sends no message when the poller stops, because poller-silent does", () => {
+  const silent = alarms
+    .filter(({ missing }) => missing.because.includes("poller"))
+    .filter(({ missing }) => missing.as === "missing");
+  expect(silent.map(({ name }) => name)).toEqual(["poller-silent"]);
+  expect(alarms.find(({ name }) => name === "registry-token-age")?.missing.as).toBe("notBreaching");
+});
+
 describe("Each alarm", () => {
   it("has a name that no other alarm has", () => {
     expect(new Set(all.map(({ name }) => name)).size).toBe(all.length);

@@ -127,6 +127,11 @@ describe("Stack configuration", () => {
     expect(load("local", { "relay.concurrency": -1 }).relay.concurrency).toBe(-1);
   });
 
+  const candidateInEcr = {
+    "phi3.imageTag": undefined,
+    "phi3.imageUri": "ghcr.io/a/b:1",
+    "phi3.candidate": { imageUri: "123456789012.dkr.ecr.eu-central-1.amazonaws.com/a:2" },
+  };
   it.each([
     [
       { "phi3.candidate": { imageTag: "local-1" } },
@@ -134,13 +139,36 @@ describe("Stack configuration", () => {
     ],
     [
       { "phi3.candidate": { imageUri: "ghcr.io/a/b:2" } },
-      "phi3.candidate.imageTag: must be set, because phi3.imageTag is set",
+      "phi3.candidate: must have imageTag or pushedTag, because phi3.imageTag is set",
+    ],
+    [
+      { "phi3.imageTag": undefined, "phi3.pushedTag": "v1", "phi3.candidate": { imageUri: "ghcr.io/a/b:2" } },
+      "phi3.candidate: must have imageTag or pushedTag, because phi3.pushedTag is set",
+    ],
+    [
+      { "phi3.imageTag": undefined, "phi3.pushedTag": "v1", "phi3.candidate": { imageTag: "v1" } },
+      'phi3.candidate.imageTag: must differ from phi3.pushedTag, got "v1"',
+    ],
+    [
+      { "phi3.imageTag": undefined, "phi3.imageUri": "ghcr.io/a/b:1", "phi3.candidate": { pushedTag: "v2" } },
+      "phi3.candidate: must have imageUri, because phi3.imageUri is set",
+    ],
+    [
+      { ...candidateInEcr, "registry.kind": "public" },
+      'registry.kind: must be ecr or delegation, because phi3.candidate.imageUri is in private ECR, got "public"',
+    ],
+    [
+      { ...candidateInEcr, "registry.kind": "delegation", "registry.ids": { mistral: "d1" } },
+      "registry.ids.phi3: must be RunPod's id of the delegation for the model's repository",
     ],
     [
       { "phi3.candidate": { imageTag: "local-2" }, "phi3.weights": "cached" },
       'phi3.weights: must be baked while phi3.candidate is set, got "cached"',
     ],
-    [{ "phi3.candidate": { share: 5 } }, "phi3.candidate.imageTag: exactly one of imageTag and imageUri must be set"],
+    [
+      { "phi3.candidate": { share: 5 } },
+      "phi3.candidate.imageTag: exactly one of imageTag, pushedTag and imageUri must be set",
+    ],
     [{ "phi3.candidate": { imageTag: "local-2", share: 101 } }, "phi3.candidate.share: "],
     [
       { "phi3.candidate": { imageTag: "local-2", testers: ["a b"] } },
@@ -150,12 +178,13 @@ describe("Stack configuration", () => {
     expect(problems(change)).toContain(`snack-misaki:${problem}`);
   });
 
-  it("gives a candidate one worker and no customers by default", () => {
-    expect(load("local", { "phi3.candidate": { imageTag: "local-2" } }).phi3.candidate).toEqual({
+  it("gives a candidate the model's workersMax and no customers by default", () => {
+    const change = { "phi3.workersMax": 5, "phi3.candidate": { imageTag: "local-2" } };
+    expect(load("local", change).phi3.candidate).toEqual({
       imageTag: "local-2",
       share: 0,
       testers: [],
-      workersMax: 1,
+      workersMax: 5,
     });
   });
 

@@ -52,7 +52,7 @@ const released = stackNames(START_STACK).endpoint("mistral");
 const candidate = stackNames(START_STACK).candidateEndpoint("mistral");
 
 describe("A promotion", () => {
-  it("with imageTag pushes no image, rolls the released endpoint out, and then deletes the candidate's", async () => {
+  it("with imageTag pushes no image, rolls the released endpoint out, deletes the candidate's, and allows its pushedTag again", async () => {
     const options = await start();
     await up(options({ "mistral.workersMin": 1 }));
     const revision = retrain();
@@ -88,6 +88,18 @@ describe("A promotion", () => {
       steps.indexOf("delete Endpoint mistral-candidate"),
     );
     expect(endpoints()).toEqual([released]);
+
+    // The image before is a candidate again, from ECR.
+    const again = options({
+      "mistral.workersMin": 1,
+      "mistral.imageTag": "v2",
+      "mistral.candidate.pushedTag": "local-1",
+    });
+    expect(changes((await up(again)).steps).toSorted()).toEqual([
+      "create Endpoint mistral-candidate",
+      "create Parameter mistral-candidate",
+      "create Template mistral-candidate",
+    ]);
   });
 
   it("with imageUri changes no function and no role, also when the candidate is created", async () => {

@@ -177,7 +177,51 @@ describe("A candidate", () => {
     });
     expect(live()).toMatchObject({ share: 5, isReady: true });
     expect(live().override).toBeUndefined();
-    expect(warnings.filter((text) => text.includes("candidate"))).toEqual([]);
+    expect(warnings.filter((text) => text.includes("candidate"))).toEqual([
+      "mistral.candidate: the rollback of 2026-12-02T03:04:05.000Z ends, and the share 5 of the configuration applies. Its " +
+        "reason was: 7 replies break the contract.",
+    ]);
+  });
+
+  it("stays rolled back when the rollback comes while pulumi up changes the endpoint", async () => {
+    const change = options({ ...candidate, "mistral.candidate.share": 5, "mistral.candidate.workersMax": 1 });
+    const comes = { ...rollback, replaces: 5 };
+    await up({
+      ...change,
+      onStep: ({ type, name }) => {
+        if (type.endsWith(":Template") && name === "mistral-candidate")
+          write(JSON.stringify({ ...live(), override: comes }));
+      },
+    });
+    expect(live()).toMatchObject({ share: 5, override: comes });
+    write(JSON.stringify({ ...live(), override: undefined }));
+  });
+
+  describe("with another image", () => {
+    const other = { ...released, "mistral.candidate.imageTag": "2026-12-02", "mistral.candidate.share": 5 };
+
+    it.each([
+      ["up", up],
+      ["preview", preview],
+    ])("is refused by %s while customers get the present one, and nothing at RunPod changes", async (_name, run) => {
+      const changed: string[] = [];
+      const onStep = ({ op, custom, type, name }: StepEvent) => {
+        if (custom && op !== "same" && op !== "read" && !type.endsWith(":Image")) changed.push(`${op} ${name}`);
+      };
+      await expect(run({ ...options(other), onStep })).rejects.toThrow(
+        "mistral.candidate: its image 2026-12-01 answers 5% of the customers, and 2026-12-02 would replace it without a test. " +
+          `First run npm run admin -- canary mistral 0 --stack ${stack}`,
+      );
+      expect(changed).toEqual([]);
+    });
+
+    it("is accepted when only testers get the present one", async () => {
+      const before = JSON.stringify(live());
+      write(JSON.stringify({ ...live(), override: { ...rollback, replaces: 5, by: "operator" } }));
+      const { steps } = await preview(options(other));
+      expect(changes(steps)).toContain("update Template mistral-candidate");
+      write(before);
+    });
   });
 
   it("is not deployed over a parameter that cannot be read, which may contain a rollback", async () => {
@@ -195,6 +239,8 @@ describe("A candidate", () => {
     expect(changes(steps)).toEqual([
       "delete Endpoint mistral-candidate",
       "delete Image mistral-2026-12-01",
+      // The refused update had already built it.
+      "delete Image mistral-2026-12-02",
       "delete Parameter mistral-candidate",
       "delete Template mistral-candidate",
     ]);

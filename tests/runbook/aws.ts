@@ -82,10 +82,15 @@ export class AwsStandIn {
   }
 
   /** Name of the stack's users table. */
-  async usersTable(stack: string): Promise<string> {
+  usersTable(stack: string): Promise<string> {
+    return this.tableName(stack, "users");
+  }
+
+  /** Name of a table of a stack. */
+  async tableName(stack: string, table: "users" | "ephemeral"): Promise<string> {
     const { TableNames = [] } = await this.dynamodb.send(new ListTablesCommand({}));
-    const name = TableNames.find((each) => each.startsWith(`snack-misaki-${stack}-users-`));
-    if (!name) throw new Error(`${stack} has no users table: ${TableNames}`);
+    const name = TableNames.find((each) => each.startsWith(`snack-misaki-${stack}-${table}-`));
+    if (!name) throw new Error(`${stack} has no table ${table}: ${TableNames}`);
     return name;
   }
 

@@ -17,6 +17,8 @@ import { text } from "node:stream/consumers";
 import { unmarshall } from "@aws-sdk/util-dynamodb";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { parse, parseDocument } from "yaml";
+import { slotOf } from "../../functions/core/canary/verdict";
+import { ephemeralKeys } from "../../functions/tables/ephemeralKeys";
 import { compositeAlarms, metricAlarms } from "../../infra/alarms";
 import { type LocalCloud, startLocalCloud } from "../../local/cloud/cloud";
 import { customers } from "../../local/cloud/customers";
@@ -241,14 +243,16 @@ async function interruptUpdate(): Promise<void> {
   await pulumi.interrupt("local");
 }
 
-/** Changes the candidate in the parameter, as the functions of the stack do. */
-function markReady(): void {
+/** Lets the candidate answer chats, as its testers do. */
+async function proveCandidate(): Promise<void> {
   const type = "aws:ssm/parameter:Parameter";
   const id = `${stackNames("local").parameters.candidates}/mistral`;
   const found = cloud.aws.account.get(type, id);
   if (!found) throw new Error(`AWS has no parameter ${id}`);
   const value = JSON.stringify({ ...JSON.parse(String(found.outputs.value)), isReady: true });
   cloud.aws.account.put({ ...found, outputs: { ...found.outputs, value } });
+  const pk = `${ephemeralKeys.replies}mistral#${slotOf(new Date()) - 1}#candidate#2026-12-01`;
+  await aws.writeRow(await aws.tableName("local", "ephemeral"), { pk: { S: pk }, replies: { N: "9" } });
 }
 
 async function addCandidate(): Promise<void> {
@@ -263,7 +267,7 @@ const faults: Record<string, () => Promise<void> | void> = {
   "BEFORE=2026": loseRows,
   "list-backups": loseTable,
   "pulumi cancel": interruptUpdate,
-  "mistral promote": markReady,
+  "mistral promote": proveCandidate,
   "mistral abort": addCandidate,
 };
 

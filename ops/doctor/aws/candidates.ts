@@ -48,7 +48,7 @@ function checkCandidate(
     );
   const { share, testers } = audienceOf(candidate);
   const seen = `${image} answers ${share} % of the users and ${testers.length} testers`;
-  if (image !== (configured.imageTag ?? configured.imageUri))
+  if (image !== (configured.imageTag ?? configured.pushedTag ?? configured.imageUri))
     return warning(label, `${seen}, but the configuration has another image`, `Run "pulumi up".`);
   if (override) {
     const todo = `Compare the versions: npm run admin -- canary ${model} status. Then remove it, or set another share.`;

@@ -6,7 +6,7 @@ import { tmpdir } from "node:os";
 import { delimiter, join } from "node:path";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import type { AdminCandidate } from "../../../contract/admin";
+import type { Proof } from "../../../ops/admin/endCandidate";
 import { copyRepository, type RepositoryCopy } from "../../repositoryCopy";
 
 const dir = mkdtempSync(join(tmpdir(), "snack-misaki-candidate-"));
@@ -14,11 +14,8 @@ const tools = mkdtempSync(join(tmpdir(), "snack-misaki-tools-"));
 const tool = (name: string, script: string) =>
   writeFileSync(join(tools, name), `#!/bin/sh\n${script}\n`, { mode: 0o755 });
 
-const ready: Pick<AdminCandidate, "image" | "is_ready" | "override"> = {
-  image: "2026-12-01",
-  is_ready: true,
-  override: null,
-};
+const replies = { replies: 9, failed: 0, empty: 0, invalid: 0, first_text_ms: null };
+const ready: Proof = { image: "2026-12-01", is_ready: true, override: null, verdict: null, candidate: replies };
 /** Answer of the stack's admin function. */
 let found = ready;
 const lambda = createServer((_, response) => {
@@ -89,6 +86,12 @@ describe("npm run admin -- canary <model> promote", () => {
     expect(file()).toBe(promoted());
   });
 
+  it("keeps pushedTag, so that the released image is not built again", async () => {
+    write(file().replace('imageTag: "2026-12-01"', 'pushedTag: "2026-12-01"'));
+    await canary("promote");
+    expect(file()).toBe(promoted().replace('imageTag: "2026-12-01"', 'pushedTag: "2026-12-01"'));
+  });
+
   it("names the next step when pulumi is not installed", async () => {
     const { out } = await canary("promote");
     expect(out).toContain("Next: commit Pulumi.dev.yaml, then pulumi up --stack dev");
@@ -132,6 +135,17 @@ describe("npm run admin -- canary <model> promote", () => {
       "It was rolled back at 2026-12-02T03:04:05.000Z: The workers have crashed for 2 minutes.",
     ],
     ["that is aborted", { override: { ...rollback, is_aborted: true } }, "It was aborted at 2026-12-02T03:04:05.000Z."],
+    [
+      "whose last verdict is a rollback, which writes no override at share 0",
+      { verdict: { action: "rollback" as const, reason: rollback.reason, at: rollback.at } },
+      "Its verdict of 2026-12-02T03:04:05.000Z is a rollback: The workers have crashed for 2 minutes. Find the fault with " +
+        "a tester first.",
+    ],
+    [
+      "that has answered no chat",
+      { candidate: { ...replies, replies: 0 } },
+      "It has answered no chat in the last 30 minutes: chat as a tester, or give it a share first.",
+    ],
     ["that is not deployed", { image: "2026-11-30" }, "The stack has the candidate 2026-11-30: run pulumi up first."],
   ])("refuses a candidate %s, except with --force", async (_, state, reason) => {
     found = { ...ready, ...state };

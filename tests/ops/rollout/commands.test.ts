@@ -111,11 +111,35 @@ describe("npm run rollback", () => {
     expect(file()).not.toContain('pushedTag: "');
   });
 
-  it("sets a tag that the program builds when the present image is not in the stack's ECR, which has no images then", () => {
-    expect(run("rollout", "phi3", `ghcr.io/a/b@sha256:${"a".repeat(64)}`, "--stack", "dev").status).toBe(0);
-    repository.git("commit", "--quiet", "--all", "--message", "Image of a pipeline");
-    expect(run("rollback", "phi3", "--stack", "dev")).toMatchObject({ status: 0, err: "" });
-    expect(file()).toContain('imageTag: "2026-11-22"');
+  it.each(["imageTag", "pushedTag"])(
+    "after an imageUri builds the tag of %s, because the stack has no ECR, and names the commit of its sources",
+    (key) => {
+      const commit = repository.git("log", "-1", "--format=%H", "--", "Pulumi.dev.yaml");
+      const before = file().replace(/(snack-misaki:phi3:\n(?:.*\n)*? +)imageTag:/, `$1${key}:`);
+      writeFileSync(join(repository.path, "Pulumi.dev.yaml"), before);
+      repository.git("commit", "--quiet", "--all", "--allow-empty", "--message", "Image of the stack");
+      expect(run("rollout", "phi3", `ghcr.io/a/b@sha256:${"a".repeat(64)}`, "--stack", "dev").status).toBe(0);
+      repository.git("commit", "--quiet", "--all", "--message", "Image of a pipeline");
+      expect(run("rollback", "phi3", "--stack", "dev")).toMatchObject({
+        status: 0,
+        err:
+          "Warning: The stack has no ECR repository, so that pulumi up builds 2026-11-22 from images/. First get its sources " +
+          `back: git checkout ${commit} -- images`,
+      });
+      expect(file()).toMatch(/phi3:\n(?:.*\n)*? +imageTag: "2026-11-22"/);
+    },
+  );
+
+  it("with weights: cached names the commit of the old image's model.json, whose weights its workers need", () => {
+    const cached = file().replace(/(snack-misaki:phi3:\n)/, "$1    weights: cached\n");
+    writeFileSync(join(repository.path, "Pulumi.dev.yaml"), cached);
+    repository.git("commit", "--quiet", "--all", "--message", "Cache the weights");
+    const commit = repository.git("rev-parse", "HEAD");
+    commitTag("v2");
+    expect(run("rollback", "phi3", "--stack", "dev").err).toBe(
+      "Warning: phi3.weights is cached, and the workers of 2026-11-22 need its commit of the weights. First get it back: git " +
+        `checkout ${commit} -- images/phi3/model.json`,
+    );
   });
 
   it("does not warn when the previous image is a full name with a digest", () => {
