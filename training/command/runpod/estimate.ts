@@ -17,7 +17,9 @@ export interface Estimate {
  */
 const FIXED_HOURS = 1 + 0.75;
 /** Tokens per second of a training with the batches of training.json, measured on an H100 with random weights. */
-const H100_TOKENS_PER_SECOND: Readonly<Record<Model, number>> = { phi3: 3_529, mistral: 2_460 };
+const H100_TOKENS_PER_SECOND: Readonly<Partial<Record<string, number>>> = { phi3: 3_529, mistral: 2_460 };
+/** Of a model that was not measured. It is the slowest of the measured speeds. */
+const UNKNOWN_TOKENS_PER_SECOND = 2_460;
 /** Speed of the GPU types of the command, compared with an H100. Not measured: from their bf16 matrix speed. */
 const SHARE_OF_H100 = 0.4;
 /** The starter set has 414 bytes and 1,282 tokens per conversation. The persona takes most of the tokens. */
@@ -42,8 +44,9 @@ export function estimate(
   { id, price = 0 }: GpuOffer,
   { model, bytes, epochs, maxHours }: { model: Model; bytes: number; epochs: number; maxHours: number },
 ): Estimate {
+  const tokensPerSecond = H100_TOKENS_PER_SECOND[model] ?? UNKNOWN_TOKENS_PER_SECOND;
   const tokens = (bytes / BYTES_PER_CONVERSATION) * TOKENS_PER_CONVERSATION * epochs;
-  const hours = FIXED_HOURS + tokens / (H100_TOKENS_PER_SECOND[model] * SHARE_OF_H100) / 3_600;
+  const hours = FIXED_HOURS + tokens / (tokensPerSecond * SHARE_OF_H100) / 3_600;
   return {
     gpuType: id,
     dollarsPerHour: price,
