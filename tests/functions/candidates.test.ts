@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
 import { createCandidateStore, createCandidates } from "../../functions/lib/candidates";
+import { JsonProtocolError } from "../../local/aws/jsonProtocol";
 import { startSsm } from "../../local/aws/ssm";
 import type { AwsAccount } from "../../local/aws/support/account";
 import { Events } from "../../local/support/events";
@@ -21,7 +22,7 @@ let version: number;
 beforeAll(async () => {
   const get = () => {
     reads += 1;
-    if (isBroken) throw new Error("Parameter Store is broken");
+    if (isBroken) throw new JsonProtocolError("ThrottlingException", "Rate exceeded");
     return value === undefined ? undefined : { id: "/mistral", outputs: { type: "String", value, version } };
   };
   const put = ({ outputs }: { outputs: { value: string; version: number } }) => ({ value, version } = outputs);
