@@ -34,15 +34,15 @@ export const AdminRequest = z.discriminatedUnion("command", [
   /** Shows a model's candidate. */
   z.strictObject({ command: z.literal("candidate"), model: Model }),
   /**
-   * Sets the share of the customers that a model's candidate answers, in percent. The share of the configuration ends an
-   * earlier change, so that the configuration applies again.
+   * Sets the share of the customers that a model's candidate answers, in percent. If the new share equals the
+   * configured share, the override is removed.
    */
   z.strictObject({
     command: z.literal("candidate-share"),
     model: Model,
     share: z.number().check(z.minimum(0), z.maximum(100)),
   }),
-  /** Returns every user of a model's candidate to the released model, and the testers too. */
+  /** Returns every user of a model's candidate to the released model, including the testers. */
   z.strictObject({ command: z.literal("candidate-abort"), model: Model }),
 ]);
 export type AdminRequest = z.infer<typeof AdminRequest>;
@@ -107,8 +107,8 @@ export const VersionReplies = z.object({
   empty: z.int(),
   invalid: z.int(),
   /**
-   * Upper bounds of the time to the first text, measured by the worker, in milliseconds. Above 8,000 they are not known:
-   * 8,001. Null without a complete reply.
+   * Percentiles of the time to the first text, in milliseconds, measured by the worker. Each value is the upper bound
+   * of its histogram bin. 8,001 means more than 8,000. Null when there is no complete reply.
    */
   first_text_ms: z.nullable(z.object({ p50: z.number(), p95: z.number() })),
 });

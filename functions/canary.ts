@@ -46,7 +46,7 @@ export function create(settings: Settings): () => Promise<void> {
         console.error({ candidate: model, run: "failed", cause: causesText(error) });
         throw error;
       });
-    // Lambda stops a function that has failed, so that the failure of one model waits for the others.
+    // An error ends the function. So the error of one model is thrown only after the other models are done.
     const ended = await Promise.allSettled(models.map(look));
     const failure = ended.find((one) => one.status === "rejected");
     if (failure) throw failure.reason;

@@ -24,8 +24,8 @@ interface CanaryArgs {
 }
 
 /**
- * Creates the function that compares the models' candidates with the released models each minute. It exists without a
- * candidate, too, so that a candidate adds and changes no function.
+ * Creates the function that compares the models' candidates with the released models each minute. The function exists
+ * even without a candidate. So a new candidate neither adds nor changes a function.
  */
 export function createCanary(
   { config, tickets, keys, data, notifications }: CanaryArgs,

@@ -28,8 +28,8 @@ interface CandidateArgs {
 }
 
 /**
- * Creates the candidate of a model if the configuration has one: a second template and endpoint, and the parameter that
- * tells the functions which customers it answers. A new share changes only the parameter.
+ * Creates the candidate of a model if the configuration has one: a second template and endpoint, and a parameter. The
+ * functions read from this parameter which customers the candidate answers. A new share changes only the parameter.
  */
 export function createCandidate(model: Model, { config, image, released, ...args }: CandidateArgs): void {
   const { candidate } = config[model];
@@ -59,8 +59,8 @@ export function createCandidate(model: Model, { config, image, released, ...args
   );
   const endpoint = new Endpoint(`${model}-candidate`, { name, templateId: template.id, ...settings.endpoint }, child);
   const url = pulumi.interpolate`${config.runpodJobApiUrl}/${endpoint.id}`;
-  // The endpoint may take many minutes. A rollback or an abort meanwhile must not be overwritten, so that the parameter is
-  // read again just before it is written.
+  // The update of the endpoint may take many minutes. The parameter is read again just before it is written, so that a
+  // rollback or an abort during the update is not overwritten.
   const live = liveCandidate(
     endpoint.id.apply(() => path),
     parameter,
@@ -75,7 +75,8 @@ export function createCandidate(model: Model, { config, image, released, ...args
 }
 
 /**
- * Reads the candidate that the functions read now, because they also write it. Undefined before its first deployment.
+ * Reads the present value of the candidate's parameter, because the functions also write it. Undefined before the first
+ * deployment of the candidate.
  *
  * @param path path of all candidates. The invoke waits for it
  * @param name name of the candidate's parameter
@@ -93,8 +94,9 @@ function liveCandidate(
 }
 
 /**
- * Refuses another image while customers get the present one: the endpoint stays, so that the new workers, which nobody has
- * tried, would answer the same customers. Testers may meet it.
+ * Refuses another image while the candidate answers customers. The new workers would run at the same endpoint, and
+ * would answer these customers although nobody has tested the new image. A new image is allowed while only testers get
+ * it.
  */
 function requireNoCustomers(
   model: Model,
@@ -108,7 +110,7 @@ function requireNoCustomers(
   );
 }
 
-/** An unreadable parameter may contain a rollback, so that its replacement is a decision of the operator. */
+/** An invalid parameter may contain a rollback. So only the operator may replace it. */
 function parseCandidate(name: string, value: string): Candidate {
   try {
     return Candidate.parse(JSON.parse(value));
@@ -119,7 +121,7 @@ function parseCandidate(name: string, value: string): Candidate {
   }
 }
 
-/** Tells the operator that another share than that of the configuration is in force, or that this ends. */
+/** Warns the operator when an override of the configured share is in force, or when this update ends the override. */
 function warnOfOverride(model: Model, { share, override }: Candidate, live: Candidate | undefined): void {
   if (override) {
     const inForce = override.isAborted ? "the candidate is aborted" : `${override.share} is in force`;

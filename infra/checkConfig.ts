@@ -167,8 +167,9 @@ function registryProblems(path: string, images: Images, { kind }: PlainConfig["r
 }
 
 /**
- * Finds contradictions between a candidate and its released model. Both images are in one repository: the stack's ECR, or
- * that of a pipeline. The weights are in the images, because RunPod's model cache has one commit for both endpoints.
+ * Finds contradictions between a candidate and its released model. Both images must be in the stack's ECR, or both must
+ * be images of a pipeline. Both images must contain their weights: with `weights: cached`, both endpoints would get the
+ * weights of the same commit.
  */
 function candidateProblems(model: Model, { candidate, weights, ...images }: PlainConfig[Model]): string[] {
   if (!candidate) return [];

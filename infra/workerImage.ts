@@ -77,8 +77,8 @@ export class WorkerImage extends pulumi.ComponentResource implements PulledImage
         // RunPod's hosts cache images by tag, so a tag must never move.
         imageTagMutability: "IMMUTABLE",
         imageScanningConfiguration: { scanOnPush: true },
-        // A tagged image never expires: workers run it, a candidate is it, or a rollback needs it. A limit of their number
-        // would delete the running image after enough pushes. An untagged image is the rest of a failed push.
+        // A tagged image never expires, because workers, a candidate or a rollback may need it. A maximum number of
+        // images would delete the running image after enough pushes. Failed pushes leave untagged images behind.
         lifecyclePolicy: { rules: [{ tagStatus: "untagged", maximumAgeLimit: 14 }] },
       },
       { parent: this },
@@ -151,7 +151,7 @@ function buildSettings(token: pulumi.Output<string> | undefined, isFrozen: boole
     if (type !== "docker-build:index:Image") return undefined;
     return {
       props: { ...props, buildOnPreview: false, ...(token && { secrets: { HF_TOKEN: token } }) },
-      // A rotated token does not change the weights, so that it must not build and roll out the same image again.
+      // A rotated token does not change the weights. So it must not cause a new build and rollout of the same image.
       opts: {
         ...opts,
         ignoreChanges: [...(opts.ignoreChanges ?? []), "secrets", ...(isFrozen ? ["buildArgs"] : [])],

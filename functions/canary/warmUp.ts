@@ -12,10 +12,10 @@ interface WarmUp {
 }
 
 /**
- * Sends a job to a new candidate, and looks for its answer in the following minutes. A job that ended without an answer is
- * sent again. A candidate that has answered gets a keep-alive job every 48 hours.
+ * Sends a job to a new candidate, and checks in the following minutes whether a worker has answered the job. If the job
+ * ended without an answer, sends another job. A candidate that has answered gets a keep-alive job every 48 hours.
  *
- * @throws Error when RunPod does not accept the job. An unreadable status of a job means that it is not known
+ * @throws Error when RunPod does not accept the job. A failed read of a job's status throws nothing
  */
 export async function warmUp({ job, isReady }: WarmUp, wanted: KeepAliveJob, now: Date): Promise<WarmUp> {
   const send = async () => ({ id: await sendKeepAlive(wanted, now), sentAt: now.toISOString() });

@@ -160,7 +160,7 @@ function withShareZero(
   return { ...stored, override: { ...change, share: 0, replaces: stored.share, by: "verdict" } };
 }
 
-/** Whether a deployment has not replaced the candidate meanwhile. */
+/** Whether the stored candidate is still this candidate. A deployment may have replaced it in the meantime. */
 function isSame(stored: Candidate, { image, url }: Candidate): boolean {
   return stored.image === image && stored.url === url;
 }

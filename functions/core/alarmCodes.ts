@@ -88,7 +88,7 @@ export const alarmCodes = {
   },
   runpod_unreadable: {
     means:
-      "The poller cannot read a part of an endpoint from RunPod. The log line names that part. Its metrics are missing.",
+      "A function cannot read a part of an endpoint from RunPod. The log line names the part. Its metrics are missing.",
     run: runDoctor,
   },
   candidate_unreadable: {
@@ -98,7 +98,7 @@ export const alarmCodes = {
   },
   keep_alive_failed: {
     means:
-      "The poller could not send the keep-alive job. It tries again after ten minutes. RunPod shrinks an endpoint after three days without a job.",
+      "A function could not send the keep-alive job. It tries again within ten minutes. RunPod shrinks an endpoint after three days without a job.",
     run: runDoctor,
   },
 } as const satisfies Record<string, AlarmCodeText>;

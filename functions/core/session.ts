@@ -26,8 +26,8 @@ export interface SessionSources {
 }
 
 /**
- * Opens a chat session: chooses the model of the plan, and signs a ticket for it. A customer of a candidate always gets the
- * relay, because browsers have no key for the candidate's endpoint, and because the relay can fall back.
+ * Opens a chat session: chooses the model of the plan, and signs a ticket for it. A customer of a candidate always gets
+ * the relay, because browsers have no key for the candidate's endpoint, and because the relay can fall back.
  *
  * @param customer `household` is set for a guest. `correlationId` is the id of the API's request. The ticket carries
  *   this id to the relay and the worker

@@ -23,9 +23,9 @@ export interface CandidateSettings {
 }
 
 /**
- * Reads candidates from Parameter Store. When Parameter Store does not answer, the last known candidate counts for at most
- * 60 s, and then the released model. When a parameter is not valid, the released model counts at once. A failure here must
- * not end a chat, and raises an alarm.
+ * Reads candidates from Parameter Store. When Parameter Store does not answer, returns the last known candidate for at
+ * most 60 s, and then undefined. When a parameter is not valid, returns undefined at once. A failed read never ends a
+ * chat, and raises an alarm.
  */
 export function createCandidates(settings: CandidateSettings): FindCandidate {
   const { read } = createParameter(settings, chatLimits);
@@ -57,16 +57,16 @@ export function createCandidates(settings: CandidateSettings): FindCandidate {
 }
 
 /**
- * Candidates for the functions that change them. Both methods reject with ApiError `unavailable` when Parameter Store does
- * not answer or the parameter is not valid.
+ * Candidates for the functions that change them. Both methods reject with ApiError `unavailable` when Parameter Store
+ * does not answer or the parameter is not valid.
  */
 export interface CandidateStore {
   /** Reads a model's candidate. Undefined when there is none. */
   read(model: Model): Promise<Candidate | undefined>;
   /**
-   * Changes a candidate. The change gets the stored candidate, and undefined as its result changes nothing.
+   * Changes a candidate. Writes nothing when `change` returns undefined.
    *
-   * @param failSafe makes the candidate that is written after `conflict`, because this write may have replaced an abort
+   * @param failSafe returns the candidate to write after a conflict, because the first write may have replaced an abort
    * @returns the candidate after the change; undefined when there is none
    * @throws ApiError `conflict` when another function has changed the candidate at the same time
    */

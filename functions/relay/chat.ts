@@ -144,7 +144,7 @@ async function admit(
   const { id: chatId, account, claims } = chat;
   const now = new Date();
   const route = chooseRoute(claims, services.vipProviders(), services.endpoints);
-  // The chat does not wait for this read after the other ones. It never rejects.
+  // This read runs in parallel with the reads below. It never rejects.
   const candidate = route.worker && services.candidate(route.worker.model);
   const external = await Promise.all(route.external.map(services.createProvider));
   const request = requestOf(chat, now);
@@ -233,9 +233,10 @@ async function reserveSpend(
 }
 
 /**
- * GPU workers that answer a user, in order: those of the candidate if it has the user, and then the released ones. With a
- * candidate, also the watch of the version that has the user. An impatient reader never gets the candidate, because each
- * of its requests is a new guest, whose versions would change.
+ * GPU workers that answer a user, in order: the candidate's workers if the user is chosen, and then the released
+ * workers. With a candidate, also returns the watch of the version that was chosen for the user. A chat with `late`
+ * never gets the candidate, because each of its requests is a new guest, and the version would change between the
+ * requests.
  */
 function workersOf(
   route: WorkerRoute,

@@ -4,8 +4,8 @@ import type { Call } from "../core/relay/attempts";
 import type { Version } from "../tables/replyCounts";
 
 /**
- * Observes one chat while the model has a candidate. The chat counts for the version that has to answer the user: a chat that
- * the released model answers in place of the candidate is a failure of the candidate.
+ * Observes one chat while the model has a candidate. The chat counts for the version that was chosen for the user. If
+ * the candidate was chosen but the released model answers, the chat counts as a failure of the candidate.
  */
 export class VersionWatch {
   /** All calls of the chat, also to other models. */

@@ -12,7 +12,10 @@ const KEEP_SECONDS = 90 * 86_400;
 
 /** States of the models' candidates. Both methods throw ApiError `unavailable` when the table does not answer. */
 export interface CanaryStates {
-  /** Undefined when there is none. Also, with an alarm, when the stored one is not valid: the next write replaces it. */
+  /**
+   * Undefined when no state is stored. When the stored state is not valid, raises an alarm and returns undefined. The
+   * next write replaces such a state.
+   */
   read(model: Model): Promise<CanaryState | undefined>;
   write(model: Model, state: CanaryState, now: Date): Promise<void>;
 }

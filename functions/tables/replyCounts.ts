@@ -58,7 +58,7 @@ export function createReplyCounts(TableName: string): ReplyCountTable {
   };
 }
 
-/** Flat attributes of an item, because DynamoDB adds only to numbers that are not in a missing list. */
+/** One attribute per number, because DynamoDB cannot add to an element of a list that does not exist yet. */
 function attributesOf({ firstText, ...counts }: ReplyCounts): Record<string, number> {
   return { ...counts, ...Object.fromEntries(firstText.map((count, bin) => [`first_text_${bin}`, count])) };
 }

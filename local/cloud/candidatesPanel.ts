@@ -19,7 +19,10 @@ export function candidatesPanel(
 ): CandidatesPanel {
   const { account, switches } = runpod;
 
-  /** A look at the account first, so that the list of calls has no refused one for each model without a candidate. */
+  /**
+   * Checks the account before a call of the admin function. Otherwise the page's list of calls would contain a refused
+   * call for each model without a candidate.
+   */
   const hasCandidate = (model: Model) => aws.account.get(PARAMETER, `${names.parameters.candidates}/${model}`);
 
   function versionOf(endpointName: string): string {

@@ -22,8 +22,8 @@ export function imageTagsOf(config: StackConfig): ImageTags {
 }
 
 /**
- * Image tags of `npm start`: the tag in `Pulumi.local.yaml`, and a hash of everything that the build of the image reads. ECR
- * refuses to move a tag, so every change of `images/` needs another one.
+ * Image tags of `npm start`: the tag in `Pulumi.local.yaml`, and a hash of everything that the build of the image
+ * reads. ECR refuses to move a tag, so every change of `images/` needs a new tag.
  */
 export async function imageTagsOfSources(programDir: string): Promise<ImageTags> {
   const images = join(programDir, "images");

@@ -6,7 +6,7 @@ import { LONGEST_FIRST_TEXT_MS } from "../../functions/core/canary/verdict";
 /** Number of the newest events in the table. `--json` has all of them. */
 const SHOWN_EVENTS = 5;
 
-/** Formats a model's candidate as text: its customers, the newest verdict, the replies of both versions, and the events. */
+/** Formats a model's candidate as text: its customers, the newest verdict, the replies of both versions, the events. */
 export function candidateTable(candidate: AdminCandidate): string {
   const { verdict, workers, events } = candidate;
   const table = new Table({
@@ -21,10 +21,7 @@ export function candidateTable(candidate: AdminCandidate): string {
     ["model", candidate.model],
     ["image", pc.bold(candidate.image)],
     ["endpoint", candidate.endpoint],
-    [
-      "ready",
-      candidate.is_ready ? "yes" : pc.yellow("no: no worker has answered yet, so that only the testers get it"),
-    ],
+    ["ready", candidate.is_ready ? "yes" : pc.yellow("no: no worker has answered yet, so only the testers get it")],
     ["share", shareText(candidate)],
     ["testers", candidate.testers.join("\n") || "none"],
     ["verdict", verdict ? `${verdict.action}: ${verdict.reason} (${verdict.at})` : "none yet"],

@@ -23,10 +23,11 @@ export interface EndedCandidate extends ImageChange {
 }
 
 /**
- * Releases a candidate, if its workers are proven.
+ * Releases a candidate that has answered customers and was not rolled back.
  *
- * @param force releases it without asking the stack
- * @throws Error when the stack's candidate is not ready, was rolled back, has no replies, or is not the candidate of the file
+ * @param force releases the candidate without these checks
+ * @throws Error when the stack's candidate is not ready, was aborted or rolled back, has no replies, or is not the
+ *   candidate of the file
  */
 export async function promote(
   ask: Ask,
@@ -66,10 +67,10 @@ function unproven(found: Proof, image: string): string | undefined {
   if (!is_ready) return "None of its workers has answered yet.";
   if (override?.is_aborted) return `It was aborted at ${override.at}.`;
   if (override?.by === "verdict") return `It was rolled back at ${override.at}: ${override.reason}`;
-  // At share 0 there is nothing to roll back, so that the verdict is the only trace of a fault.
+  // At share 0 a bad verdict changes no share. So only the verdict itself shows the fault.
   if (verdict?.action === "rollback")
     return `Its verdict of ${verdict.at} is a rollback: ${verdict.reason} Find the fault with a tester first.`;
   if (candidate.replies === 0)
-    return "It has answered no chat in the last 30 minutes: chat as a tester, or give it a share first.";
+    return "It has answered no customer's chat in the last 30 minutes. Set a share above 0 and wait for chats.";
   return undefined;
 }

@@ -79,7 +79,7 @@ function llmShare(vip: PlainConfig["vip"], { chats }: Traffic): number {
 }
 
 /**
- * Lists the models and candidates whose workers cannot answer the chats one after the other, even if they are always busy. The
+ * Lists the models and candidates whose workers cannot answer all chats, even if the workers are always busy. The
  * estimate of such a model stops at `workersMax`.
  */
 export function workerShortages(config: InferenceConfig, traffic: Traffic): string[] {

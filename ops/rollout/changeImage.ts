@@ -78,7 +78,7 @@ function sourceWarnings(
 ): string[] {
   if (key === "imageTag" && current.key === "imageUri") {
     return [
-      `The stack has no ECR repository, so that pulumi up builds ${value} from images/. First get its sources back: git ` +
+      `The stack has no ECR repository, so pulumi up builds ${value} from images/. First get its sources back: git ` +
         `checkout ${commit} -- images`,
     ];
   }

@@ -6,7 +6,8 @@ import { type Image, withImage } from "./stackFile";
 
 /**
  * Releases a model's candidate in the stack's file: its image becomes the model's image, and its block is removed. The
- * next `pulumi up` rolls the released endpoint out and waits for its workers. Only then it deletes the candidate's endpoint.
+ * next `pulumi up` rolls the new image out to the released endpoint, waits for the workers, and then deletes the
+ * candidate's endpoint.
  *
  * @param check gets the candidate's image, and throws when it must not be released
  * @throws Error when the stack has no file, when the model has no candidate, or when the new configuration is not valid
@@ -24,7 +25,10 @@ export async function promoteInFile(
   return change;
 }
 
-/** Removes a model's candidate from the stack's file. The next `pulumi up` deletes its endpoint. Throws as `promoteInFile`. */
+/**
+ * Removes a model's candidate from the stack's file. The next `pulumi up` deletes the candidate's endpoint. Throws the
+ * errors of `promoteInFile`.
+ */
 export async function removeFromFile(model: Model, options: ChangeOptions): Promise<ImageChange> {
   const { file, image, candidate, without } = readCandidate(model, options.stack);
   const change: ImageChange = { stack: options.stack, model, file, from: candidate.value, to: image.value };

@@ -31,7 +31,7 @@ export async function previousImage(file: string, model: Model, current: Image):
   );
 }
 
-/** While a model has an imageUri, the stack has no ECR repository for it, so that the program builds a tag again. */
+/** While a model has an `imageUri`, the stack has no ECR repository for it. So the program must build a tag again. */
 function keyOfTag(current: Image): Image["key"] {
   return current.key === "imageUri" ? "imageTag" : "pushedTag";
 }

@@ -95,7 +95,7 @@ describe("A model's candidate", () => {
     ["no JSON", "{"],
     ["a URL without an endpoint id", JSON.stringify({ ...candidate, url: "https://api.runpod.ai/v2/a?b" })],
     ["an override without a time", JSON.stringify({ ...candidate, override: { ...aborted, at: "yesterday" } })],
-  ])("is undefined when its parameter has %s, so that a bad one does not go on, with an alarm", async (_name, bad) => {
+  ])("is undefined at once when its parameter has %s, and an alarm is raised", async (_name, bad) => {
     const find = createCandidates(settings);
     value = JSON.stringify(candidate);
     await find("mistral");

@@ -12,7 +12,7 @@ async function smokeCanary(): Promise<CanaryResult> {
 }
 
 describe("npm run smoke -- --canary", () => {
-  it("gives a tester the candidate, aborts it, and promotes it during chats without a failed one", {
+  it("gives a tester the candidate, aborts it, and promotes it during chats, of which none fails", {
     timeout: 300_000,
   }, async () => {
     const { workers, tester, other, abort, promotion, alarms } = await smokeCanary();

@@ -10,7 +10,7 @@ export function testCanaryStates(tables: () => Tables): void {
   const candidate = { image: "2", url: "https://api.runpod.ai/v2/ep2", share: 5, testers: [], isReady: false };
   const state = firstState(candidate, [], now.toISOString());
 
-  it("is undefined at first, and then the last one that was written", async () => {
+  it("is undefined at first, and then the state that was written last", async () => {
     expect(await open().read("mistral")).toBeUndefined();
     await open().write("mistral", { ...state, job: { id: "job", sentAt: now.toISOString() } }, now);
     await open().write("mistral", { ...state, unsent: undefined }, now);

@@ -14,7 +14,7 @@ const dir = mkdtempSync(join(tmpdir(), "snack-misaki-context-"));
 afterAll(() => rmSync(dir, { recursive: true, force: true }));
 
 describe("The training image's program servedFixtures.cjs", needsPython, () => {
-  it("sends every fixture with only the files of the image, without a failed or skipped one", async () => {
+  it("sends every fixture with only the files of the image, and no fixture fails or is skipped", async () => {
     const context = join(dir, "context");
     writeTrainingContext(context);
     const engine = await startScriptedEngine({ port: 0, events: new Events() });

@@ -35,7 +35,8 @@ export function changeModel(model: Model, huggingFaceId: string, revision: strin
 /**
  * Checks the report that the pod has uploaded beside the weights.
  *
- * @throws Error when the commit is not complete, when there is no report, when it is about another model, or when a gate has not passed
+ * @throws Error when the commit is not complete, when there is no report, when the report is about another model, or
+ *   when a gate has not passed
  */
 export async function requireVerdict(hub: Hub, model: Model, result: Pinned): Promise<void> {
   if (!/^[0-9a-f]{40}$/.test(result.revision))

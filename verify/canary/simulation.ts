@@ -35,7 +35,7 @@ const HEALTHY: Version = {
 /** Standard deviation of the logarithm of the time to the first text. */
 const SPREAD = 0.4;
 
-/** Faults of a candidate, by the name of their switch. */
+/** Faults of a candidate, by their names in the report. */
 export const faults = {
   errors: { failed: 0.3 },
   "slow first text": { firstTextMs: 1_200 },

@@ -10,7 +10,7 @@ const ENDPOINT_ID = /^[\w-]+$/;
 /** A share that replaces the share of the configuration, without a deployment. */
 const Override = z.object({
   share: share(),
-  /** Whether also the testers get the released model. */
+  /** Whether the testers get the released model too. */
   isAborted: z._default(z.boolean(), false),
   /** Share of the configuration that is replaced. Another share in the configuration ends the override. */
   replaces: share(),
@@ -21,8 +21,9 @@ const Override = z.object({
 });
 
 /**
- * A retrained model that answers some customers, next to the released model. An SSM parameter contains it as JSON, so that
- * another share changes no function. The program writes the first four fields, and the running stack the others.
+ * A retrained model that answers some customers while the released model answers the others. It is stored as JSON in an
+ * SSM parameter. So a new share changes no function. The program writes the first four fields, and the running stack
+ * writes the other fields.
  */
 export const Candidate = z.object({
   /** Image of the candidate: its tag or its whole URI. A new image chooses other customers. */
@@ -46,8 +47,8 @@ export type CandidateSource = Pick<Candidate, "image" | "url" | "share" | "teste
 export type FindCandidate = (model: Model) => Promise<Candidate | undefined>;
 
 /**
- * Whether the candidate answers a user's chats, as one of its testers or of its share. The answer depends only on the arguments, so that it is the same in each
- * function. A larger share never returns a user to the released model.
+ * Whether the candidate answers a user's chats: the user is a tester or belongs to the share. The result depends only
+ * on the arguments, so every function chooses the same users. A larger share keeps all users of a smaller share.
  *
  * @param userId Cognito `sub`, or `guest:<uuid>`
  */
@@ -60,7 +61,10 @@ export function isChosen(
   return isTester(candidate, userId) || isInShare;
 }
 
-/** Whether a user is one of the testers that a candidate answers now. Testers try to break it, so they do not judge it. */
+/**
+ * Whether a user is one of the testers that a candidate answers now. Of a tester's chats, only replies that break the
+ * contract count for the verdict, because testers try to make the candidate fail.
+ */
 export function isTester(
   candidate: Pick<Candidate, "share" | "testers" | "isReady" | "override">,
   userId: string,
@@ -79,8 +83,8 @@ export function audienceOf({
 }
 
 /**
- * Candidate of a new configuration, with what the running stack knows of the same candidate. A changed share in the
- * configuration ends an override. A changed list of testers does not, because it must not undo a rollback.
+ * Combines a new configuration with the values that the running stack has written for the same candidate. A changed
+ * share in the configuration ends an override. A changed list of testers does not end it, so that a rollback stays.
  *
  * @param live the candidate in the parameter. Undefined when there is none
  */
@@ -96,8 +100,8 @@ export function endpointIdOf(url: string): string {
 }
 
 /**
- * Base URL of the job API of a candidate's endpoint, at the host of the released endpoint. The parameter does not choose
- * the host, because the relay sends the account's key there.
+ * Base URL of the job API of a candidate's endpoint, at the host of the released endpoint. The host in the parameter is
+ * ignored, because the relay sends the account's key to this URL.
  */
 export function besideReleased(releasedUrl: string, { url }: Pick<Candidate, "url">): string {
   return releasedUrl.replace(/[^/]+\/*$/, endpointIdOf(url));

@@ -62,8 +62,9 @@ export function noteChange(state: CanaryState, candidate: Candidate, at: string)
 }
 
 /**
- * State after RunPod has returned the health of the candidate's endpoint. Undefined health is unknown, and never bad. It is
- * also a lack of capacity when jobs wait, workers wait for a GPU, and no other worker can take the jobs.
+ * State after a read of the health of the candidate's endpoint. `health` is undefined when the read has failed, and
+ * this never counts against the candidate. A minute also counts as one without capacity when jobs wait, workers wait
+ * for a GPU, and no other worker can take the jobs.
  */
 export function noteHealth(state: CanaryState, health: EndpointHealth | undefined): CanaryState {
   if (!health) {

@@ -5,8 +5,8 @@ export interface Part {
 }
 
 /**
- * Fisher's exact test, one-sided: the probability of at least `observed.count`, when both parts have the same cause. The
- * test is exact for small counts, where an approximation by the normal distribution raises false alarms.
+ * Fisher's exact test, one-sided: the probability of at least `observed.count` if both parts have the same rate. The
+ * test is exact for small counts. An approximation by the normal distribution would cause false alarms for such counts.
  */
 export function probabilityOfMore(observed: Part, baseline: Part): number {
   const total = observed.of + baseline.of;
@@ -28,8 +28,8 @@ interface RankComparison {
 }
 
 /**
- * Mann-Whitney test, one-sided, of two histograms with the same bounds. It compares ranks, so that a few very slow replies
- * do not hide or cause a difference.
+ * Mann-Whitney test, one-sided, of two histograms with the same bounds. It compares ranks. So a few very slow replies
+ * neither hide nor cause a difference.
  */
 export function compareRanks(first: readonly number[], second: readonly number[]): RankComparison {
   const [n, m] = [sum(first), sum(second)];

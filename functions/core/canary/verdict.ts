@@ -22,7 +22,9 @@ const FIRST_TEXT_BOUNDS_MS = [
 
 /** Replies of one model version in one slot of time. */
 export interface ReplyCounts {
-  /** Chats that the version ended, with a reply or with a failure. Cancelled and refused chats do not count. */
+  /**
+   * Chats for which the version was chosen, with a reply or with a failure. Cancelled and refused chats do not count.
+   */
   replies: number;
   /** Failed replies. A reply that the released model gave instead also counts here. */
   failed: number;
@@ -60,22 +62,24 @@ export const SLOT_MINUTES = 5;
 /** Number of slots that a verdict looks at. */
 export const SLOTS = 6;
 
-/** Fewest candidate replies for a comparison of the first texts, and for the verdict that the candidate is not worse. */
+/** Minimum number of candidate replies for a comparison of the first texts, and for the verdict `keep`. */
 const FEWEST_REPLIES = 50;
-/** Fewest candidate replies for a comparison of the failed and the empty ones. `CHANCE` guards against false rollbacks. */
+/**
+ * Minimum number of candidate replies for a comparison of the failed and the empty replies. It can be small, because
+ * `CHANCE` prevents false rollbacks.
+ */
 const FEWEST_FAILURES = 5;
 /**
- * Highest probability of a difference that is only chance. There is a verdict each minute, but the counts change only
- * with a slot, 288 times a day, with at most 8 tests each time. By the sum of all probabilities, a healthy candidate has
- * at most 0.0003 false rollbacks per day. The real number is smaller, because verdicts share slots, and because Fisher's
- * test is conservative.
+ * Significance level of each test. There is a verdict each minute, but the counts change only when a slot ends: 288
+ * times a day, with at most 8 tests each time. By the union bound, a healthy candidate has at most 0.0003 false
+ * rollbacks per day. The real number is smaller, because verdicts share slots and Fisher's test is conservative.
  */
 const CHANCE = 1e-7;
 /** A difference below this number of points does not matter to customers, even if it is certain. */
 const POINTS_THAT_MATTER = 0.02;
 /** Share of the pairs of replies in which the candidate is slower. 0.7 is about a 1.4 times slower first text. */
 const SLOWER_THAT_MATTERS = 0.7;
-/** Longest crash loop and lack of workers, in minutes. */
+/** Minutes of a crash loop, or of a lack of workers, after which the candidate is rolled back. */
 const LONGEST_MINUTES = { crashLoop: 2, noCapacity: 5 };
 
 /** Counts of a healthy version. They replace the released version's counts when it has too few replies. */

@@ -324,8 +324,8 @@ class Run implements Incomplete {
   }
 
   /**
-   * Wait before a retry at the same provider; undefined when there is no retry. A candidate gets none, so that the limit of
-   * calls leaves one for the released worker.
+   * Wait before a retry at the same provider; undefined when there is no retry. A candidate gets no retry, so that the
+   * limit of calls allows a call of the released worker.
    */
   private retryWaitMs(attempt: Attempt, failure: ProviderFailure): number | undefined {
     const { retry } = failures[failure.reason];

@@ -37,8 +37,8 @@ export interface Cooldowns {
    */
   order(providers: readonly Provider[], now: Date): Promise<Provider[]>;
   /**
-   * Starts a cooldown, unless the request itself caused the failure. A candidate gets none: the released model answers in
-   * its place, and chats that do not ask the candidate would hide its failures from the verdict.
+   * Starts a cooldown, unless the request itself caused the failure. A candidate gets no cooldown: the verdict must see
+   * its failures, and the released model answers the failed chats.
    */
   failed(provider: Provider, reason: FailureCause, retryAfterMs: number | undefined, now: Date): Promise<void>;
   /** Ends the cooldown of a provider that has answered. Does nothing when no cooldown is known. */
@@ -115,8 +115,7 @@ export function createCooldowns(store: CooldownStore): Cooldowns {
 
 /**
  * Key of a provider's cooldown. Each model of a vendor has a separate cooldown, because a single model may be retired
- * or overloaded. A candidate has one too, because a candidate that answers must not end the cooldown of the released
- * model.
+ * or overloaded. A candidate has a separate key, so that its reply does not end the cooldown of the released model.
  */
 function keyOf({ name, model, isCandidate }: Provider): string {
   return `${name}#${model}${isCandidate ? "#candidate" : ""}`;

@@ -39,7 +39,10 @@ export interface Provider {
   readonly name: "runpod" | "anthropic" | "openai" | "bedrock" | "huggingface";
   /** Configured name of the model. */
   readonly model: string;
-  /** Whether it is a candidate of `model`. It has separate cooldowns, and its failures count as the candidate's. */
+  /**
+   * Whether the provider is the candidate of `model`. Its failures start no cooldown, and it never ends the cooldown of
+   * the released model.
+   */
   readonly isCandidate?: true;
   /** Tokens that the model may use for thinking, in addition to the reply. Default 0. */
   readonly thinkingTokens?: number;

@@ -35,7 +35,10 @@ export async function findResources({ config, aws }: Target): Promise<Found> {
   }
 }
 
-/** Nothing at all is rarely a deleted stack, so the next step must not repair it: "pulumi refresh" would forget it. */
+/**
+ * An account without any resource of the stack is usually the wrong account or Region. So the next step must not be
+ * "pulumi refresh", which would remove all resources from the state.
+ */
 function noResources(stack: string, { region }: Aws): Check {
   const tags = Object.entries(stackTags(stack)).map(([name, value]) => `${name}=${value}`);
   return failed(

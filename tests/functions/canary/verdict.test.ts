@@ -92,7 +92,7 @@ describe("verdict about a candidate", () => {
     expect(judged([slot(500, { failed: 50 })], { released: [slot(10)] }).action).toBe("rollback");
   });
 
-  it("finds a new fault after an hour without one", () => {
+  it("finds a new fault after an hour without a fault", () => {
     const healthy = Array.from({ length: 12 }, () => slot(60));
     const baseline = Array.from({ length: 14 }, () => slot(300));
     const faulty = [slot(60, { failed: 12 }), slot(60, { failed: 12 })];

@@ -201,7 +201,7 @@ describe("examine when a service cannot be read", () => {
     ]);
   });
 
-  it("reports one line for AWS when the account has no resource of the stack, and does not tell to repair it", async () => {
+  it("reports one line for AWS when the account has no resource of the stack, and does not advise a repair", async () => {
     const elsewhere = { ...target, config: { ...target.config, stack: "elsewhere" } };
     expect(await findResources(elsewhere)).toEqual({
       unread: {

@@ -144,7 +144,7 @@ describe("npm run admin -- canary <model> promote", () => {
     [
       "that has answered no chat",
       { candidate: { ...replies, replies: 0 } },
-      "It has answered no chat in the last 30 minutes: chat as a tester, or give it a share first.",
+      "It has answered no customer's chat in the last 30 minutes. Set a share above 0 and wait for chats.",
     ],
     ["that is not deployed", { image: "2026-11-30" }, "The stack has the candidate 2026-11-30: run pulumi up first."],
   ])("refuses a candidate %s, except with --force", async (_, state, reason) => {

@@ -100,7 +100,7 @@ describe("npm run rollback", () => {
     expect(file()).toContain('imageTag: "v9"');
   });
 
-  it("sets no tag that the program would build again, and the next rollout sets one", () => {
+  it("sets pushedTag, so that the program builds nothing, and the next rollout sets imageTag", () => {
     commitTag("v2");
     expect(run("rollback", "phi3", "--stack", "dev")).toMatchObject({ status: 0, err: "" });
     repository.git("commit", "--quiet", "--all", "--message", "Roll back");
@@ -123,7 +123,7 @@ describe("npm run rollback", () => {
       expect(run("rollback", "phi3", "--stack", "dev")).toMatchObject({
         status: 0,
         err:
-          "Warning: The stack has no ECR repository, so that pulumi up builds 2026-11-22 from images/. First get its sources " +
+          "Warning: The stack has no ECR repository, so pulumi up builds 2026-11-22 from images/. First get its sources " +
           `back: git checkout ${commit} -- images`,
       });
       expect(file()).toMatch(/phi3:\n(?:.*\n)*? +imageTag: "2026-11-22"/);

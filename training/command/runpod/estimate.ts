@@ -12,15 +12,15 @@ export interface Estimate {
 }
 
 /**
- * Hours for the image (35 GB, up to an hour on a new host), and for the weights (15 GB), the merge, the gates (vLLM serves
- * two models one after the other) and the upload (15 GB). Only the merge was measured: 30 s on an H100.
+ * Hours for the image (35 GB, up to an hour on a new host), the weights (15 GB), the merge, the gates (vLLM serves two
+ * models one after the other) and the upload (15 GB). Only the merge was measured: 30 s on an H100.
  */
 const FIXED_HOURS = 1 + 0.75;
 /** Tokens per second of a training with the batches of training.json, measured on an H100 with random weights. */
 const H100_TOKENS_PER_SECOND: Readonly<Partial<Record<string, number>>> = { phi3: 3_529, mistral: 2_460 };
-/** Of a model that was not measured. It is the slowest of the measured speeds. */
+/** Tokens per second of a model that was not measured: the lowest measured speed. */
 const UNKNOWN_TOKENS_PER_SECOND = 2_460;
-/** Speed of the GPU types of the command, compared with an H100. Not measured: from their bf16 matrix speed. */
+/** Speed of the allowed GPU types relative to an H100. Not measured: estimated from their bf16 matrix throughput. */
 const SHARE_OF_H100 = 0.4;
 /** The starter set has 414 bytes and 1,282 tokens per conversation. The persona takes most of the tokens. */
 const BYTES_PER_CONVERSATION = 414;

@@ -1,7 +1,7 @@
 """
-Measures a candidate on the machine that trained it. Serves the serving model and then the candidate, one after the
-other, because one GPU holds one of them. A part that cannot be measured becomes a note of the report, and its gate has
-then not passed.
+Measures a candidate on the machine that trained it. Serves the serving model first and then the candidate, because one
+GPU has memory for only one model. A part that cannot be measured becomes a note in the report, and its gate has then
+not passed.
 """
 
 import asyncio

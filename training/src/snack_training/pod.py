@@ -187,7 +187,7 @@ class Pod:
 
 
 def memory_bytes(root: Path = Path("/")) -> int:
-    """Returns the memory that this container may use, in bytes: the smaller one of the host's and of the limit."""
+    """Returns the memory that this container may use, in bytes: the host's memory or the limit, if that is smaller."""
     total = next(line for line in (root / "proc/meminfo").read_text().splitlines() if line.startswith("MemTotal:"))
     limits = [(root / name).read_text().strip() for name in _MEMORY_LIMITS if (root / name).is_file()]
     return min([int(total.split()[1]) * 1_024, *(int(limit) for limit in limits if limit != "max")])
