@@ -102,7 +102,7 @@ function transportMessage(error: unknown): string {
 
 /** Returns the message of any thrown value. */
 export function messageOf(error: unknown): string {
-  // Node's error for a host with several addresses has no text of its own.
+  // For a host with several addresses, Node's error has an empty message.
   if (error instanceof AggregateError && !error.message) return messageOf(error.errors[0]);
   return error instanceof Error ? error.message || error.name : String(error);
 }

@@ -61,13 +61,13 @@ export function createCandidates(settings: CandidateSettings): FindCandidate {
  * does not answer or the parameter is not valid.
  */
 export interface CandidateStore {
-  /** Reads a model's candidate. Undefined when there is none. */
+  /** Reads a model's candidate. Returns undefined for a model without a candidate. */
   read(model: Model): Promise<Candidate | undefined>;
   /**
    * Changes a candidate. Writes nothing when `change` returns undefined.
    *
    * @param failSafe returns the candidate to write after a conflict, because the first write may have replaced an abort
-   * @returns the candidate after the change; undefined when there is none
+   * @returns the candidate after the change; undefined for a model without a candidate
    * @throws ApiError `conflict` when another function has changed the candidate at the same time
    */
   change(

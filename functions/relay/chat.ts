@@ -3,8 +3,8 @@ import { ApiError } from "../../contract/errors";
 import type { Model, Plan } from "../../contract/plan";
 import type { ChatReply, VipProvider } from "../../contract/relay";
 import {
-  besideReleased,
   type Candidate,
+  candidateUrlOf,
   endpointIdOf,
   type FindCandidate,
   isChosen,
@@ -253,7 +253,7 @@ function workersOf(
   const { observe: onOutput, start: onStart } = version;
   const released = (more: Partial<EndpointOptions>) => workerOf({ ...route, isBound: true, ...more }, chat, services);
   if (!isOfCandidate) return { workers: [released({ onOutput, onStart })], version };
-  const url = besideReleased(route.url, candidate);
+  const url = candidateUrlOf(route.url, candidate);
   const own = workerOf({ model, url, isCandidate: true, isBound: true, onOutput, onStart }, chat, services);
   return { workers: [own, released({})], version };
 }

@@ -29,7 +29,7 @@ export type CheckoutAttempt = z.infer<typeof CheckoutAttempt>;
 
 /** Purchase attempts, one per customer. Every method throws ApiError `unavailable` when the table does not answer. */
 export interface CheckoutAttempts {
-  /** The current attempt; undefined when there is none or it has expired. */
+  /** The current attempt. Undefined before the first attempt, and after the attempt has expired. */
   current(userId: string, now: Date): Promise<CheckoutAttempt | undefined>;
   /** Starts an attempt that replaces `previous`. False when a concurrent request started another attempt first. */
   start(userId: string, attempt: CheckoutAttempt, previous: CheckoutAttempt | undefined, now: Date): Promise<boolean>;

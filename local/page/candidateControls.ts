@@ -22,7 +22,7 @@ export class CandidateControls {
     return this.views.length > 0;
   }
 
-  /** @param userId user id of the visitor, who may be a guest; undefined when there is none */
+  /** @param userId user id of the visitor, who may be a guest. Undefined before the first session */
   setVisitor(userId: string | undefined): void {
     this.visitor = userId;
   }

@@ -34,7 +34,7 @@ export class Drawer {
    * Shows a customer's row, and the version of the model that the visitor gets.
    *
    * @param customer Cognito `sub`, undefined when nobody is signed in
-   * @param visitor user id of the customer or guest, undefined when there is none
+   * @param visitor user id of the customer or guest. Undefined before the first session
    */
   setVisitor(customer: string | undefined, visitor: string | undefined): void {
     this.stripe.setCustomer(customer);

@@ -33,7 +33,7 @@ export function isSame(one: Value | undefined, other: Value | undefined): boolea
  * shows as a changed property.
  *
  * @param directory base folder of relative paths
- * @throws Error when a file cannot be read, with its path. Also when an asset is none of text, path and archive
+ * @throws Error with the path of a file that cannot be read. Also throws for a kind of asset that is not supported
  */
 export async function hashAssets(properties: Properties, directory: string): Promise<Properties> {
   const entries = Object.entries(properties).map(async ([name, value]) => [name, await withHashes(value, directory)]);

@@ -6,6 +6,7 @@ import type { AdminCandidate, AdminEvent, AdminUser } from "../../contract/admin
 import { type Model, models } from "../../contract/plan";
 import { candidateTable } from "./candidateTable";
 import { type EndedCandidate, endedText, promote, remove } from "./endCandidate";
+import { fieldTable } from "./fieldTable";
 import { type Ask, connect, type Target } from "./invoke";
 
 type Options = Target & { json?: boolean };
@@ -159,14 +160,7 @@ async function resyncEach(ask: Ask, users: string[]) {
 }
 
 function userTable({ user_id, plan, reason, expires_at, grace_until, cancel_at, row }: AdminUser): string {
-  const table = new Table({
-    style: { head: [], border: [] },
-    // No lines between rows: they would double the height.
-    chars: { mid: "", "left-mid": "", "mid-mid": "", "right-mid": "" },
-    colWidths: [26, 74],
-    wordWrap: true,
-    wrapOnWordBoundary: false,
-  });
+  const table = fieldTable([26, 74]);
   table.push(["user", user_id], ["plan", pc.bold(plan)], ["because", reason]);
   if (plan !== "free") table.push(["until", expires_at ?? "no end"]);
   if (grace_until) table.push(["grace until", grace_until]);

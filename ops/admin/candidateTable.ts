@@ -1,7 +1,7 @@
-import Table from "cli-table3";
 import pc from "picocolors";
 import type { AdminCandidate, CandidateEvent, VersionReplies } from "../../contract/admin";
 import { LONGEST_FIRST_TEXT_MS } from "../../functions/core/canary/verdict";
+import { fieldTable } from "./fieldTable";
 
 /** Number of the newest events in the table. `--json` has all of them. */
 const SHOWN_EVENTS = 5;
@@ -9,14 +9,7 @@ const SHOWN_EVENTS = 5;
 /** Formats a model's candidate as text: its customers, the newest verdict, the replies of both versions, the events. */
 export function candidateTable(candidate: AdminCandidate): string {
   const { verdict, workers, events } = candidate;
-  const table = new Table({
-    style: { head: [], border: [] },
-    // No lines between rows: they would double the height.
-    chars: { mid: "", "left-mid": "", "mid-mid": "", "right-mid": "" },
-    colWidths: [12, 96],
-    wordWrap: true,
-    wrapOnWordBoundary: false,
-  });
+  const table = fieldTable([12, 96]);
   table.push(
     ["model", candidate.model],
     ["image", pc.bold(candidate.image)],

@@ -6,7 +6,7 @@ import type { ImageChange } from "../rollout/propose";
 import { pulumiUp } from "../rollout/pulumiUp";
 import type { Ask } from "./invoke";
 
-/** What the stack knows of a candidate before its promotion. */
+/** Facts of the running stack that decide whether a candidate may be promoted. */
 export type Proof = Pick<AdminCandidate, "image" | "is_ready" | "override" | "verdict" | "candidate">;
 
 /** Options of the commands that end a candidate in the stack's file. */

@@ -5,7 +5,7 @@ import { type ChangedFile, openPullRequest } from "./pullRequest";
 export interface ImageChange extends ChangedFile {
   stack: string;
   model: Model;
-  /** What the operator must know before the update. */
+  /** Warning for the operator, to read before the update. */
   warning?: string;
   /** URL of the pull request. Only with --propose. */
   pullRequest?: string;

@@ -43,7 +43,7 @@ export type Candidate = z.infer<typeof Candidate>;
 /** Fields of a candidate that the configuration sets. */
 export type CandidateSource = Pick<Candidate, "image" | "url" | "share" | "testers">;
 
-/** Reads a model's candidate. Returns undefined when there is none, or when it cannot be read. Never rejects. */
+/** Reads a model's candidate. Returns undefined for a model without a candidate, and after a failed read. Never rejects. */
 export type FindCandidate = (model: Model) => Promise<Candidate | undefined>;
 
 /**
@@ -86,7 +86,7 @@ export function audienceOf({
  * Combines a new configuration with the values that the running stack has written for the same candidate. A changed
  * share in the configuration ends an override. A changed list of testers does not end it, so that a rollback stays.
  *
- * @param live the candidate in the parameter. Undefined when there is none
+ * @param live the candidate in the parameter. Undefined when the parameter does not exist
  */
 export function keepLive(source: CandidateSource, live: Candidate | undefined): Candidate {
   if (live?.image !== source.image || live.url !== source.url) return { ...source, isReady: false };
@@ -103,7 +103,7 @@ export function endpointIdOf(url: string): string {
  * Base URL of the job API of a candidate's endpoint, at the host of the released endpoint. The host in the parameter is
  * ignored, because the relay sends the account's key to this URL.
  */
-export function besideReleased(releasedUrl: string, { url }: Pick<Candidate, "url">): string {
+export function candidateUrlOf(releasedUrl: string, { url }: Pick<Candidate, "url">): string {
   return releasedUrl.replace(/[^/]+\/*$/, endpointIdOf(url));
 }
 

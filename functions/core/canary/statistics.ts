@@ -8,7 +8,7 @@ export interface Part {
  * Fisher's exact test, one-sided: the probability of at least `observed.count` if both parts have the same rate. The
  * test is exact for small counts. An approximation by the normal distribution would cause false alarms for such counts.
  */
-export function probabilityOfMore(observed: Part, baseline: Part): number {
+export function fisherExact(observed: Part, baseline: Part): number {
   const total = observed.of + baseline.of;
   const hits = observed.count + baseline.count;
   const logAll = logChoose(total, observed.of);
@@ -19,7 +19,7 @@ export function probabilityOfMore(observed: Part, baseline: Part): number {
   return Math.min(1, probability);
 }
 
-/** Result of `compareRanks`. */
+/** Result of `mannWhitney`. */
 interface RankComparison {
   /** Probability that a value of the first histogram is above a value of the second one. Ties count as half. */
   above: number;
@@ -31,7 +31,7 @@ interface RankComparison {
  * Mann-Whitney test, one-sided, of two histograms with the same bounds. It compares ranks. So a few very slow replies
  * neither hide nor cause a difference.
  */
-export function compareRanks(first: readonly number[], second: readonly number[]): RankComparison {
+export function mannWhitney(first: readonly number[], second: readonly number[]): RankComparison {
   const [n, m] = [sum(first), sum(second)];
   if (n === 0 || m === 0) return { above: 0.5, probability: 1 };
   let below = 0;

@@ -1,5 +1,5 @@
 import * as z from "zod/mini";
-import { compareRanks, type Part, probabilityOfMore, sum } from "./statistics";
+import { fisherExact, mannWhitney, type Part, sum } from "./statistics";
 
 /** Longest first text that is measured, in milliseconds. */
 export const LONGEST_FIRST_TEXT_MS = 8_000;
@@ -63,22 +63,22 @@ export const SLOT_MINUTES = 5;
 export const SLOTS = 6;
 
 /** Minimum number of candidate replies for a comparison of the first texts, and for the verdict `keep`. */
-const FEWEST_REPLIES = 50;
+const MIN_REPLIES = 50;
 /**
  * Minimum number of candidate replies for a comparison of the failed and the empty replies. It can be small, because
- * `CHANCE` prevents false rollbacks.
+ * `SIGNIFICANCE` prevents false rollbacks.
  */
-const FEWEST_FAILURES = 5;
+const MIN_REPLIES_FOR_FAILURES = 5;
 /**
  * Significance level of each test. There is a verdict each minute, but the counts change only when a slot ends: 288
  * times a day, with at most 8 tests each time. By the union bound, a healthy candidate has at most 0.0003 false
  * rollbacks per day. The real number is smaller, because verdicts share slots and Fisher's test is conservative.
  */
-const CHANCE = 1e-7;
+const SIGNIFICANCE = 1e-7;
 /** A difference below this number of points does not matter to customers, even if it is certain. */
-const POINTS_THAT_MATTER = 0.02;
+const MIN_DIFFERENCE = 0.02;
 /** Share of the pairs of replies in which the candidate is slower. 0.7 is about a 1.4 times slower first text. */
-const SLOWER_THAT_MATTERS = 0.7;
+const MIN_SLOWER_SHARE = 0.7;
 /** Minutes of a crash loop, or of a lack of workers, after which the candidate is rolled back. */
 const LONGEST_MINUTES = { crashLoop: 2, noCapacity: 5 };
 
@@ -126,11 +126,11 @@ export function judge({ candidate, released, workers }: Observations): Verdict {
     if (reason) return { action: "rollback", reason };
   }
   const { replies } = total(candidate);
-  if (replies >= FEWEST_REPLIES)
+  if (replies >= MIN_REPLIES)
     return { action: "keep", reason: `${replies} replies, not worse than the released version.` };
   return {
     action: "wait",
-    reason: `${replies} replies, too few for a verdict: at least ${FEWEST_REPLIES} are needed.`,
+    reason: `${replies} replies, too few for a verdict: at least ${MIN_REPLIES} are needed.`,
   };
 }
 
@@ -142,8 +142,8 @@ function urgentReason({ invalid }: ReplyCounts, { crashLoop, noCapacity }: Worke
 }
 
 function worseReason(candidate: ReplyCounts, released: ReplyCounts): string | undefined {
-  if (candidate.replies < FEWEST_FAILURES) return undefined;
-  const baseline = released.replies < FEWEST_REPLIES ? HEALTHY : released;
+  if (candidate.replies < MIN_REPLIES_FOR_FAILURES) return undefined;
+  const baseline = released.replies < MIN_REPLIES ? HEALTHY : released;
   for (const part of ["failed", "empty"] as const) {
     const [own, other] = [candidate[part] / candidate.replies, baseline[part] / baseline.replies];
     if (!isMore({ of: candidate.replies, count: candidate[part] }, { of: baseline.replies, count: baseline[part] }))
@@ -157,12 +157,12 @@ function worseReason(candidate: ReplyCounts, released: ReplyCounts): string | un
 function slowerReason(candidate: readonly number[], released: readonly number[]): string | undefined {
   const own = sum(candidate);
   const other = sum(released);
-  if (own < FEWEST_REPLIES || other < FEWEST_REPLIES) return undefined;
-  const ranks = compareRanks(candidate, released);
+  if (own < MIN_REPLIES || other < MIN_REPLIES) return undefined;
+  const ranks = mannWhitney(candidate, released);
   const p95 = percentileBin(released, 0.95);
   const tail = { of: own, count: sum(candidate.slice(p95 + 1)) };
   const releasedTail = { of: other, count: sum(released.slice(p95 + 1)) };
-  const isSlower = ranks.above >= SLOWER_THAT_MATTERS && ranks.probability < CHANCE;
+  const isSlower = ranks.above >= MIN_SLOWER_SHARE && ranks.probability < SIGNIFICANCE;
   if (!isSlower && !isMore(tail, releasedTail)) return undefined;
   const late = percent(tail.count / own);
   return `The first text is slower: ${late} of the replies start later than 95% of the released version's replies.`;
@@ -171,7 +171,7 @@ function slowerReason(candidate: readonly number[], released: readonly number[])
 /** Whether the first part is larger by points that matter, and not by chance. */
 function isMore(observed: Part, baseline: Part): boolean {
   const points = observed.count / observed.of - baseline.count / baseline.of;
-  return points >= POINTS_THAT_MATTER && probabilityOfMore(observed, baseline) < CHANCE;
+  return points >= MIN_DIFFERENCE && fisherExact(observed, baseline) < SIGNIFICANCE;
 }
 
 function percentileBin(histogram: readonly number[], part: number): number {

@@ -28,7 +28,7 @@ export interface CooldownStore {
 /**
  * Cooldowns of failing providers. A provider that failed is skipped for 20 s, or for its Retry-After up to 60 s. After
  * that, only one chat tries the provider. If this chat succeeds, the cooldown is deleted. If it fails, a new cooldown
- * starts. No method rejects. When the storage fails, a container knows only the failures of its own chats.
+ * starts. No method rejects. When the storage fails, each container uses only the failures that it has seen itself.
  */
 export interface Cooldowns {
   /**

@@ -8,7 +8,7 @@ const WORKER_ERROR = "RuntimeError: CUDA error: device-side assert triggered";
 
 type Fault = ReplyFault["fault"];
 
-/** Fault of an endpoint's replies, undefined when there is none. */
+/** Fault of an endpoint's replies. Undefined for normal replies. */
 export function replyFaultOf({ replyFaults }: Switches, endpointName: string): Fault | undefined {
   return replyFaults.find(({ on }) => matches([on], endpointName))?.fault;
 }

@@ -11,15 +11,18 @@ import { secret, startTestCloud } from "./fixture";
 
 const PARAMETER = "aws:ssm/parameter:Parameter";
 
+const clientOf = (cloud: Awaited<ReturnType<typeof startTestCloud>>) =>
+  new SSMClient({
+    endpoint: cloud.aws.endpoints.ssm,
+    region: "us-east-1",
+    credentials: { accessKeyId: "x", secretAccessKey: "x" },
+    maxAttempts: 1,
+  });
+
 describe("Parameter Store", () => {
   it("serves parameters to the AWS SDK and returns the same errors as AWS", async () => {
     await using cloud = await startTestCloud();
-    const client = new SSMClient({
-      endpoint: cloud.aws.endpoints.ssm,
-      region: "us-east-1",
-      credentials: { accessKeyId: "x", secretAccessKey: "x" },
-      maxAttempts: 1,
-    });
+    const client = clientOf(cloud);
     await cloud.engine.create(PARAMETER, "key", { type: "SecureString", name: "/snack/key", value: secret("canary") });
 
     const sealed = await client.send(new GetParameterCommand({ Name: "/snack/key" }));
@@ -38,12 +41,7 @@ describe("Parameter Store", () => {
 
   it("returns the parameters directly below a path, at most ten at once, and refuses a path without a slash", async () => {
     await using cloud = await startTestCloud();
-    const client = new SSMClient({
-      endpoint: cloud.aws.endpoints.ssm,
-      region: "us-east-1",
-      credentials: { accessKeyId: "x", secretAccessKey: "x" },
-      maxAttempts: 1,
-    });
+    const client = clientOf(cloud);
     const below = Array.from({ length: 12 }, (_, index) => `/snack/list/${String(index).padStart(2, "0")}`);
     for (const name of [...below, "/snack/list/deeper/one", "/snack/listed", "/snack/list"])
       await cloud.engine.create(PARAMETER, name, { type: "String", name, value: name });

@@ -16,7 +16,7 @@ interface Watch {
   api: PodApi;
   pod: PodRecord;
   limits: WatchLimits;
-  /** Returns the uploaded result. Undefined while there is none. Its errors count as no result. */
+  /** Returns the uploaded result, or undefined before the upload. An error counts as undefined. */
   findResult(): Promise<string | undefined>;
   /** Called with each line of the pod's log. */
   line(text: string): void;

@@ -19,7 +19,7 @@ const AFTER_MS = [0, SECOND_MS, 24 * 3600 * SECOND_MS];
  * Compares the entitlements of the expected customer and of the customer in the row, now and around each future
  * deadline of both customers.
  *
- * @returns the first difference in plan, reason or end; undefined when there is none
+ * @returns the first difference in plan, reason or end; undefined for equal results
  */
 export function firstDifference(
   expectedCustomer: Customer,
