@@ -35,6 +35,11 @@ function runpodFails(stage: Stage, on: string, answer: RunpodFault["answer"]): U
   return () => void switches.faults.splice(switches.faults.indexOf(fault), 1);
 }
 
+/** A function whose archive is broken: Lambda does not find the handler. */
+function breakArchive(stage: Stage, name: FunctionName): Undo {
+  return stage.changeFunction(name, { handler: "__index.missing" });
+}
+
 /** A function that Lambda may not run. */
 const throttled = (name: FunctionName, call: (stage: Stage) => Promise<unknown>): Fault => ({
   fires: [`${name}-throttled`],
@@ -333,27 +338,9 @@ export const rounds: Round[] = [
   ],
   [
     {
-      // The relay does not end within its time.
       fires: ["relay-crashes", "customers-cannot-chat"],
       by: "path",
-      start: async (stage) => {
-        const { switches } = stage.cloud.runpod;
-        const slow = {
-          on: "POST /v2/*/run",
-          answer: "pass",
-          times: MANY,
-          skip: 0,
-          done: false,
-          delayMs: 5_000,
-        } as const;
-        const fault = { ...slow };
-        switches.faults.push(fault);
-        const end = stage.changeFunction("relay", { timeout: 1 });
-        return () => {
-          switches.faults.splice(switches.faults.indexOf(fault), 1);
-          return end();
-        };
-      },
+      start: async (stage) => breakArchive(stage, "relay"),
       // In each minute, because a busy machine may refuse the session or some of the chats.
       eachMinute: (stage) => stage.chat("guest", 12).catch(nothing),
     },
@@ -397,10 +384,9 @@ export const rounds: Round[] = [
   ],
   [
     {
-      // The archive of the deployment is broken.
       fires: ["canary-errors"],
       by: "path",
-      start: async (stage) => stage.changeFunction("canary", { handler: "__index.missing" }),
+      start: async (stage) => breakArchive(stage, "canary"),
     },
     {
       // The poller does not end within its time.
