@@ -2,6 +2,7 @@ import type { JWK } from "jose";
 import { type Model, models } from "../contract/plan";
 import { endpointReport } from "../runpod/endpointReport";
 import { getHealth } from "../runpod/health";
+import { unexpectedResponse } from "../runpod/http";
 import { healthMetrics } from "./core/endpointState";
 import { isDetail, type MetricName } from "./core/metrics";
 import { raiseAlarm } from "./lib/alarms";
@@ -27,7 +28,7 @@ export interface Settings {
   ticketIssuer: string;
   /** SSM parameter with the private JWK that signs tickets. */
   signingKeyParameter: string;
-  /** `few` leaves out the details of the endpoints. */
+  /** `few` omits the metrics that core/metrics.ts marks with `isDetail`. */
   metrics: "all" | "few";
 }
 
@@ -36,20 +37,31 @@ const TOKEN_SECONDS = 12 * 3_600;
 /** A keep-alive job that could not be sent is sent again after this time. */
 const KEEP_ALIVE_LEASE_SECONDS = 600;
 const CALL_TIMEOUT_MS = 8_000;
+/**
+ * Interval between two reads of an endpoint's costs. RunPod's bill has one amount per hour. The amount of the current hour
+ * grows, and the amount of the previous hour may be late.
+ */
+const COSTS_EVERY_MS = 10 * 60_000;
+/**
+ * Maximum age of the previous count of failed jobs. If the count is older, another container has probably published
+ * these failures.
+ */
+const MAX_COUNT_AGE_MS = 5 * 60_000;
 
 /** Values of an endpoint's metrics. A value that is not known is undefined. */
 type Values = Partial<Record<MetricName, number | undefined>>;
 
 /**
  * Runs each minute. Publishes RunPod's numbers of each endpoint and the age of the registry token as metrics, and sends a
- * keep-alive job to each endpoint every 48 hours. What cannot be read has no metrics in that minute.
+ * keep-alive job to each endpoint every 48 hours. A part that RunPod does not answer has no metrics in that minute.
  */
 export function create(settings: Settings): () => Promise<void> {
   const parameter = createParameters();
   const keepAlives = createKeepAlives(settings.ephemeralTable);
-  const failedBefore = new Map<Model, number>();
-  /** Number of the hour in which this container last read an endpoint's costs. */
-  const billedIn = new Map<Model, number>();
+  /** Each endpoint's count of failed jobs, and the time of the read in milliseconds since the epoch. */
+  const failedJobs = new Map<Model, { count: number; readAt: number }>();
+  /** Time at which this container last read an endpoint's costs, in milliseconds since the epoch. */
+  const costsReadAt = new Map<Model, number>();
 
   function publish(model: Model, values: Values): void {
     const isWanted = ([name, value]: [string, number | undefined]) =>
@@ -62,18 +74,18 @@ export function create(settings: Settings): () => Promise<void> {
     const { id } = settings.endpoints[model];
     const call = { apiKey, timeoutMs: CALL_TIMEOUT_MS, url: settings.runpodJobApiUrl };
     const { status, health } = await getHealth(call, id);
-    if (!health) throw new Error(`RunPod answered /health with ${status}`);
-    const values = healthMetrics(health, failedBefore.get(model));
-    failedBefore.set(model, health.jobs.failed);
-    return values;
+    if (!health) throw new Error(unexpectedResponse("/health", status));
+    const before = failedJobs.get(model);
+    const now = Date.now();
+    failedJobs.set(model, { count: health.jobs.failed, readAt: now });
+    return healthMetrics(health, before && now - before.readAt <= MAX_COUNT_AGE_MS ? before.count : undefined);
   }
 
-  /** Reads the costs once in each hour, because RunPod's bill has one amount for each hour. */
   async function readCosts(model: Model, read: () => Promise<number>): Promise<Values> {
-    const hour = Math.floor(Date.now() / 3_600_000);
-    if (billedIn.get(model) === hour) return {};
+    const now = Date.now();
+    if (now - (costsReadAt.get(model) ?? 0) < COSTS_EVERY_MS) return {};
     const HourlyUsd = await read();
-    billedIn.set(model, hour);
+    costsReadAt.set(model, now);
     return { HourlyUsd };
   }
 
@@ -129,7 +141,7 @@ export function create(settings: Settings): () => Promise<void> {
       poll(model, apiKey),
       keepAlive(model, apiKey).catch((error) => raiseAlarm("keep_alive_failed", { model, cause: causesText(error) })),
     ]);
-    // Lambda stops a function that has failed, so that the failure of one part waits for the others.
+    // An error ends the function. So the error of one part is thrown only after the other parts are done.
     const ended = await Promise.allSettled([
       ...each,
       settings.tokenExpiryParameter && publishTokenAge(settings.tokenExpiryParameter),

@@ -96,7 +96,7 @@ const customers: MetricAlarm[] = [
     ...{ statistic: "SampleCount", periodSeconds: 5 * MINUTE, periods: 1, comparison: "atLeast", threshold: 10 },
     missing: quiet,
     isPart: true,
-    means: "At least ten chats ended in the last five minutes, so a share of failures says something.",
+    means: "At least ten chats ended in the last five minutes, so the share of failures is meaningful.",
     run: doctor,
   },
   {
@@ -174,7 +174,7 @@ const api: MetricAlarm[] = [
       name: `${name}-throttled`,
       group: "api",
       metric: { of: "function", function: name, name: "Throttles" },
-      // As for the errors of the API and the relay: a single refused request must wake nobody up.
+      // The same threshold as for the 5xx errors of the API and the relay: a single refused request must not page.
       ...{ ...once, threshold: 5 },
       missing: quiet,
       means: `Lambda refuses invocations of ${name}: the reserved or the account's concurrency is used up.`,
@@ -327,12 +327,14 @@ const groupOfCode: Partial<Record<AlarmCode, AlarmGroup>> = {
   keep_alive_failed: "operations",
 };
 
-/** Number of lines in five minutes. Default: 1. */
-const linesOfCode: Partial<Record<AlarmCode, number>> = {
+/** Number of lines within a period that fire the alarm of a code. Default: the values of `once`. */
+const linesOfCode: Partial<Record<AlarmCode, Partial<Pick<MetricAlarm, "threshold" | "periodSeconds">>>> = {
   // One line per minute and endpoint. A single minute without an answer is nothing to act on.
-  runpod_unreadable: 3,
+  runpod_unreadable: { threshold: 3 },
   // Each function that reads the candidate writes lines. A single failed read changes nothing.
-  candidate_unreadable: 3,
+  candidate_unreadable: { threshold: 3 },
+  // One line per attempt and endpoint. The next attempt comes after ten minutes, and a job may be a day late.
+  keep_alive_failed: { threshold: 3, periodSeconds: 30 * MINUTE },
 };
 
 const codes = Object.entries(alarmCodes).map(
@@ -342,7 +344,7 @@ const codes = Object.entries(alarmCodes).map(
     group: groupOfCode[code as AlarmCode] ?? "money",
     metric: { of: "code", code: code as AlarmCode },
     ...once,
-    threshold: linesOfCode[code as AlarmCode] ?? once.threshold,
+    ...linesOfCode[code as AlarmCode],
     missing: { as: "notBreaching", because: "a missing line means that the condition is over" },
     ...text,
   }),

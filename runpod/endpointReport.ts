@@ -1,6 +1,6 @@
 import { z } from "zod";
 import type { ApiOptions } from "./client";
-import { callJson } from "./http";
+import { callJson, unexpectedResponse } from "./http";
 
 const endpoint = z.object({ workers: z.object({ max: z.number() }) });
 const releases = z.object({ rollout: z.object({ percentOnLatest: z.number(), workersTotal: z.number() }) });
@@ -26,7 +26,7 @@ export function endpointReport({ apiKey, url, timeoutMs = 10_000 }: ApiOptions, 
   const read = async <T>(operation: string, path: string, shape: z.ZodType<T>): Promise<T> => {
     const { status, body } = await callJson({ operation, method: "GET", url: `${base}${path}`, apiKey, timeoutMs });
     const parsed = shape.safeParse(body);
-    if (status !== 200 || !parsed.success) throw new Error(`RunPod answered ${operation} with ${status}`);
+    if (status !== 200 || !parsed.success) throw new Error(unexpectedResponse(operation, status));
     return parsed.data;
   };
   return {

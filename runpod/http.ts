@@ -62,6 +62,14 @@ export async function callJson(call: JsonCall): Promise<HttpResponse> {
 }
 
 /**
+ * Text of the error for a response with an unexpected status, or with status 200 and an unexpected body. Does not contain
+ * the body.
+ */
+export function unexpectedResponse(operation: string, status: number): string {
+  return `RunPod answered ${operation} with ${status}${status === 200 ? " and an unexpected body" : ""}`;
+}
+
+/**
  * Reads a stream, possibly an endless stream. Returns the text received within `limitMs`. The text is empty if the call
  * fails.
  */

@@ -2,6 +2,7 @@ import type { JWK } from "jose";
 import type { CandidateEvent } from "../../contract/admin";
 import type { Model } from "../../contract/plan";
 import { getHealth } from "../../runpod/health";
+import { unexpectedResponse } from "../../runpod/http";
 import { audienceOf, type Candidate, endpointIdOf } from "../core/canary/candidate";
 import { type CanaryState, firstState, noteChange, noteHealth, stateOf } from "../core/canary/state";
 import { judge, type Verdict } from "../core/canary/verdict";
@@ -98,7 +99,7 @@ async function look(
 async function readHealth(model: Model, endpoint: string, callOf: () => Promise<Parameters<typeof getHealth>[0]>) {
   try {
     const { status, health } = await getHealth(await callOf(), endpoint);
-    if (!health) throw new Error(`RunPod answered /health with ${status}`);
+    if (!health) throw new Error(unexpectedResponse("/health", status));
     return health;
   } catch (error) {
     raiseAlarm("runpod_unreadable", { model, endpoint, failed: { health: causesText(error) } });

@@ -98,7 +98,7 @@ export const alarmCodes = {
   },
   keep_alive_failed: {
     means:
-      "A function could not send the keep-alive job. It tries again within ten minutes. RunPod shrinks an endpoint after three days without a job.",
+      "Three attempts to send a keep-alive job failed within half an hour. RunPod shrinks an endpoint after three days without a job.",
     run: runDoctor,
   },
 } as const satisfies Record<string, AlarmCodeText>;

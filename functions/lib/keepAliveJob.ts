@@ -1,6 +1,6 @@
 import type { JWK } from "jose";
 import type { Model } from "../../contract/plan";
-import { callJson } from "../../runpod/http";
+import { callJson, unexpectedResponse } from "../../runpod/http";
 import { planLimits } from "../core/planLimits";
 import { signTicket } from "../core/ticket";
 
@@ -55,6 +55,8 @@ export async function sendKeepAlive(job: KeepAliveJob, now: Date): Promise<strin
     body: { input: { text: "こんばんは", stream: false, ticket }, policy: { ttl: JOB_SECONDS * 1_000 } },
     timeoutMs,
   });
-  if (status !== 200) throw new Error(`RunPod answered /run with ${status}`);
-  return String((body as { id?: unknown } | null)?.id);
+  if (status !== 200) throw new Error(unexpectedResponse("/run", status));
+  const { id } = (body ?? {}) as { id?: unknown };
+  if (typeof id !== "string") throw new Error("RunPod answered /run without a job id");
+  return id;
 }

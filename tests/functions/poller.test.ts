@@ -23,8 +23,10 @@ let failing: string[];
 /** Paths of the requests. */
 let asked: string[];
 let jobs: { input: { ticket: string } }[];
+/** Bodies with which the RunPod double answers with 200 instead of its usual bodies, by the end of their path. */
+let odd: [string, unknown][];
 
-const answers: [string, object][] = [
+const answers: [string, unknown][] = [
   ["/health", { jobs: { inQueue: 1, failed: 0 }, workers: { throttled: 1 } }],
   ["/releases", { rollout: { percentOnLatest: 100, workersTotal: 1 } }],
   ["/billing/serverless", { records: [{ totalAmount: 2 }] }],
@@ -55,12 +57,13 @@ beforeAll(async () => {
     asked.push(pathname);
     if (failing.some((end) => pathname.endsWith(end))) return new Response("", { status: 500 });
     if (request.method === "POST") jobs.push((await request.json()) as (typeof jobs)[number]);
-    const answer = answers.find(([end]) => pathname.endsWith(end));
+    const answer = [...odd, ...answers].find(([end]) => pathname.endsWith(end));
     return answer ? Response.json(answer[1]) : new Response("", { status: 404 });
   });
 });
 beforeEach(async () => {
   failing = [];
+  odd = [];
   asked = [];
   jobs = [];
   for (const level of ["log", "error"] as const) vi.spyOn(console, level).mockImplementation(() => {});
@@ -117,7 +120,37 @@ describe("The poller", () => {
     },
   );
 
-  it("reads the costs once an hour, and retries in the next minute after a failure", async () => {
+  it.each([
+    ["health", "/health", { jobs: { inQueue: 0 } }],
+    ["endpoint", "/phi3", { workers: null }],
+    ["rollout", "/releases", { releases: [] }],
+    ["costs", "/billing/serverless", "<html>maintenance</html>"],
+  ])("logs that the body is unexpected when RunPod answers 200 without the fields of %s", async (part, path, body) => {
+    odd = [[path, body]];
+    await create(settings)();
+    const [raised] = alarms("runpod_unreadable").filter(({ model }) => model === "phi3");
+    expect(raised.failed[part]).toMatch(/RunPod answered \S+ with 200 and an unexpected body/);
+  });
+
+  it("counts a failed job once, even if another container has read the endpoint in the meantime", async () => {
+    vi.useFakeTimers({ toFake: ["Date"], now: new Date("2026-11-22T12:10:00Z") });
+    const [first, second] = [create(settings), create(settings)];
+    const failed = (count: number) => {
+      odd = [["/health", { jobs: { inQueue: 0, failed: count }, workers: {} }]];
+    };
+    failed(0);
+    await second();
+    await first();
+    failed(4);
+    vi.setSystemTime(new Date("2026-11-22T12:11:00Z"));
+    await first();
+    vi.setSystemTime(new Date("2026-11-22T13:11:00Z"));
+    await second();
+    // One value of each model's endpoint.
+    expect(metrics.values("JobsFailed")).toEqual([4, 4]);
+  });
+
+  it("reads the costs every ten minutes, and retries in the next minute after a failure", async () => {
     vi.useFakeTimers({ toFake: ["Date"], now: new Date("2026-11-22T12:10:00Z") });
     const poll = create(settings);
     const reads = () => asked.filter((path) => path.includes("/billing/")).length;
@@ -126,10 +159,10 @@ describe("The poller", () => {
     failing = [];
     await poll();
     expect(reads()).toBe(4);
-    vi.setSystemTime(new Date("2026-11-22T12:59:00Z"));
+    vi.setSystemTime(new Date("2026-11-22T12:19:00Z"));
     await poll();
     expect(reads()).toBe(4);
-    vi.setSystemTime(new Date("2026-11-22T13:00:00Z"));
+    vi.setSystemTime(new Date("2026-11-22T12:20:00Z"));
     await poll();
     expect(reads()).toBe(6);
   });
@@ -158,18 +191,31 @@ describe("A keep-alive job", () => {
     expect(jobs).toHaveLength(2);
   });
 
-  it("is sent again ten minutes after RunPod refused it, and the alarm contains RunPod's answer", async () => {
-    vi.useFakeTimers({ toFake: ["Date"], now: new Date("2026-11-22T12:10:00Z") });
-    const poll = create(settings);
-    failing = ["/run"];
-    await poll();
-    expect(alarms("keep_alive_failed")).toHaveLength(2);
-    expect(alarms("keep_alive_failed")[0].cause).toContain("RunPod answered /run with 500");
-    failing = [];
-    await poll();
-    expect(jobs).toEqual([]);
-    vi.setSystemTime(new Date("2026-11-22T12:20:00Z"));
-    await poll();
-    expect(jobs).toHaveLength(2);
-  });
+  it.each([
+    ["refused it", { paths: ["/run"], bodies: [] }, "RunPod answered /run with 500"],
+    [
+      "answered without a job id",
+      { paths: [], bodies: [["/run", { error: "busy" }]] },
+      "RunPod answered /run without a job id",
+    ],
+  ] as [string, { paths: string[]; bodies: typeof odd }, string][])(
+    "is sent again ten minutes after RunPod %s, and the alarm contains RunPod's answer",
+    async (_what, { paths, bodies }, cause) => {
+      vi.useFakeTimers({ toFake: ["Date"], now: new Date("2026-11-22T12:10:00Z") });
+      const poll = create(settings);
+      failing = paths;
+      odd = bodies;
+      await poll();
+      expect(alarms("keep_alive_failed")).toHaveLength(2);
+      expect(alarms("keep_alive_failed")[0].cause).toContain(cause);
+      failing = [];
+      odd = [];
+      jobs = [];
+      await poll();
+      expect(jobs).toEqual([]);
+      vi.setSystemTime(new Date("2026-11-22T12:20:00Z"));
+      await poll();
+      expect(jobs).toHaveLength(2);
+    },
+  );
 });

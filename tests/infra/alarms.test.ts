@@ -61,6 +61,13 @@ describe("The alarm", () => {
     expect(failures.always).toBeGreaterThanOrEqual(threshold);
   });
 
+  it("keep-alive-failed ignores one failed attempt of each endpoint, and fires when one endpoint fails for half an hour", () => {
+    // The poller tries every ten minutes.
+    const { threshold = 0, periodSeconds = 0 } = alarm("keep-alive-failed") ?? {};
+    expect(models.length).toBeLessThan(threshold);
+    expect(periodSeconds / 600).toBeGreaterThanOrEqual(threshold);
+  });
+
   it("webhook-lag fires for a single late event", () => {
     expect(alarm("webhook-lag")?.periods).toBe(1);
   });

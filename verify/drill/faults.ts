@@ -246,7 +246,7 @@ const spend: Fault = {
   start: async (stage) => {
     const { switches } = stage.cloud.runpod;
     switches.hourlyUsd = 50;
-    // A new container reads the costs at once, and not only in the next hour.
+    // A new container reads the costs at once, instead of after ten minutes.
     const end = stage.changeFunction("poller", { memorySize: 256 });
     return () => {
       switches.hourlyUsd = 0;

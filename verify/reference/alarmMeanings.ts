@@ -65,5 +65,5 @@ export const alarmMeanings: Record<string, string> = {
   "runpod-unreadable":
     "関数が RunPod のエンドポイントの情報の一部を読めません。どの部分かはログにあり、その指標が欠けています。",
   "keep-alive-failed":
-    "キープアライブのジョブを送れませんでした。10 分以内に再送します。3 日間ジョブのないエンドポイントは、RunPod に縮小されます。",
+    "キープアライブのジョブの送信が 30 分間に 3 回失敗しました。3 日間ジョブのないエンドポイントは、RunPod に縮小されます。",
 };
