@@ -162,8 +162,8 @@ function createComposite(
     alarm.name,
     {
       alarmActions: [notifications.topicArn],
-      // Only pages say when they are over. CloudWatch also sends this message for a new alarm, and a new stack would send
-      // fifty of them.
+      // Only alarms that page send a message when they recover. CloudWatch also sends this message for a new alarm, so
+      // with this action on every alarm, a new stack would send about fifty messages.
       okActions: [notifications.topicArn],
       alarmName: `${stackNames(stack).prefix}-${alarm.name}`,
       alarmDescription: alarmDescription(alarm, stack, true),

@@ -129,7 +129,7 @@ const money: MetricAlarm[] = [
     ...{ statistic: "Maximum", periodSeconds: 5 * MINUTE, periods: 1, comparison: "above", threshold: 15 * MINUTE },
     missing: quiet,
     means:
-      "Stripe's events are handled more than 15 minutes after they were created. Customers wait for what they paid.",
+      "Stripe's events are handled more than 15 minutes after their creation. Customers wait for the plan that they paid.",
     run: events,
   },
   {
@@ -151,7 +151,7 @@ const money: MetricAlarm[] = [
       as: "missing",
       because: "the reconciler runs every 15 minutes, so no data means that it does not run",
     },
-    means: "The reconciler fails or does not run. Rows with a passed deadline keep their plan.",
+    means: "The reconciler fails or does not run. Customers whose deadline has passed keep their plan.",
     run: doctor,
   },
 ];
@@ -166,7 +166,7 @@ const api: MetricAlarm[] = [
     metric: { of: "api", name: "5xx" },
     ...{ statistic: "Sum", periodSeconds: 5 * MINUTE, periods: 1, comparison: "atLeast", threshold: 5 },
     missing: quiet,
-    means: "The API answers requests with errors of ours. Customers cannot sign in, pay or chat.",
+    means: "The API answers requests with 5xx errors. Customers cannot sign in, pay or chat.",
     run: doctor,
   },
   ...waitedFor.map(
@@ -190,7 +190,7 @@ const relay: MetricAlarm[] = [
     metric: { of: "function", function: "relay", name: "Url5xxCount" },
     ...{ statistic: "Sum", periodSeconds: 5 * MINUTE, periods: 1, comparison: "atLeast", threshold: 5 },
     missing: quiet,
-    means: "The relay answers chats with errors of ours before the first text.",
+    means: "The relay answers chats with 5xx errors before the first text.",
     run: doctor,
   },
   {
@@ -199,7 +199,7 @@ const relay: MetricAlarm[] = [
     metric: { of: "stack", name: "RelayFallbacks" },
     ...{ statistic: "Sum", periodSeconds: 15 * MINUTE, periods: 1, comparison: "atLeast", threshold: 10 },
     missing: quiet,
-    means: "Models fail often enough that the relay asks again or asks the next one. Customers wait longer.",
+    means: "Many calls to models fail. The relay repeats them or asks the next model, so customers wait longer.",
     run: doctor,
   },
 ];
@@ -214,7 +214,7 @@ function endpointAlarms(model: Model): MetricAlarm[] {
       name: `${model}-crash-loop`,
       metric: on("CrashLoop"),
       ...lasting(3),
-      means: `Workers of ${model} crash at start while chats wait.`,
+      means: `Workers of ${model} crash at start while jobs wait.`,
     },
     {
       ...shared,
@@ -228,14 +228,14 @@ function endpointAlarms(model: Model): MetricAlarm[] {
       name: `${model}-no-capacity`,
       metric: on("NoCapacity"),
       ...lasting(3),
-      means: `Chats wait for ${model}, and RunPod has given it no worker for three minutes.`,
+      means: `Jobs wait for ${model}, and the endpoint has had no worker in any state for three minutes.`,
     },
     {
       ...shared,
       name: `${model}-scarcity`,
       metric: on("Scarcity"),
       ...lasting(10),
-      means: `Chats wait for ${model}, and its workers have waited for a GPU for ten minutes. More GPU pools in gpuIds help.`,
+      means: `Jobs wait for ${model}, and its workers have waited for a GPU for ten minutes. Add GPU pools to gpuIds.`,
     },
     {
       ...shared,
@@ -262,7 +262,7 @@ const operations: MetricAlarm[] = [
     metric: { of: "stack", name: "QueueDepth", model: models[0] },
     ...{ statistic: "SampleCount", periodSeconds: MINUTE, periods: 5, comparison: "below", threshold: 1 },
     missing: silent,
-    means: "The poller does not run or cannot read RunPod. The alarms of the endpoints see nothing meanwhile.",
+    means: "The poller does not run or cannot read RunPod. Until it does, the alarms of the endpoints cannot fire.",
     run: doctor,
   },
   {
@@ -397,7 +397,7 @@ export const compositeAlarms: CompositeAlarm[] = [
       ["api-5xx"],
     ],
     means:
-      "Customers cannot chat: chats fail, or Lambda or the API refuses. Chats directly with a worker are not counted.",
+      "Customers cannot chat: chats fail, or Lambda or the API refuses requests. Chats directly with a worker are not counted.",
     run: doctor,
   },
 ];

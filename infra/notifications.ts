@@ -34,7 +34,7 @@ export function createNotifications(
         topic: topic.arn,
         protocol: alarmWebhookUrl.apply((url) => new URL(url).protocol.replace(":", "")),
         endpoint: alarmWebhookUrl,
-        // A pager wakes people up, so that it gets the alarms that page. The e-mail addresses get all alarms.
+        // A pager wakes people up, so the webhook gets only the alarms that page. The e-mail addresses get all alarms.
         filterPolicyScope: "MessageBody",
         filterPolicy: JSON.stringify({ AlarmDescription: [{ prefix: PAGE_PREFIX }] }),
       },

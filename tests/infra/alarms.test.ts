@@ -76,7 +76,7 @@ describe("The alarm", () => {
     expect(alarm("failed-runs")?.metric).toEqual({ of: "failedRuns", name: "NumberOfMessagesSent" });
   });
 
-  it("of a scarce GPU fires only while chats wait", () => {
+  it("of a scarce GPU fires only while jobs wait", () => {
     const workers = { idle: 0, initializing: 0, running: 0, throttled: 1, unhealthy: 0, ready: 0 };
     const scarcity = (inQueue: number) => healthMetrics({ jobs: { inQueue, failed: 0 }, workers }, 0).Scarcity;
     expect([scarcity(0), scarcity(1)]).toEqual([0, 1]);

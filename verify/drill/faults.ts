@@ -229,7 +229,7 @@ async function restartWorkers(stage: Stage, model: Model): Promise<void> {
 }
 
 const lostResults = (model: Model): Fault => ({
-  // The worker's results do not arrive, so that RunPod ends the jobs at their time limit.
+  // The workers' results do not arrive, so RunPod ends the jobs at their time limit.
   fires: [`${model}-jobs-failed`],
   by: "path",
   start: async (stage) => runpodFails(stage, `POST /v2/${stage.endpoint(model).id}/job-done/*`, 500),
@@ -362,7 +362,7 @@ export const rounds: Round[] = [
   [...models.map(lostResults), spend],
   [
     {
-      // RunPod's job API does not answer, so that the poller has no numbers.
+      // RunPod's job API does not answer, so the poller has no numbers.
       fires: ["runpod-unreadable", "poller-silent"],
       by: "path",
       start: async (stage) => runpodFails(stage, "GET /v2/*/health", 500),
@@ -417,7 +417,7 @@ export const rounds: Round[] = [
         account.ledger.set("counters", "aheadSeconds", aheadSeconds - 600);
         await stage.subscribe("price_local_paid");
         account.ledger.set("counters", "aheadSeconds", aheadSeconds);
-        // Until the reconciler has run: Stripe's first retry comes after one real second.
+        // Stripe must lose its retries too, because its first retry comes after one real second.
         return () => {
           switches.lose = false;
         };

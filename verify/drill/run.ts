@@ -28,9 +28,14 @@ export interface DrillResult {
   results: AlarmResult[];
 }
 
-/** Longest time in which an alarm must fire: more than two of its hours for the slowest schedule. */
+/**
+ * Longest time in which an alarm must fire. The slowest alarm, reconciler-errors, needs three failed runs of a function
+ * that runs every 15 minutes.
+ */
 const FIRE_MINUTES = 75;
-/** Longest time in which an alarm must recover: three periods of six hours. */
+/**
+ * Longest time in which an alarm must recover. CloudWatch may read three periods, and the longest period is six hours.
+ */
 const RECOVER_MINUTES = 19 * 60;
 /** Time for the first data of every metric. */
 const WARM_UP_MINUTES = 2;

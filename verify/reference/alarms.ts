@@ -112,7 +112,7 @@ function section(alarm: MetricAlarm | CompositeAlarm): string {
     `- First command: \`${alarm.run}\``,
     ...("metric" in alarm
       ? metricLines(alarm)
-      : [`- Fires when ${ruleOf(alarm)}. It pages, and it says when it is over.`]),
+      : [`- Fires when ${ruleOf(alarm)}. It pages. It also sends a message when it recovers.`]),
     "",
   ];
   return lines.join("\n");
