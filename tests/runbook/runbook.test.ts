@@ -276,7 +276,8 @@ const results: Record<string, (output: string) => Promise<void> | void> = {
   "npm run smoke -- --url": () => {
     expect(endpoints()).toEqual(["snack-misaki-local-mistral", "snack-misaki-local-phi3"]);
   },
-  "ticketKeys.signing 2": () => expect(configOf("ticketKeys")).toEqual({ signing: 2, accepted: [2] }),
+  "ticketKeys.signing 2": () => expect(configOf("ticketKeys")).toEqual({ signing: 2, accepted: [1, 2] }),
+  "config rm --path 'ticketKeys": () => expect(configOf("ticketKeys")).toEqual({ signing: 2, accepted: [2] }),
   "npm run rollout": () => expect(configOf("phi3").imageTag).toBe("2026-12-01"),
   "npm run rollback": () => expect(configOf("phi3")).toMatchObject({ pushedTag: "local-1" }),
   "mistral.candidate.testers": () => expect(endpoints()).toContain("snack-misaki-local-mistral-candidate"),
@@ -292,6 +293,11 @@ const results: Record<string, (output: string) => Promise<void> | void> = {
   },
   "pulumi cancel": (output) => expect(output).toMatch(/(create|update|replace) \S+ phi3/),
   "runpodApi rest": (output) => expect(output).not.toMatch(/^(create|delete|replace) /m),
+  attribute_not_exists: (output) => {
+    const keptRow = (id: string) => new RegExp(`^${id}.*ConditionalCheckFailedException`, "m");
+    expect(output).toMatch(keptRow(vip.sub));
+    expect(output).not.toMatch(keptRow(paid.sub));
+  },
   "resync --all": async () => {
     const rows = await rowsById();
     expect(rows[paid.sub]).toMatchObject({ grant_plan: "paid" });
