@@ -39,7 +39,7 @@ function meaningOf(key: string, meanings: ReadonlyMap<string, string>): string {
 }
 
 /** Values by path, such as `phi3.workersMax`. A list is one value. */
-function leavesOf(value: unknown, path = ""): Map<string, unknown> {
+export function leavesOf(value: unknown, path = ""): Map<string, unknown> {
   if (typeof value !== "object" || value === null || Array.isArray(value)) {
     return new Map(value === undefined ? [] : [[path, value]]);
   }

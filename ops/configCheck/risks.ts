@@ -1,7 +1,7 @@
 import { models } from "../../contract/plan";
 import { missingSecret } from "../../dynamic/config";
 import type { PlainConfig } from "../../infra/configSchema";
-import type { Difference } from "./differences";
+import { type Difference, leavesOf } from "./differences";
 import type { StackFile } from "./stackFile";
 
 /** A setting that is valid but risky. */
@@ -38,6 +38,7 @@ export function risks({ file, against, differences, hasTestKey }: RiskArgs): Ris
         ]
       : []),
     ...localUrls(config),
+    ...unchangedExamples(config),
     ...unheard(file),
     ...unreleased(config),
     ...(config.auth.email
@@ -81,6 +82,17 @@ function localUrls({ frontend, billing }: PlainConfig): Risk[] {
     const key = name === "returnUrls" ? "billing.returnUrls" : `frontend.${name}`;
     const warning = `contains ${local.join(", ")}: a page on a visitor's own machine may then act for the product. Remove it`;
     return local.length > 0 ? [{ key, warning }] : [];
+  });
+}
+
+/** Names under the reserved domain `.example`, and the account id of AWS's documentation. */
+const exampleValue = /\.example\b|:123456789012:/;
+
+function unchangedExamples(config: PlainConfig): Risk[] {
+  return [...leavesOf(config)].flatMap(([key, value]) => {
+    const examples = [value].flat().filter((each) => exampleValue.test(String(each)));
+    const warning = `still has the example ${examples.join(", ")}. Write your own value`;
+    return examples.length > 0 ? [{ key, warning }] : [];
   });
 }
 

@@ -128,10 +128,12 @@ export class AwsStandIn {
     this.backups.push({ table, at: new Date(), items, schema });
   }
 
-  /** Runs a command. Returns what it prints. Throws an Error with the command's message. */
+  /** Runs a command. Returns what it prints. Throws an Error with the command's message, which names AWS's error. */
   async run(args: string[]): Promise<string> {
     const parsed = parseCommand("aws", args, commands);
-    const answer = await this.answer(parsed);
+    const answer = await this.answer(parsed).catch((error: Error) => {
+      throw new Error(`An error occurred (${error.name}): ${error.message}`, { cause: error });
+    });
     return answer === undefined ? "" : `${JSON.stringify(answer)}\n`;
   }
 
@@ -201,11 +203,14 @@ export class AwsStandIn {
       case "dynamodb list-backups":
         if (needed(parsed, "--backup-type") !== "SYSTEM") throw new Error("only SYSTEM backups are known");
         return {
-          BackupSummaries: this.backups.map(({ table, at }) => ({
-            TableName: table,
-            BackupArn: backupArn(table, at),
-            BackupCreationDateTime: at.toISOString(),
-          })),
+          // The API promises no order.
+          BackupSummaries: this.backups
+            .map(({ table, at }) => ({
+              TableName: table,
+              BackupArn: backupArn(table, at),
+              BackupCreationDateTime: at.toISOString(),
+            }))
+            .reverse(),
         };
       case "dynamodb restore-table-to-point-in-time":
         return this.restorePointInTime(parsed);

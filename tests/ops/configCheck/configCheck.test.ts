@@ -13,13 +13,24 @@ const dir = mkdtempSync(join(tmpdir(), "snack-misaki-config-"));
 afterAll(() => rmSync(dir, { recursive: true, force: true }));
 beforeAll(() => copyFileSync("Pulumi.dev.yaml", join(dir, "Pulumi.dev.yaml")));
 
-/** Writes `Pulumi.prod.yaml` with changed keys. Returns the findings of the command. Keys have no namespace. */
+/**
+ * Writes `Pulumi.prod.yaml` with changed keys and an operator's own names in place of the examples. Returns the findings of
+ * the command. Keys have no namespace.
+ */
 function check(changes: Record<string, unknown>, hasTestKey = false) {
   const { config } = parse(readFileSync("Pulumi.prod.yaml", "utf8")) as { config: Record<string, unknown> };
   for (const [key, value] of Object.entries(changes)) config[key.includes(":") ? key : `snack-misaki:${key}`] = value;
-  writeFileSync(join(dir, "Pulumi.prod.yaml"), stringify({ config }));
-  const file = readStackFile(dir, "prod").file;
-  const against = readStackFile(dir, "dev").file;
+  const text = stringify({ config })
+    .replaceAll("misaki.example", "misaki.test")
+    .replace(":123456789012:", ":210987654321:");
+  writeFileSync(join(dir, "Pulumi.prod.yaml"), text);
+  return findings(dir, hasTestKey);
+}
+
+/** Findings of the command for the stack prod, compared with dev. */
+function findings(programDir: string, hasTestKey = false) {
+  const { file } = readStackFile(programDir, "prod");
+  const against = readStackFile(programDir, "dev").file;
   const found = differences(file, against);
   return { ...file, found, warnings: risks({ file, against, differences: found, hasTestKey }) };
 }
@@ -33,8 +44,21 @@ describe("The committed stack files", () => {
     expect([problems, missingSecrets]).toEqual([[], ["runpodApiKey"]]);
   });
 
-  it("prod has no warnings except for its missing secrets", () => {
-    expect(check({}).warnings.map(({ key }) => key)).toEqual(["runpodApiKey"]);
+  it("prod has a warning for its missing secret and for each example value, and no other warning", () => {
+    const { warnings } = findings(process.cwd());
+    expect(warnings.map(({ key }) => key)).toEqual([
+      "runpodApiKey",
+      "frontend.callbackUrls",
+      "frontend.logoutUrls",
+      "frontend.origins",
+      "auth.email.identityArn",
+      "auth.email.from",
+      "operations.emails",
+    ]);
+    expect(warnings.at(-1)?.warning).toBe("still has the example operator@snack-misaki.example. Write your own value");
+  });
+
+  it("prod has no warning when it has the secret and the operator's own values", () => {
     expect(check(secrets).warnings).toEqual([]);
   });
 });
@@ -180,15 +204,15 @@ describe("A prod stack has a warning", () => {
   });
 
   it("for a host name that dev also uses", () => {
-    const domains = { zone: "Z0123456789", api: "api.snack.example", relay: "relay.snack.example" };
+    const domains = { zone: "Z0123456789", api: "api.snack.test", relay: "relay.snack.test" };
     const { file } = readStackFile(dir, "dev");
     const dev = { ...file, config: file.config && { ...file.config, domains } };
-    const prod = check({ ...secrets, domains: { ...domains, relay: "other.snack.example" } });
+    const prod = check({ ...secrets, domains: { ...domains, relay: "other.snack.test" } });
     const shared = risks({ file: { ...prod, stack: "prod" }, against: dev, differences: [], hasTestKey: false });
     expect(shared).toEqual([
       {
         key: "domains.api",
-        warning: "is api.snack.example, as in dev, but a host name leads to one stack only. Choose another one",
+        warning: "is api.snack.test, as in dev, but a host name leads to one stack only. Choose another one",
       },
     ]);
   });
