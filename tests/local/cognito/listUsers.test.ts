@@ -120,7 +120,7 @@ describe("AdminGetUser", () => {
     return [found.Username, found.UserAttributes?.find(({ Name }) => Name === "sub")?.Value];
   };
 
-  it("finds a user by sub, and by e-mail address in every case when the pool ignores the case", async () => {
+  it("finds a user by sub and by e-mail address, in upper or lower case when the pool ignores case", async () => {
     const id = "ap-northeast-1_Nocase12A";
     const outputs = { id, usernameConfiguration: { caseSensitive: false } };
     account.put({ type: "aws:cognito/userPool:UserPool", id, inputs: {}, outputs });
