@@ -6,7 +6,7 @@ import type { Word } from "./translations";
 
 const MOST_EVENTS = 5;
 
-/** The drawer's part for candidates: who gets which version, the last verdict, and the controls of an operator. */
+/** The drawer's part for candidates: each user's version, the newest verdict, and the controls of an operator. */
 export class CandidateControls {
   private readonly section = byId("candidates", HTMLElement);
   private readonly cards = new Map<string, CandidateCard>();
@@ -67,7 +67,10 @@ export class CandidateControls {
   }
 }
 
-/** One model's candidate. The controls stay the same elements, so that they keep the focus and an unfinished number. */
+/**
+ * Card of one model's candidate. Each update keeps the elements of the controls, so that they keep the focus and an
+ * unfinished number.
+ */
 class CandidateCard {
   readonly element = create("section", "candidate");
   private readonly title = create("h4");
@@ -139,7 +142,10 @@ class CandidateCard {
   }
 }
 
-/** A control after its label. The label does not contain the control, whose texts would become a part of its name. */
+/**
+ * Returns a control after its label. The label must not contain the control. Otherwise the texts of the control would
+ * become part of its name.
+ */
 function field(word: Word, control: HTMLElement): HTMLElement {
   const label = setText(create("label"), word);
   label.htmlFor = control.id;

@@ -230,8 +230,8 @@ const ja = {
   Record<`refused_${PanelRefusalReason}`, string>;
 
 /**
- * Key of a text of the page. Every error code has one: the problem and the next step. Every plan reason has one:
- * `because_<reason>`.
+ * Key of a text of the page. Every error code is the key of a text with the problem and the next step. Every plan
+ * reason has a text with the key `because_<reason>`.
  */
 export type Word = keyof typeof ja;
 
