@@ -27,7 +27,7 @@ class Reply:
 
 class Dialect(Protocol):
     """
-    JSON form of one job's input and items. The last item of a failed job is `{"error": "<JSON text>"}`. Before `parse`
+    JSON form of one job's input and items. The final item of a failed job is `{"error": "<JSON text>"}`. Before `parse`
     has returned, the input is unchecked: any JSON is possible.
     """
 
