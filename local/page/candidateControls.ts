@@ -1,4 +1,5 @@
 import type { CandidateEvent, VersionReplies } from "../../contract/admin";
+import { LONGEST_FIRST_TEXT_MS } from "../../functions/core/canary/verdict";
 import { type CandidatesState, type CandidateView, candidateFaults, type UserVersion } from "./candidatesPanel";
 import { button, byId, create, language, onLanguageChange, setText, textOf } from "./dom";
 import type { PanelClient } from "./panelClient";
@@ -163,8 +164,15 @@ function nameOf({ email, isVisitor }: UserVersion): { text: string } {
 }
 
 function repliesText({ first_text_ms, ...counts }: VersionReplies): string {
-  const firstText = first_text_ms && textOf("firstTextOf", { ...first_text_ms });
+  const firstText =
+    first_text_ms &&
+    textOf("firstTextOf", { p50: milliseconds(first_text_ms.p50), p95: milliseconds(first_text_ms.p95) });
   return [textOf("replyCounts", { ...counts }), firstText].filter(Boolean).join(" ");
+}
+
+/** A percentile of the first text. The admin function returns `LONGEST_FIRST_TEXT_MS` + 1 for every longer time. */
+function milliseconds(ms: number): string {
+  return ms > LONGEST_FIRST_TEXT_MS ? `> ${LONGEST_FIRST_TEXT_MS} ms` : `${ms} ms`;
 }
 
 function eventItem({ at, by, from, to, reason }: CandidateEvent): HTMLLIElement {

@@ -1061,6 +1061,7 @@ describe("page in a browser", { ...needsBrowser, timeout: 60_000 }, () => {
     expect(await cellOf("paid@example.com")).toBe("local-2");
     expect(await cellOf("準備")).toContain("まだ返事がない");
     expect(await cellOf("判定")).toContain("wait: 3 replies");
+    expect(await cellOf("公開中の返事")).toContain("（初めの一言 p50 500 ms、p95 > 8000 ms）");
 
     await tab.getByLabel("割合（%）").fill("25");
     await tab.getByRole("button", { name: "割合を変える" }).click();
