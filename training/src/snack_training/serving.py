@@ -13,7 +13,7 @@ from snack_worker.settings import OwnEngine, Settings
 from .errors import TrainingError
 
 Serve = Callable[[Settings, Path], AbstractContextManager[None]]
-"""Serves a folder of weights at the engine's URL of the settings."""
+"""Serves a folder of weights at the engine URL in the settings."""
 
 _START_LIMIT_S = 900
 _HEALTH_EVERY_S = 5.0
