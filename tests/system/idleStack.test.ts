@@ -36,8 +36,8 @@ async function passMinute({ aws, runpod }: LocalCloud, timers: SimulatedTimers):
 }
 
 it.each([
-  ["with all its parts", emails],
-  ["that sells nothing and has no external LLM and no private ECR", smallest],
+  ["with every part", emails],
+  ["without billing, external LLMs and a private ECR", smallest],
 ])(
   "a new stack %s sends no alarm during a night without customers, and every alarm has data",
   async (_what, config) => {

@@ -129,7 +129,7 @@ describe("AdminGetUser", () => {
   });
 
   it.each([
-    ["another case in a pool that does not ignore it", "MORI@example.com"],
+    ["an address in upper case in a pool that does not ignore the case", "MORI@example.com"],
     ["an unknown e-mail address", "nori@example.com"],
   ])("refuses %s", async (_what, name) => {
     await expect(subOf(name)).rejects.toMatchObject({ name: "UserNotFoundException" });

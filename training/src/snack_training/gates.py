@@ -338,8 +338,8 @@ GATES: tuple[Gate, ...] = (
         "A judge prefers the candidate to the serving model, or sees no difference. Optional without a judge.",
         _pairwise,
     ),
-    Gate("regression", "quality", "The model did not lose its general Japanese.", _regression),
-    Gate("speed", "quality", "Replies are as fast as today.", _speed),
+    Gate("regression", "quality", "The model keeps its general Japanese.", _regression),
+    Gate("speed", "quality", "Replies are as fast as the replies of the serving model.", _speed),
 )
 """All gates, in the order of the report."""
 

@@ -51,7 +51,7 @@ async def compare(candidate: Sequence[PersonaReply], serving: Sequence[PersonaRe
             try:
                 forward = await ask(new.prompt, new.text, old.text)
                 score = combine(forward, await ask(new.prompt, old.text, new.text))
-                problem = "an answer is not 1, 2 or 同じ (a model that thinks first does not fit)"
+                problem = "an answer is not 1, 2 or 同じ (a reasoning model cannot be the judge)"
             except TrainingError as error:
                 score, problem = None, str(error)
         if score is None:

@@ -70,7 +70,7 @@ class ServedModel:
         self._handler: Handler = make_handler(self.settings, Engine(engine_url))
 
     async def prompt_tokens(self) -> dict[str, PromptTokens]:
-        """Returns the tokens of each probe in the tokenizer and in the server."""
+        """Returns the tokens of each probe from the tokenizer and from the server."""
         found = {}
         async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=_LIMIT_S)) as self._session:
             for name, messages in probes().items():
@@ -108,7 +108,7 @@ class ServedModel:
         return Speed(first_text_ms=round(first, 1), tokens_per_second=round(rate, 1))
 
     async def _run(self, messages: Sequence[Message], max_tokens: int) -> dict[str, Any]:
-        """Runs a job and returns its last item."""
+        """Runs a job and returns its final item."""
         params = {"max_tokens": max_tokens, "seed": 7}
         job_input = {"ticket": self._ticket(), "messages": list(messages), "params": params}
         items = [item async for item in self._handler({"id": "measure", "input": job_input})]

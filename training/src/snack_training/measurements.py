@@ -28,7 +28,7 @@ class PersonaReply:
 
 @dataclass(frozen=True)
 class PromptTokens:
-    """The tokens of one prompt in the tokenizer and in the server. `run.json` contains the trainer's tokens."""
+    """The tokens of one prompt from the tokenizer and from the server. `run.json` contains the trainer's tokens."""
 
     tokenizer: list[int]
     server: list[int]

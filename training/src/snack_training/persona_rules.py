@@ -37,7 +37,7 @@ def broken_rule(reply: PersonaReply) -> str | None:
 
 
 def count_broken(replies: Sequence[PersonaReply]) -> Counter[str]:
-    """Returns the number of replies that break each rule first."""
+    """Returns the number of replies by the first rule that they break."""
     return Counter(name for name in map(broken_rule, replies) if name)
 
 
@@ -93,7 +93,7 @@ RULES: dict[str, Callable[[PersonaReply], bool]] = {
 
 @cache
 def _instructions() -> str:
-    """The persona without its example replies, which Mama may repeat."""
+    """Returns the persona without its example replies, because Mama may repeat these replies."""
     text = files("snack_worker").joinpath("persona.txt").read_text(encoding="utf-8")
     return _compact(text.partition(f"\n{_EXAMPLES}\n")[0])
 

@@ -54,7 +54,7 @@ Break = Callable[[Served], Served]
 
 @dataclass(frozen=True)
 class Outcome:
-    """Result of one broken candidate."""
+    """Result of the gates for one broken candidate."""
 
     candidate: str
     expected: str

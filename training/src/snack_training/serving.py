@@ -20,7 +20,7 @@ _HEALTH_EVERY_S = 5.0
 
 
 def vllm(quantization: str | None) -> Serve:
-    """Returns a server. `quantization` is vLLM's name; None serves the weights unchanged."""
+    """Returns a server. `quantization` is vLLM's name of the method. None serves the weights unchanged."""
 
     @contextmanager
     def serve(settings: Settings, weights: Path) -> Iterator[None]:

@@ -53,7 +53,9 @@ class Dialect(Protocol):
 
 
 class NativeDialect:
-    """Our own form, in contrast to OpenAI's: `{"delta"}` items, then the complete result with `done: true`."""
+    """
+    The native form of this project, not OpenAI's form: `{"delta"}` items, then the complete result with `done: true`.
+    """
 
     def __init__(self, value: object, settings: Settings) -> None:
         self._value = value

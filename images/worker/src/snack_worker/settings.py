@@ -124,7 +124,7 @@ def _own_engine(env: Mapping[str, str]) -> OwnEngine:
 
 
 def _weights(env: Mapping[str, str]) -> Path:
-    source = _required(env, "WEIGHTS", "set WEIGHTS to start an engine, or ENGINE_BASE_URL to use a running one")
+    source = _required(env, "WEIGHTS", "set WEIGHTS to start an engine, or ENGINE_BASE_URL to use a running engine")
     if source == "baked":
         return BAKED_WEIGHTS
     if source != "cached":

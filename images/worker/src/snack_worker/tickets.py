@@ -40,12 +40,12 @@ MAX_TICKET_CHARS = 4_096
 PRUNE_S = 60
 
 TicketKeys = Mapping[str, jwt.PyJWK]
-"""Public keys by `kid`. There are two during a key rotation."""
+"""Public keys by `kid`. During a key rotation, there are two keys."""
 
 
 @dataclass(frozen=True)
 class Limits:
-    """Limits of one ticket. All are positive."""
+    """Limits of one ticket. Every limit is positive."""
 
     max_tokens: int
     max_messages: int
