@@ -16,7 +16,10 @@ export const ModelFacts = z
     huggingFaceId: z.string().regex(/^[\w.-]+\/[\w.-]+$/),
     /** Commit of the Hugging Face repository. */
     revision: z.string().regex(/^[0-9a-f]{40}$/),
-    /** Maximum tokens of prompt and reply together. The worker drops the oldest messages of a longer conversation. */
+    /**
+     * Maximum tokens of prompt and reply together. The worker drops the oldest messages of a conversation above this
+     * limit.
+     */
     contextTokens: z.int().positive(),
     /** Quantization method of vLLM. Without it, the engine loads the weights unchanged (bf16). */
     quantization: z.enum(["fp8_per_tensor"]).optional(),
@@ -43,7 +46,7 @@ type ModelFacts = z.infer<typeof ModelFacts>;
 /** Facts of each model, read from `images/<model>/model.json`. */
 export const modelFacts: Readonly<Record<Model, ModelFacts>> = byModel(readFacts);
 
-/** Source of a worker's weights: its image (`baked`), or RunPod's model cache (`cached`; see `modelReference`). */
+/** Source of a worker's weights. `baked`: the image. `cached`: RunPod's model cache (see `modelReference`). */
 export type Weights = "baked" | "cached";
 
 /**

@@ -10,8 +10,8 @@ import type { ImageTags } from "./imageTags";
 export const localCredentials = { accessKeyId: "local", secretAccessKey: "local" };
 
 /**
- * Addresses of the local cloud: URLs of AWS by service, base URLs of the external LLMs, and the other ports. Also the image
- * tags of its stack, which are not those of `Pulumi.local.yaml`.
+ * Addresses of the local cloud: URLs of AWS by service, base URLs of the external LLMs, and all other ports. Also
+ * contains the image tags of the stack, because they differ from the tags in `Pulumi.local.yaml`.
  */
 export type Endpoints = AwsCloud["endpoints"] & {
   cognito: string;

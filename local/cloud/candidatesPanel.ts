@@ -20,8 +20,8 @@ export function candidatesPanel(
   const { account, switches } = runpod;
 
   /**
-   * Checks the account before a call of the admin function. Otherwise the page's list of calls would contain a refused
-   * call for each model without a candidate.
+   * Asks the account before the admin function. Otherwise the page would list a refused call for each model without a
+   * candidate.
    */
   const hasCandidate = (model: Model) => aws.account.get(PARAMETER, `${names.parameters.candidates}/${model}`);
 
@@ -75,7 +75,7 @@ export function candidatesPanel(
 
 /** The seeded customers, and the visitor. */
 function usersOf({ model, image, share, testers }: AdminCandidate, visitor: string | undefined): UserVersion[] {
-  // `share` and `testers` are those in force.
+  // `share` and `testers` of the answer already include an override.
   const audience = { image, share, testers, isReady: true };
   const known = customers.map(({ email, sub }) => ({ email, sub }));
   const isKnown = known.some(({ sub }) => sub === visitor);

@@ -33,26 +33,26 @@ export interface LocalCloudOptions {
   programDir: string;
   /** Folder of the state that survives a restart. */
   dir: string;
-  /** Uses free ports instead of those in `Pulumi.local.yaml`. */
+  /** Whether to use free ports. Otherwise the ports in `Pulumi.local.yaml` are used. */
   freePorts: boolean;
   /** Fixed ports. Default: the ports that `freePorts` selects. */
   ports?: Ports;
   /** Overrides of values in `Pulumi.local.yaml`, by path such as `phi3.imageTag`. */
   config?: Record<string, unknown>;
-  /** Default: Ollama when it runs, else the scripted engine. */
+  /** Default: Ollama if it runs, otherwise the scripted engine. */
   engine?: EngineChoice;
   /**
-   * Uses the canned worker, which gives every job the same reply, even when the worker's Python environment exists.
-   * Default false.
+   * Whether to use the canned worker even when the worker's Python environment exists. Default false. The canned worker
+   * gives every job the same reply.
    */
   withoutPython?: boolean;
   /** Environment variables for all Lambda functions, such as real credentials for Bedrock. */
   lambdaEnv?: Record<string, string>;
-  /** Called with each e-mail that Cognito would send. Default: nobody gets them. */
+  /** Called with each e-mail that Cognito would send. Default: no e-mail is delivered. */
   deliver?: (email: Email) => void;
-  /** Timers of the local AWS: of schedules, retries and alarms. Default: real time. */
+  /** Timers of the local AWS for schedules, retries and alarms. Default: real time. */
   timers?: Timers;
-  /** Called with a line of progress when the start of the LLM engine takes long. */
+  /** Called with a progress line when the LLM engine starts slowly. */
   progress?: (line: string) => void;
 }
 
@@ -71,13 +71,13 @@ export interface LocalCloud {
   jwksUrl(issuer: string): string;
   /** Configuration of the stack `start`, with overrides by path. */
   config(overrides?: Record<string, unknown>): StackConfig;
-  /** gRPC ports of the Pulumi providers by package. A promise while the provider starts. */
+  /** gRPC port of each Pulumi provider by package. The port is a promise while the provider starts. */
   providers: Record<"aws" | "awsx" | "docker-build", number | Promise<number>>;
   /** Creates the seeded customers' rows in every users table. A new users table gets them without this call. */
   seedCustomers(): Promise<void>;
   /** Passes the program's outputs to the page. */
   setPageConfig(config: PageConfig): void;
-  /** Closes every service, in reverse order of their start. */
+  /** Closes every service, in the reverse order of the start. */
   close(): Promise<void>;
 }
 
@@ -127,8 +127,8 @@ async function startServices(options: LocalCloudOptions, services: Services): Pr
   let stripe: StripeDouble | undefined;
   let models: ModelsPanel | undefined;
   let candidates: CandidatesPanel | undefined;
-  // The awsx provider starts slowest, so it starts first and nothing here waits for it. Only the image resources of the
-  // program need it.
+  // The awsx provider is the slowest, so it starts first. No code here waits for the provider, because only the image
+  // resources of the program need it.
   const awsx = services.add(startAwsx(freePorts ? undefined : PROVIDER_PORTS.awsx));
   awsx.catch(() => {});
   const page = await services.add(
@@ -227,7 +227,7 @@ function runpodOptions({ values }: StackConfig, ports: Ports, dir: string, aws: 
     // One worker per endpoint.
     warmWorkers: models.length + models.filter((model) => hasCandidate(values, model)).length,
     resolveImage: (imageName: string) => aws.resolveImage(imageName),
-    // Enough for two stacks: this stack, and a stack that the real Pulumi creates beside it.
+    // The quota is enough for two stacks: this stack, and a second stack that the real Pulumi creates.
     workersQuota: 20,
   };
 }
@@ -236,7 +236,7 @@ function hasCandidate(values: StackConfig["values"], model: Model): boolean {
   return JSON.parse(values[configKey(model)] ?? "{}").candidate !== undefined;
 }
 
-/** Models of the external LLMs in the configuration. The local servers offer these and no others. */
+/** Models of the external LLMs in the configuration. The local servers offer only these models. */
 function offeredModels({ values }: StackConfig): OfferedModels {
   const vip = Configured.parse(JSON.parse(values[configKey("vip")] ?? "{}"));
   return Object.fromEntries(vipProviders.flatMap((name) => (vip[name] ? [[name, [vip[name].model]]] : [])));

@@ -8,7 +8,7 @@ import { localCredentials } from "./awsEndpoints";
 export interface SeededCustomer {
   email: string;
   password: string;
-  /** Cognito `sub`: the same in every pool and after every restart. */
+  /** Cognito `sub`. It is the same in every pool and after every restart. */
   sub: string;
   /** Plan of the row that `seedCustomers` creates. */
   label: Plan;

@@ -16,7 +16,7 @@ const ModelConfig = z.object({
   weights: z.optional(z.enum(["baked", "cached"])),
 });
 
-/** Reads the image tags of a stack. A model with `imageUri` has none. */
+/** Reads the image tags of a stack. A model with `imageUri` has no tag. */
 export function imageTagsOf(config: StackConfig): ImageTags {
   return tagsOf(config, (_model, { imageTag }) => imageTag);
 }

@@ -72,7 +72,7 @@ export function modelsPanel(
   };
 }
 
-/** The page does not tell the two cuts apart. */
+/** The page shows both kinds of `cut` as one fault. */
 function faultOf({ faults }: Pick<VipServers, "faults">, name: (typeof vipProviders)[number]): LlmFault {
   const fault = faults.get(name) ?? "none";
   return fault === "cut late" ? "cut" : fault;

@@ -10,7 +10,7 @@ const Billing = z.object({ prices: z.object({ paid: z.array(z.string()), vip: z.
 
 /**
  * Reads the plans for sale from Stripe: the first price of each plan, as Checkout sells it. A plan has neither name nor
- * price when Stripe cannot be asked. No plan is for sale without `billing.prices`.
+ * price when Stripe does not answer. No plan is for sale without `billing.prices`.
  */
 export async function readOffers({ values }: StackConfig): Promise<Offer[]> {
   const billing = Billing.safeParse(JSON.parse(values[configKey("billing")] ?? "null"));

@@ -24,7 +24,7 @@ const State = z.object({
 });
 const AppClient = z.object({ callbackUrls: z.array(z.url()) });
 
-/** The last state of the stack of `npm start`. */
+/** Newest state of the stack of `npm start`. */
 export interface StartedProgram {
   outputs: ProgramOutputs;
   /** Origin of the page. */
@@ -32,7 +32,7 @@ export interface StartedProgram {
 }
 
 /**
- * Reads the stack of `npm start` from the folder of its state, also while the local cloud does not run.
+ * Reads the stack of `npm start` from its state folder. The local cloud need not run.
  *
  * @throws Error with the file when it cannot be read
  */

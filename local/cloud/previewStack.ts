@@ -14,9 +14,10 @@ export interface PreviewProgress {
  *
  * @param stack name of the stack
  * @param change.overrides configuration values by path, such as `phi3.imageTag`
- * @param change.isChange true: the stack is first created without the overrides, so that the preview shows their effect
+ * @param change.isChange whether the stack is first created without the overrides, so that the preview shows only their
+ * effect
  * @returns the steps of the preview, and every resource with its inputs
- * @throws Error that names the bad value of the configuration
+ * @throws Error that names the invalid value of the configuration
  */
 export async function previewStack(
   stack: string,

@@ -37,11 +37,10 @@ export function engineOptions(
 }
 
 /**
- * Starts a local cloud and brings the program up in it. Both start at the same time. The program loads more slowly than
- * the local cloud, so the modules of the local cloud are imported only after the program has started.
+ * Starts a local cloud and runs `up` of the program in it. Both start at the same time. The program loads more slowly,
+ * so it starts before the modules of the local cloud are imported.
  *
- * @param onStart called with the local cloud when it has started. The caller must close the local cloud, also after a
- * later error
+ * @param onStart called with the started local cloud. The caller must close the local cloud even after a later error
  * @param onStep called after each resource
  * @throws PortInUseError, EngineError, or an Error about the configuration
  */
@@ -73,7 +72,7 @@ export async function openLocalCloud(
 }
 
 /**
- * Brings the program up in a running local cloud.
+ * Runs `up` of the program in a running local cloud.
  *
  * @param overrides changes of the stack's configuration, by path
  */

@@ -23,9 +23,10 @@ export interface StackOptions {
 const programDir = process.cwd();
 
 /**
- * Starts a temporary local cloud in the Region of a stack, calls `use`, and removes everything.
+ * Starts a temporary local cloud in the Region of a stack, calls `use`, and then removes the local cloud.
  *
- * @param use gets a function that returns the engine's options for the stack with overrides of its configuration, by path
+ * @param use gets a function that returns the engine's options for the stack with overrides of its configuration, by
+ * path
  */
 export async function inStackCloud<T>(
   { stack, configOf = stack, onStep }: StackOptions,
@@ -78,7 +79,8 @@ function localConfig(stack: string, local: StackConfig, overrides: Record<string
   const secrets = Object.keys(secretKeys).filter((key) =>
     [...Object.keys(values), ...encryptedKeys, configKey("runpodApiKey")].includes(configKey(key)),
   );
-  // The registry of a temporary cloud is empty, so the program builds an image that the stack's own registry has.
+  // The registry of a temporary cloud is empty. The program therefore builds an image that the stack's real registry
+  // already has.
   const rolledBack = models.flatMap((model) => {
     const { candidate, ...released } = JSON.parse(values[configKey(model)] ?? "{}");
     return Object.entries({ [model]: released, [`${model}.candidate`]: candidate ?? {} }).flatMap(

@@ -3,7 +3,9 @@ import type { StripeDouble } from "../stripe/server";
 
 const WORKS = "4242424242424242";
 const FAILS_LATER = "4000000000000341";
-/** Maximum delay of an event while the switch `delay` is on. It is longer than Stripe's usual delivery delay. */
+/**
+ * Maximum delay of an event while the switch `delay` is on. This maximum is longer than Stripe's usual delivery delay.
+ */
 const DELAY_UP_TO_MS = 5_000;
 
 /** Implements the Stripe panel of the local cloud's page with the Stripe double. */

@@ -7,9 +7,9 @@ import type { ProgramOutputs } from "./outputs";
 import { bringUp, openLocalCloud } from "./program";
 
 /**
- * Brings the program up in a new local cloud on free ports, calls `use`, and removes everything.
+ * Runs `up` of the program in a new local cloud on free ports, calls `use`, and then removes the local cloud.
  *
- * @param options.engine default: Ollama when it runs, else the scripted engine
+ * @param options.engine default: Ollama if it runs, otherwise the scripted engine
  * @param options.progress called with each line of progress
  * @param options.config overrides of `Pulumi.local.yaml`, by path
  * @param options.timers timers of the local AWS. Default: real time
@@ -37,7 +37,7 @@ export async function inTemporaryCloud<T>(
   const dir = mkdtempSync(join(tmpdir(), "snack-misaki-"));
   const programDir = process.cwd();
   const remove = () => rmSync(dir, { recursive: true, force: true });
-  // A signal ends the process without running the `finally` block, so the folder is also removed at the exit.
+  // A signal ends the process before the `finally` block runs. Therefore the exit also removes the folder.
   process.once("exit", remove);
   for (const signal of ["SIGINT", "SIGTERM"] as const)
     process.once(signal, () => process.exit(128 + constants.signals[signal]));

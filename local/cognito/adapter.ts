@@ -14,7 +14,8 @@ export class OidcStore {
   private readonly entries: Record<string, Entry>;
 
   /**
-   * @param graceSeconds returns the time for which a client's refresh token stays valid after its rotation. Default 0
+   * @param graceSeconds returns the seconds for which a client's refresh token stays valid after its rotation. Default
+   * 0
    */
   constructor(
     path: string,

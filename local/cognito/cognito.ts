@@ -28,7 +28,7 @@ export interface CognitoDouble {
  * @param options.dir folder of keys, sessions and refresh tokens, which survive a restart
  * @param options.ports 0 selects a free port
  * @param options.customers customers who exist from the start and can sign in to every pool
- * @param options.deliver receives each e-mail with a code; default: nobody
+ * @param options.deliver receives each e-mail with a code. Default: no e-mail is delivered
  * @throws PortInUseError
  */
 export async function startCognito(options: {

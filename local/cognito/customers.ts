@@ -62,7 +62,7 @@ export class Customers {
 
   /**
    * @param path file of the state
-   * @param deliver receives each e-mail, because the local cloud sends none
+   * @param deliver receives each e-mail, because the local cloud sends no e-mail
    */
   constructor(
     seeded: readonly Customer[],

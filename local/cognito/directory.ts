@@ -65,7 +65,7 @@ export interface AppClient {
   callbackUrls: string[];
   logoutUrls: string[];
   revocation: boolean;
-  /** Whether answers hide that a user does not exist. */
+  /** Whether answers to the client hide that a user does not exist. */
   hidesUsers: boolean;
   rotation: boolean;
   /** Seconds for which a rotated refresh token stays valid. */

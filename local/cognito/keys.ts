@@ -36,7 +36,10 @@ export class PoolKeys {
   }
 }
 
-/** Keys that were generated in the background. To generate two keys takes longer than all other steps of a sign-in. */
+/**
+ * Keys that were generated in the background. The generation of two keys takes longer than all other steps of a
+ * sign-in.
+ */
 const stock: KeyObject[] = [];
 
 /** Starts to generate the keys of the next new pool. */

@@ -139,8 +139,8 @@ export function createProvider(
         return `/${name}?${new URLSearchParams(params as Record<string, string>)}`;
       },
     },
-    // Each sign-in gets a separate grant for all requested scopes, because Cognito has no consent page. So the
-    // revocation of one sign-in's refresh token does not affect other sign-ins.
+    // Each sign-in gets a separate grant for all requested scopes, because Cognito has no consent page. So a revoked
+    // refresh token of one sign-in does not affect other sign-ins.
     loadExistingGrant: async (ctx) => {
       const { client, account, params } = ctx.oidc;
       if (!client || !account) return undefined;

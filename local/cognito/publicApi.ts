@@ -4,7 +4,7 @@ import { JsonProtocolError } from "../aws/jsonProtocol";
 import type { Caller, Customers } from "./customers";
 import type { Directory } from "./directory";
 
-/** Members that every call has. The double ignores the members about analytics and Lambda triggers. */
+/** Members of every call. The double ignores the members for analytics and Lambda triggers. */
 const shared = {
   ClientId: z.string().min(1).max(128),
   SecretHash: z.string().optional(),

@@ -63,8 +63,8 @@ function dropPrompts(ctx: KoaContextWithOIDC): void {
 }
 
 /**
- * Converts a revocation's answer to Cognito's form. Its body is empty, but its type is JSON, because some clients check
- * the type.
+ * Converts the answer to a revocation to Cognito's form. The body is empty, but the content type is JSON, because some
+ * clients check the type.
  */
 function toCognitoRevocation(ctx: KoaContextWithOIDC): void {
   toCognitoError(ctx);

@@ -79,7 +79,7 @@ const japanese: Record<string, string> = {
     "E メールアドレスが未確認のため、パスワードを再設定できません。",
 };
 
-/** Text of an alert. English has Cognito's own words. */
+/** Text of an alert. In English it is Cognito's message. */
 export function alertOf(alert: Alert, language: Language): string {
   if (alert === "stale") return words[language].stale;
   if (language === "en") return alert.message;

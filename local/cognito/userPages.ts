@@ -26,7 +26,7 @@ import {
 import type { Pools } from "./pools";
 import { type Alert, alertOf, languageOf } from "./translations";
 
-/** A GET request for a page of a pending sign-in, or a POST request with the page's form. */
+/** A GET request for a page of a pending sign-in, or a POST request with the form of the page. */
 interface Visit extends Caller {
   c: Request;
   interaction: Interaction;
@@ -61,7 +61,7 @@ export function userPages(
    * Adds a page.
    *
    * @param show renders the page
-   * @param submit handles the page's form. If it throws a JsonProtocolError, the page shows the error
+   * @param submit handles the page's form. If `submit` throws a JsonProtocolError, the page shows the error
    */
   const page = (
     path: `/${PageName}`,

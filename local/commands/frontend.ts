@@ -7,11 +7,11 @@ import { frontendConfig, type ProgramOutputs } from "../cloud/outputs";
 import { type Listening, serve } from "../support/http";
 import { cloudStackConfig, FRONTEND_PORT, freePort, type Ports } from "../support/ports";
 
-/** Another frontend than the page of `npm start`, at its own origin. */
+/** A frontend that the developer uses instead of the page of `npm start`. It has a separate origin. */
 export interface Frontend {
   /** `http://localhost:5173`, without a slash at the end. */
   origin: string;
-  /** Folder that `npm start` serves there. Undefined when another program serves the frontend. */
+  /** Folder that `npm start` serves at the origin. Undefined when another program serves the frontend. */
   folder?: string;
   port?: number;
 }
@@ -66,8 +66,8 @@ export function frontendVariables({ apiUrl, signIn }: ProgramOutputs): Record<st
 }
 
 /**
- * Serves the frontend's folder, and `/config.json` with the values of the variables, unless the folder has that file. A
- * path without a file, such as `/callback`, gets `index.html`, because the frontend itself routes it.
+ * Serves the frontend's folder. Also serves `/config.json` with the values of the variables, unless the folder contains
+ * this file. A path without a file, such as `/callback`, gets `index.html`, because the frontend routes such paths.
  *
  * @returns undefined when another program serves the frontend
  * @throws PortInUseError
@@ -80,7 +80,7 @@ export async function serveFrontend(
   const app = new Hono();
   app.use(async (c, next) => {
     await next();
-    // The developer builds again and reloads.
+    // A reload must show the newest build.
     c.header("Cache-Control", "no-store");
   });
   app.use(serveStatic({ root: folder }));

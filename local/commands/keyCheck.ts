@@ -1,21 +1,21 @@
-/** A question to a service that shows whether a setting from the environment is right. */
+/** A call to a service that shows whether a setting from the environment is correct. */
 export interface KeyCheck {
   /** Environment variable with the setting, for the error. */
   variable: string;
-  /** A call that only reads. The service answers 401 to a wrong key. */
+  /** URL of a call that changes nothing. The service answers 401 to a wrong key. */
   url: string;
   headers: Record<string, string>;
-  /** Whether the URL contains the setting, an id. The service answers 404 to an unknown id. */
+  /** Whether the setting is an id in the URL. The service answers 404 to an unknown id. */
   isId?: boolean;
-  /** Words for a correct value, for the error: `an API key of Anthropic`. */
+  /** Description of a correct value for the error message, such as `an API key of Anthropic`. */
   expected: string;
 }
 
 const TIMEOUT_MS = 10_000;
 
 /**
- * Asks every service at the same time. A key with too few permissions passes, because its answer is 403 and the call's
- * own permission is not needed.
+ * Calls every service at the same time. Accepts a key that gets the answer 403, because the program does not need the
+ * permission for this call.
  *
  * @throws Error that names each wrong variable and never contains its value
  */

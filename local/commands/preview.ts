@@ -20,7 +20,7 @@ const program = command(
 )
   .option("--stack <name>", "stack whose Pulumi.<name>.yaml is used", START_STACK)
   .addOption(configOption("preview this change of the configuration, such as phi3.imageTag=2.0.0"))
-  .option("--all", "show every unchanged resource instead of one line per component")
+  .option("--all", "show every unchanged resource; default: one line per component")
   .option("--markdown", "print the table as Markdown, for a pull request or a job summary")
   .addHelpText("after", "\nThe preview runs in a temporary local cloud. --json prints every step as one list.")
   .action(async ({ stack, config, all, markdown, json }: Options) => {

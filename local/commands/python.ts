@@ -24,7 +24,7 @@ const program = command("python", "Sets up, tests and checks the Python packages
 const progress = new Progress(process.stderr);
 program
   .command("setup")
-  .description("create .venv with the worker and its tools in it")
+  .description("create .venv and install the worker and its tools")
   .action(async () => report(await setup()));
 program
   .command("test")
@@ -32,7 +32,7 @@ program
   .addOption(new Option("--package <name>", "only this package").choices(pythonPackageNames))
   .option("--report <file>", "also write the results to this file, as JUnit XML; needs --package")
   .action(async ({ package: name, report: file }: { package?: PythonPackage; report?: string }) => {
-    if (file && !name) throw new Error("--report needs --package: each package has its own report");
+    if (file && !name) throw new Error("--report needs --package: each package has a separate report");
     const junit = file ? [`--junit-xml=${path.resolve(file)}`] : [];
     report(await check([["pytest", "--quiet", ...junit]], name ? [name] : pythonPackageNames));
   });

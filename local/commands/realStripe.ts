@@ -1,6 +1,6 @@
 import type { KeyCheck } from "./keyCheck";
 
-/** Settings for Stripe's test mode instead of the double. */
+/** Settings for Stripe's test mode, which replaces the double. */
 export interface RealStripe {
   /** Configuration overrides by key; undefined removes a key. */
   config: Record<string, unknown>;

@@ -8,14 +8,14 @@ export interface RealVip {
   config: Record<string, unknown>;
   /** Environment variables for the Lambda functions: AWS credentials for Bedrock. */
   lambdaEnv: Record<string, string>;
-  /** Calls to the vendors that show whether each key is right. */
+  /** Calls to the vendors that show whether each key is correct. */
   checks: KeyCheck[];
 }
 
 /** A provider with a key. Bedrock has AWS credentials instead. */
 type KeyProvider = Exclude<VipProvider, "bedrock">;
 
-/** Environment variable with each provider's key, as the vendors' SDKs name it. */
+/** Environment variable of each provider's key, with the name that the vendor's SDK uses. */
 const keyVariables = { anthropic: "ANTHROPIC_API_KEY", openai: "OPENAI_API_KEY", huggingface: "HF_TOKEN" } as const;
 
 /** URL of each provider's API. It replaces the URL of the local server. */
@@ -28,7 +28,7 @@ const vendorUrls = {
 const credentialVariables = ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"] as const;
 
 /**
- * Reads external LLMs from the environment. `VIP_PROVIDERS` lists them, separated by commas. Each needs its key:
+ * Reads external LLMs from the environment. `VIP_PROVIDERS` lists them, separated by commas. Each provider needs a key:
  * `ANTHROPIC_API_KEY`, `OPENAI_API_KEY`, `HF_TOKEN`, or AWS credentials. `<PROVIDER>_MODEL`, `<PROVIDER>_EFFORT` and
  * `<PROVIDER>_BASE_URL` are optional. A server with OpenAI's API at `OPENAI_BASE_URL`, such as Ollama, needs no key.
  *
@@ -78,7 +78,10 @@ function accessOf(provider: KeyProvider, env: NodeJS.ProcessEnv): { baseUrl: str
   return { baseUrl: baseUrl || vendorUrls[provider], key };
 }
 
-/** Lists models, which every vendor allows with any key. HuggingFace's router lists them without a key, so asks whose it is. */
+/**
+ * Returns the check of a key. Every vendor lets any valid key list the models. HuggingFace's router lists the models
+ * without a key, so the check asks for the owner of the key instead.
+ */
 function checkOf(provider: KeyProvider, env: NodeJS.ProcessEnv): KeyCheck {
   const { baseUrl, key } = accessOf(provider, env);
   const isOwnServer = baseUrl !== vendorUrls[provider];

@@ -37,11 +37,17 @@ export interface SmokeResult {
   totalMs: number;
   /** Milliseconds from the start of this process to the end of the first reply. */
   startToReplyMs: number;
-  /** Error code of each refused request. Missing with --direct and the canned worker, because it checks no ticket. */
+  /**
+   * Error code of each refused request. Missing with --direct and the canned worker, because the canned worker checks
+   * no ticket.
+   */
   refused?: Record<"noTicket" | "wrongModel" | "forged" | "expired", string>;
-  /** Missing with llama and vllm. The billing steps do not use the engine, so only the default run has them. */
+  /**
+   * Missing with the engines llama and vllm. The billing steps do not use the engine, so only the default run has
+   * billing steps.
+   */
   billing?: BillingResult;
-  /** Results of the checks with a real vLLM. Only with vllm. */
+  /** Results of the checks with a real vLLM. Only with the engine vllm. */
   vllm?: Record<Model, VllmChecks>;
   worker: LocalCloud["runpod"]["workerKind"];
 }
@@ -126,7 +132,7 @@ const program = command(
 )
   .addOption(engineOption())
   .addOption(new Option("--plan <plan>", "only the chats of the vip plan, with each external LLM").choices(["vip"]))
-  .option("--direct", "send the chats to RunPod's endpoints directly instead of over the relay")
+  .option("--direct", "send the chats directly to RunPod's endpoints, not over the relay")
   .addOption(
     new Option(
       "--canary",
@@ -201,7 +207,7 @@ function httpUrl(value: string): string {
   return value;
 }
 
-/** Adds the state of an engine on the CPU to the error of a failed chat, because a busy machine is a common cause. */
+/** Adds the engine's state to the error of a failed chat, because an engine on a busy CPU is a common cause. */
 function withCause(error: Error, { describe }: RunningEngine): Error {
   return describe ? new Error(`${error.message} ${describe()}`, { cause: error }) : error;
 }

@@ -14,13 +14,13 @@ export interface BillingResult {
 type Step = "paid" | "cancelled" | "periodOver" | "renewalFailed" | "graceOver" | "paidAgain" | "disputed";
 
 const DAY_SECONDS = 24 * 3600;
-/** Longer than any webhook takes in this command. */
+/** Longer than the delivery of any webhook in this command. */
 const PLAN_TIMEOUT_MS = 10_000;
 
 /**
- * Takes a customer on the free plan through billing, on the double's own pages. The customer pays while webhooks are
+ * Takes a customer on the free plan through billing, on the pages of the double. The customer pays while webhooks are
  * held back, cancels in the portal, and the period ends. Then the customer pays again, the renewal fails, the grace
- * period passes and the customer replaces the card. At last the customer disputes the payment.
+ * period passes and the customer replaces the card. Finally the customer disputes the payment.
  *
  * @throws Error when a step does not lead to the expected plan
  */

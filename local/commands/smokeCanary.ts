@@ -12,7 +12,7 @@ import { customerApi } from "../visitor/customer";
 import { validTicket, withTicket } from "../visitor/tickets";
 import { talkOnce } from "./smokeChat";
 
-/** Output of `npm run smoke -- --canary --json`. Versions are those that the replies name. */
+/** Output of `npm run smoke -- --canary --json`. Each version comes from a reply. */
 export interface CanaryResult {
   model: Model;
   /** Number of workers of the released model and of the candidate, when both have answered. */
@@ -28,12 +28,12 @@ export interface CanaryResult {
     ms: number;
   };
   promotion: {
-    /** Milliseconds of `up` with the candidate's image as the released image. */
+    /** Milliseconds that `up` took with the candidate's image as the released image. */
     ms: number;
-    /** Number of chats that ended during the promotion, of both customers. */
+    /** Number of chats of both customers that ended during the promotion. */
     chats: number;
     failed: number;
-    /** Versions that answered the tester meanwhile. The released one would be a step back. */
+    /** Versions that answered the tester during the promotion. The released version must not be in the list. */
     testerMeanwhile: string[];
     tester: string;
     other: string;
@@ -52,7 +52,7 @@ const MODEL = "mistral" satisfies Model;
 const RELEASED = "local-1";
 const CANDIDATE = "local-2";
 const OTHER_USER = "3f1c2b9e-5a52-4b6e-9a5e-0f6a7d1c0009";
-/** The functions read the candidate again after 10 s. */
+/** The functions cache the candidate for 10 s. */
 const ABORT_LIMIT_MS = 30_000;
 
 /** Configuration with a candidate that answers only the seeded customer on the paid plan. */
@@ -62,8 +62,8 @@ export function canaryConfig(): Record<string, unknown> {
 }
 
 /**
- * Takes a candidate through its life: a tester meets it, an abort moves the tester back, and a promotion replaces the
- * released image while both customers chat.
+ * Tests the life of a candidate. First a tester chats with the candidate. Then an abort moves the tester back to the
+ * released version. Finally a promotion replaces the released image while both customers chat.
  *
  * @param redeploy runs `up` with changes of the configuration
  * @throws Error when a step has an unexpected result
@@ -90,7 +90,7 @@ export async function walkCanary(
   const abort = await untilVersion(RELEASED, () => versionFor(tester));
 
   say("promoting the candidate while both customers chat");
-  // The configured share ends the abort.
+  // An operator's command with the configured share ends the abort.
   await askAdmin(cloud.aws, { command: "candidate-share", model: MODEL, share: 0 });
   await untilVersion(CANDIDATE, () => versionFor(tester));
   const promotion = await promote({ tester, other }, redeploy);
@@ -106,13 +106,15 @@ export async function walkCanary(
   return { model: MODEL, workers, ...versions, abort, promotion: { ...promotion, ...after, endpoints }, alarms };
 }
 
-/** Promotes the candidate. Meanwhile each customer sends one message after the other. */
+/** Promotes the candidate. Meanwhile each customer sends messages one after another. */
 async function promote(
   customers: Record<"tester" | "other", () => Promise<Session>>,
   redeploy: (overrides: Record<string, unknown>) => Promise<unknown>,
 ): Promise<Pick<CanaryResult["promotion"], "ms" | "chats" | "failed" | "testerMeanwhile">> {
   let isOver = false;
-  /** Sends messages until the promotion is over. Returns the versions of the replies, undefined for a failed chat. */
+  /**
+   * Sends messages until the promotion has ended. Returns the version of each reply, or undefined for a failed chat.
+   */
   const chatOn = async (session: () => Promise<Session>) => {
     const versions: (string | undefined)[] = [];
     while (!isOver)

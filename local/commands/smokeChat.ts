@@ -19,7 +19,7 @@ export interface Reply {
   totalMs: number;
 }
 
-/** Chats until a reply arrives in several pieces. A reply that is over before the first poll of its job is one piece. */
+/** Chats until a reply arrives in several pieces. A reply that ends before the first poll of its job is one piece. */
 export async function talk(session: Session): Promise<Reply> {
   for (let attempt = 1; attempt <= STREAM_ATTEMPTS; attempt++) {
     const reply = await talkOnce(session);

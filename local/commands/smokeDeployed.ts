@@ -11,7 +11,7 @@ const RETRY_AFTER_MS = 5_000;
 export interface DeployedResult {
   /** Base URL of the API. */
   url: string;
-  /** One chat of a guest, and one of the customer of `ID_TOKEN` if it is set. */
+  /** One chat of a guest. If `ID_TOKEN` is set, also one chat of its customer. */
   chats: (Reply & { who: "guest" | "customer"; plan: string; model: string; inference: string })[];
   /** Error code of each refused request. */
   refused: Record<"planWithoutToken" | "noTicket" | "forged", string>;
@@ -19,7 +19,7 @@ export interface DeployedResult {
 
 /**
  * Chats with a deployed stack as a guest, and as the customer of an ID token, and sends requests that must be refused.
- * Waits for a worker that starts.
+ * Waits while a worker starts.
  *
  * @param url base URL of the API: the stack output `apiUrl`
  * @param idToken ID token of a customer; undefined chats only as a guest
@@ -52,7 +52,7 @@ export async function walkDeployed(
   };
 }
 
-/** Chats. Starts again with a new session while the error says that a retry may succeed, because a worker may start. */
+/** Chats. After a retryable error, chats again with a new session, because a worker may be starting. */
 async function chatWith(first: Session, renew: () => Promise<Session>, say: (line: string) => void) {
   let session = first;
   const reply = await pRetry(
@@ -74,7 +74,7 @@ async function chatWith(first: Session, renew: () => Promise<Session>, say: (lin
   return { plan, model, inference: inference.kind ?? "runpod", ...reply };
 }
 
-/** Asks for the plan without a token. Only signed-in customers may. */
+/** Requests the plan without a token, which the API must refuse. Returns the error code. */
 async function planWithoutToken(url: string): Promise<string> {
   const api = createApi({ apiUrl: url, getIdToken: async () => "not-a-token" });
   const code = await api.plan().then(

@@ -14,9 +14,9 @@ import { expiredTicket, forgedTicket, validTicket, withTicket } from "../visitor
 export interface VipResult {
   /** Reply of each external LLM. */
   vip: Record<VipProvider, VipReply>;
-  /** Provider that answered after the first one failed before any text, and the number of calls. */
+  /** Provider that answered after the first provider had failed before any text, and the number of calls. */
   fellBackBeforeText: { provider: string; attempts: number };
-  /** Provider whose reply replaced the beginning of another one's. */
+  /** Provider whose reply replaced the beginning of another provider's reply. */
   restarted: { provider: string; attempts: number };
   /** Error of a reply that broke after a long text. `characters` is the length of the kept text. */
   brokenAfterText: { code: string; characters: number };
@@ -35,7 +35,8 @@ interface VipReply {
 }
 
 /**
- * Chats on the vip plan with each external LLM through its own SDK, with failures, refusals and a cancellation.
+ * Chats on the vip plan with each external LLM through the vendor's SDK. Also tests failures, refusals and a
+ * cancellation.
  *
  * @throws Error when a step has an unexpected result
  */
@@ -46,7 +47,7 @@ export async function walkVip(
 ): Promise<VipResult> {
   const api = await customerApi("vip", cloud, outputs);
   const session = await api.session();
-  /** Chats with the given providers in this order. Those in `faults` fail. */
+  /** Chats with the given providers in this order. The providers in `faults` fail. */
   const talkWith = async (providers: VipProvider[], faults: Partial<Record<VipProvider, VipFault>> = {}) => {
     cloud.vip.faults.clear();
     for (const [name, fault] of Object.entries(faults)) cloud.vip.faults.set(name as VipProvider, fault);

@@ -45,12 +45,12 @@ const engines: Record<EngineName, string> = {
 };
 
 const program = command("start", "Runs the whole product on this machine, without any account.")
-  .option("--free-ports", "use free ports instead of those in Pulumi.local.yaml")
-  .option("--dir <folder>", "folder for all state (default: .local, or .local-stripe with STRIPE_API_KEY)")
-  .option("--frontend <folder or URL>", "also let this frontend use the local cloud; a folder is served on port 4104")
+  .option("--free-ports", "use free ports, not the ports in Pulumi.local.yaml")
+  .option("--dir <folder>", "folder for all state (default: .local; with STRIPE_API_KEY: .local-stripe)")
+  .option("--frontend <folder or URL>", "let this frontend also use the local cloud; a folder is served on port 4104")
   .addOption(configOption("start with this change of the configuration, such as mistral.candidate.imageTag=2026-12-01"))
   .option("--reset", "delete the state of earlier runs first")
-  .option("--no-python", "neither set up nor run the Python worker: every reply is the same canned text")
+  .option("--no-python", "do not use the Python worker: every reply is the same canned text")
   .addOption(engineOption())
   .action(start);
 
@@ -58,7 +58,7 @@ void run(program);
 
 async function start(options: Options): Promise<void> {
   if (options.engine && !options.python)
-    throw new Error("--engine and --no-python exclude each other: without Python no engine is used.");
+    throw new Error("--engine and --no-python exclude each other: without Python, no engine is used.");
   const config = parseOverrides(options.config);
   const stripe = realStripe(process.env);
   const vip = realVip(process.env);
@@ -71,7 +71,7 @@ async function start(options: Options): Promise<void> {
   if (options.reset) forget(dir);
   refuseHalfState(dir);
   await checkKeys([...(stripe?.checks ?? []), ...(vip?.checks ?? [])]);
-  // With --json, stdout gets one object and nothing else.
+  // With --json, stdout contains only one JSON object.
   const progress = new Progress(options.json ? process.stderr : process.stdout);
   const noWorkerReason = await setUpWorker(options.python, progress);
 
@@ -136,7 +136,7 @@ async function start(options: Options): Promise<void> {
 }
 
 /**
- * Chooses the ports and checks that they are free, so that a start fails at once and not after the program has started.
+ * Chooses the ports and checks that they are free. So a start fails immediately, and not after the program has started.
  *
  * @throws Error with the next step when a port is in use
  */
@@ -151,7 +151,7 @@ async function portsOf({ freePorts = false }: Options, hasRealStripe: boolean, s
   return ports;
 }
 
-/** Adds the command that avoids a used port. */
+/** Adds the command that uses free ports to the error of a port in use. */
 function withNextStep(error: unknown): unknown {
   if (!(error instanceof PortInUseError)) return error;
   return new Error(`${error.message}, or run ${commandLine(program, { freePorts: true })}`, { cause: error });
@@ -163,7 +163,7 @@ function unusedFolder(dir: string): string {
   for (let number = 2; ; number++) if (!existsSync(`${dir}-${number}`)) return `${folder}-${number}`;
 }
 
-/** Shows a code on stderr, because stdout has only one object with --json. */
+/** Shows a code on stderr, because stdout contains only one JSON object with --json. */
 function showEmail({ to, purpose, code }: Email): void {
   const reason = purpose === "confirmSignUp" ? "to confirm the account" : "to set a new password";
   console.error(`Cognito's e-mail to ${to}: code ${pc.bold(code)} ${reason}, valid for ${CODE_HOURS[purpose]} h.`);
@@ -172,7 +172,7 @@ function showEmail({ to, purpose, code }: Email): void {
 /**
  * Sets up the worker's Python environment if it is missing.
  *
- * @returns undefined when the worker can start; otherwise the reason why not, and the next step
+ * @returns undefined when the worker can start, otherwise the reason and the next step
  */
 async function setUpWorker(wanted: boolean, progress: Progress): Promise<string | undefined> {
   if (!wanted) return "--no-python was given. Start again without it";
@@ -189,15 +189,17 @@ function forget(dir: string): void {
 }
 
 /**
- * Rejects local resources without a stack's state, because the program would take each of them for another stack's
- * resource. Also rejects the reverse, which an earlier version leaves behind: it stored the resources in another file.
+ * Rejects local resources without a stack's state, because the program would treat them as resources of another stack.
+ * Also rejects a stack's state without local resources. An earlier version left such a state, because it stored the
+ * resources in another file.
  *
  * @throws Error with the next step
  */
 function refuseHalfState(dir: string): void {
   const stack = join(dir, "stack.json");
   const account = join(dir, "aws", "account.db");
-  // A start that failed early has only components and the keys of tickets, which the local account does not contain.
+  // After an early failure, the state contains only components and ticket keys. The local account does not contain
+  // them.
   const hasResources = new StackState(stack, false).all.some(({ type }) => type.startsWith("aws:"));
   const missing = existsSync(account) ? !existsSync(stack) && stack : hasResources && account;
   if (!missing) return;
@@ -274,7 +276,7 @@ It creates the stack local; this page shows the stack ${START_STACK}. Put the va
 ${pc.dim("Ctrl-C stops everything. The next start continues from the same state.")}`);
 }
 
-/** Address of the frontend, and the variables for its build. */
+/** Lines with the address of the frontend and the variables for its build. */
 function frontendLines(outputs: ProgramOutputs, { origin, folder }: Frontend): string {
   const variables = Object.entries(frontendVariables(outputs)).map(([name, value]) => `${name}='${value}'`);
   const use = folder

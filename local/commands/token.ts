@@ -13,7 +13,7 @@ interface Options {
 
 const program = command("token", "Signs a customer in to the running local cloud and prints their ID token.")
   .argument("<email>", `a customer: ${customers.map(({ email }) => email).join(", ")}, or one who has signed up`)
-  .option("--dir <folder>", "folder of the local cloud's state, as of npm start", ".local")
+  .option("--dir <folder>", "folder of the local cloud's state, as in npm start", ".local")
   .option("--password <text>", "password of a customer who has signed up")
   .action(printToken);
 
@@ -67,7 +67,7 @@ function isRefused(error: unknown): boolean {
 
 function notRunning(dir: string, cause: unknown): Error {
   return new Error(
-    `No local cloud runs with its state in ${dir}. Run npm start in another terminal, or name its folder with --dir.`,
+    `No running local cloud has its state in ${dir}. Run npm start in another terminal, or name the folder of its state with --dir.`,
     { cause },
   );
 }

@@ -54,7 +54,10 @@ class App {
   private readonly drawer: Drawer;
   private readonly conversation = new Conversation();
   private visitor: Visitor | undefined;
-  /** Number of entries and returns to the entrance. A later one ends an entry that is still in progress. */
+  /**
+   * Number of entries and of returns to the entrance so far. A new entry or return ends an entry that is still in
+   * progress.
+   */
   private moves = 0;
   private isFinishingSignIn = false;
   private planReads = 0;
@@ -87,7 +90,7 @@ class App {
 
     if (location.pathname === "/callback") await this.enter(() => this.finishSignIn());
     else if (this.client.customer()) await (returned ? this.returnFromStripe(returned) : this.enterAsCustomer());
-    // A guest has reloaded the page.
+    // The visitor is a guest who has reloaded the page.
     else if (this.conversation.isGuests) await this.enterAsGuest();
     else this.showEntrance();
   }
@@ -102,7 +105,7 @@ class App {
     if (event.type === "planChanged") this.onPlanChange();
     else if (event.type === "signedOut") this.leave();
     else if (event.type === "sessionLost") this.showEntrance("unauthorized");
-    // The callback's own entry follows its sign-in.
+    // During a sign-in by the callback, the callback itself enters afterwards.
     else if (!this.isFinishingSignIn && event.customer.sub !== this.visitor?.customer?.sub) void this.enterAsCustomer();
   }
 
@@ -142,10 +145,10 @@ class App {
     try {
       await this.client.finishSignIn(location.href);
     } catch (error) {
-      // Without an answer, the code is still valid: a reload sends it again.
+      // Without an answer, the code is still valid. A reload sends the code again.
       if (problemOf(error).retryable) throw error;
       history.replaceState(null, "", "/");
-      // A failed sign-in does not end an earlier one, such as one of another tab.
+      // A failed sign-in does not end an earlier sign-in, such as a sign-in in another tab.
       if (!this.client.customer()) throw error;
     } finally {
       this.isFinishingSignIn = false;
@@ -163,13 +166,13 @@ class App {
         if ("done" in item) void this.showSession();
       }
     } catch (error) {
-      // Only after a failure: the local cloud also answers a machine without a network.
+      // The note appears only after a failure, because the local cloud also works on a machine without a network.
       byId("offline", HTMLElement).hidden = navigator.onLine;
       throw error;
     }
   }
 
-  /** Shows the session that the client has now. A chat may have renewed it. */
+  /** Shows the present session of the client. A chat may have renewed the session. */
   private async showSession(): Promise<void> {
     const session = await this.client.session().catch(() => undefined);
     if (session && this.visitor?.session.user_id === session.user_id) this.setVisitor({ ...this.visitor, session });
@@ -189,7 +192,7 @@ class App {
     this.drawer.setVisitor(next.customer?.sub, next.session.user_id);
   }
 
-  /** Reads and shows the plan, and the session that belongs to it. */
+  /** Reads and shows the plan and its session. */
   private async readPlan(read: () => Promise<PlanInfo>): Promise<void> {
     const planRead = ++this.planReads;
     this.runningReads++;
@@ -204,7 +207,10 @@ class App {
     return { plan, session: await this.client.session() };
   }
 
-  /** Shows a change of the plan. A running read of the plan shows it itself, together with its message. */
+  /**
+   * Shows a change of the plan, unless a read of the plan is in progress. Such a read shows the plan itself, together
+   * with a message.
+   */
   private onPlanChange(): void {
     if (this.runningReads === 0) this.refreshPlan();
   }
@@ -232,8 +238,8 @@ class App {
   }
 
   /**
-   * Runs an entry. Shows a problem on the entrance view, but does not sign out: the API can also refuse a good sign-in,
-   * and the client itself removes one that Cognito no longer accepts.
+   * Runs an entry. Shows a problem on the entrance view, but does not sign out, because the API can also refuse a valid
+   * sign-in. The client itself removes a sign-in that Cognito no longer accepts.
    */
   private async enter(openVisit: () => Promise<Visitor>): Promise<void> {
     const move = ++this.moves;
@@ -256,7 +262,7 @@ class App {
   }
 
   private enterAsGuest(): Promise<void> {
-    // After a failed entry, the customer is still signed in. The client has no session of a guest then.
+    // After a failed entry, the customer is still signed in, and the client has no guest session.
     if (this.client.customer()) return this.enterAsCustomer();
     return this.enter(async () => ({ session: await this.client.session() }));
   }
@@ -269,7 +275,7 @@ class App {
     // The page only displays the plan, so the customer can chat even when the plan cannot be read.
     const plan = synced ?? (await this.client.plan().catch(() => undefined));
     const customer = this.client.customer();
-    // The client has lost the sign-in meanwhile and would open a guest's session.
+    // Meanwhile the client has lost the sign-in. It would open a guest session.
     if (!customer) throw new ApiProblem("unauthorized", "The customer is no longer signed in.");
     const session = await this.client.session();
     return { customer, session, ...(plan?.user_id === customer.sub && { plan }) };

@@ -10,7 +10,7 @@ export interface BillingOptions {
   offers: readonly Offer[];
   /** Syncs with Stripe and shows the plan. Throws the API client's errors. */
   sync(): Promise<void>;
-  /** Returns to the entrance view after a problem that only a new sign-in solves. */
+  /** Returns to the entrance view. Called after a problem that only a new sign-in solves. */
   showEntrance(word: Word): void;
 }
 
@@ -27,7 +27,10 @@ export interface Billing {
   showMessage(word: Word | undefined): void;
 }
 
-/** The Stripe page from which a customer returns: Checkout, paid or cancelled, or the portal. */
+/**
+ * The Stripe page from which a customer returns. `success`: Checkout after the payment. `cancelled`: Checkout without a
+ * payment.
+ */
 export type StripeReturn = "success" | "cancelled" | "portal";
 
 /** Reads the page's query; undefined when the customer does not return from Stripe. */
@@ -45,13 +48,13 @@ export function stripeReturnOf(query: URLSearchParams): StripeReturn | undefined
 export function greeting(comeback: StripeReturn, plan: PlanInfo | undefined): Word {
   if (comeback === "cancelled") return "checkoutCancelled";
   if (!plan) return "notConfirmed";
-  // After a change of plan, an earlier cancellation still stands. The customer may not expect that.
+  // A change of plan does not undo an earlier cancellation, which the customer may not expect.
   if (comeback === "portal") return plan.cancel_at ? "stillCancelled" : "portalBack";
   // Anyone can write the query. Only Stripe's state proves the purchase.
   return isSubscribed(plan) && plan.plan !== "free" ? "checkoutThanks" : "checkoutWaiting";
 }
 
-/** Whether Stripe has a live subscription, paid or not. Checkout then refuses a second one. */
+/** Whether Stripe has a subscription that has not ended, paid or not. Checkout then refuses a second subscription. */
 function isSubscribed({ stripe_status }: PlanInfo): boolean {
   return stripe_status !== null && stripe_status !== "canceled" && stripe_status !== "incomplete_expired";
 }
@@ -132,7 +135,7 @@ export function startBilling({ api, offers, sync, showEntrance }: BillingOptions
       setText(byId("why", HTMLElement), plan ? becauseOf(plan.reason) : "noPlan");
       byId("dates", HTMLDListElement).replaceChildren(...(plan ? dates(plan).map(row) : []));
       showOffers();
-      // Every Stripe customer can open the portal, whatever the subscription's state.
+      // Every Stripe customer can open the portal, in every state of the subscription.
       portal.hidden = plan !== undefined && plan.stripe_status === null;
       syncNow.hidden = portal.hidden;
     },
@@ -150,7 +153,7 @@ function becauseOf(reason: string): Word {
   return Object.hasOwn(words.en, word) ? (word as Word) : "because_other";
 }
 
-/** Whether a customer may buy a plan now: one above theirs, and not while a payment is open. */
+/** Whether a customer may buy a plan now. The plan must be above the present plan, and no payment may be open. */
 function mayBuy(plan: PlanInfo, wanted: PaidPlan): boolean {
   const isAbove = plan.plan === "free" || (plan.plan === "paid" && wanted === "vip");
   return isAbove && (!isSubscribed(plan) || (plan.plan === "paid" && plan.stripe_status === "active"));
@@ -164,7 +167,7 @@ function offerItem({ plan, name, price }: Offer, isChange: boolean, buy: () => v
   markLanguage(title, title.textContent);
   const order = button(isChange ? "changePlan" : "buyPlan", buy);
   order.className = "warm";
-  // Two buttons with the same text need names that tell them apart.
+  // Two buttons with the same text need different names.
   order.setAttribute("aria-label", `${order.textContent}: ${title.textContent}`);
   item.append(title, order);
   if (price) item.append(create("span", "price", priceText(price)));

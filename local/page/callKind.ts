@@ -1,6 +1,6 @@
 import type { CloudEvent } from "../support/events";
 
-/** Kinds of events that the list of calls can show alone. */
+/** Kinds of events by which the list of calls can be filtered. */
 export const callKinds = ["relay", "job", "worker", "webhook"] as const;
 export type CallKind = (typeof callKinds)[number];
 

@@ -1,4 +1,5 @@
 import type { CandidateEvent, VersionReplies } from "../../contract/admin";
+import { LONGEST_FIRST_TEXT_MS } from "../../functions/core/canary/verdict";
 import { type CandidatesState, type CandidateView, candidateFaults, type UserVersion } from "./candidatesPanel";
 import { button, byId, create, language, onLanguageChange, setText, textOf } from "./dom";
 import type { PanelClient } from "./panelClient";
@@ -6,7 +7,7 @@ import type { Word } from "./translations";
 
 const MOST_EVENTS = 5;
 
-/** The drawer's part for candidates: who gets which version, the last verdict, and the controls of an operator. */
+/** The drawer's part for candidates: each user's version, the newest verdict, and the controls of an operator. */
 export class CandidateControls {
   private readonly section = byId("candidates", HTMLElement);
   private readonly cards = new Map<string, CandidateCard>();
@@ -67,7 +68,10 @@ export class CandidateControls {
   }
 }
 
-/** One model's candidate. The controls stay the same elements, so that they keep the focus and an unfinished number. */
+/**
+ * Card of one model's candidate. Each update keeps the elements of the controls, so that they keep the focus and an
+ * unfinished number.
+ */
 class CandidateCard {
   readonly element = create("section", "candidate");
   private readonly title = create("h4");
@@ -139,7 +143,10 @@ class CandidateCard {
   }
 }
 
-/** A control after its label. The label does not contain the control, whose texts would become a part of its name. */
+/**
+ * Returns a control after its label. The label must not contain the control. Otherwise the texts of the control would
+ * become part of its name.
+ */
 function field(word: Word, control: HTMLElement): HTMLElement {
   const label = setText(create("label"), word);
   label.htmlFor = control.id;
@@ -157,8 +164,15 @@ function nameOf({ email, isVisitor }: UserVersion): { text: string } {
 }
 
 function repliesText({ first_text_ms, ...counts }: VersionReplies): string {
-  const firstText = first_text_ms && textOf("firstTextOf", { ...first_text_ms });
+  const firstText =
+    first_text_ms &&
+    textOf("firstTextOf", { p50: milliseconds(first_text_ms.p50), p95: milliseconds(first_text_ms.p95) });
   return [textOf("replyCounts", { ...counts }), firstText].filter(Boolean).join(" ");
+}
+
+/** A percentile of the first text. The admin function returns `LONGEST_FIRST_TEXT_MS` + 1 for every longer time. */
+function milliseconds(ms: number): string {
+  return ms > LONGEST_FIRST_TEXT_MS ? `> ${LONGEST_FIRST_TEXT_MS} ms` : `${ms} ms`;
 }
 
 function eventItem({ at, by, from, to, reason }: CandidateEvent): HTMLLIElement {

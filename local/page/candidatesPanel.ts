@@ -1,19 +1,19 @@
 import type { AdminCandidate } from "../../contract/admin";
 import type { Model } from "../../contract/plan";
 
-/** Faults of a candidate on the page, in display order. `none`: it answers as well as the released model. */
+/** Faults of a candidate on the page, in display order. `none`: the candidate has no fault. */
 export const candidateFaults = ["none", "failed", "empty", "invalid", "slow", "crash", "noGpus"] as const;
 export type CandidateFault = (typeof candidateFaults)[number];
 
 /** A user, and the version of the model that answers the user's chats. */
 export interface UserVersion {
-  /** E-mail address of a customer of the local cloud. Undefined for the visitor, if the visitor is somebody else. */
+  /** E-mail address of a seeded customer. Undefined for a visitor who is not a seeded customer. */
   email?: string;
   isVisitor: boolean;
   isCandidate: boolean;
 }
 
-/** A model's candidate, with its place beside the released model. */
+/** A model's candidate, the versions of both images, and the users of both versions. */
 export interface CandidateView {
   candidate: AdminCandidate;
   /** Versions of the images. */

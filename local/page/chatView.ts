@@ -15,7 +15,7 @@ export interface ChatViewOptions {
   waitLimitMs: number;
   /** Sends a conversation that ends with the customer's message. Yields the items of the reply. */
   send(messages: ChatMessage[], signal: AbortSignal): AsyncIterable<ChatItem>;
-  /** Returns to the entrance view after a problem that only a new sign-in solves. */
+  /** Returns to the entrance view. Called after a problem that only a new sign-in solves. */
   showEntrance(word: Word): void;
 }
 
@@ -24,7 +24,7 @@ export interface ChatView {
   /**
    * Shows the conversation, with Mama's greeting above it.
    *
-   * @param keepsLine whether the message that is being typed belongs to this conversation
+   * @param keepsLine whether the unsent text of the input line belongs to this conversation
    */
   begin(limits: Limits, keepsLine: boolean): void;
   /** Changes the limits after a plan change. */
@@ -42,7 +42,7 @@ export function startChatView({ conversation, waitLimitMs, send, showEntrance }:
   const list = byId("turns", HTMLOListElement);
   const starters = byId("starters", HTMLElement);
   const progress = byId("progress", HTMLElement);
-  // The keyboard scrolls it.
+  // An element with a tab index can be scrolled with the keyboard.
   talk.tabIndex = 0;
   let answering: { controller: AbortController; turn: Turn; reply: ReplyBubble } | undefined;
   let isFollowing = true;
@@ -68,7 +68,7 @@ export function startChatView({ conversation, waitLimitMs, send, showEntrance }:
       onLimit: () => controller.abort(new WaitedTooLong()),
     });
     answering = { controller, turn, reply };
-    /** Whether the customer has left. The list then shows another conversation. */
+    /** Whether the customer has left the conversation of this turn. The list then shows another conversation. */
     const hasLeft = () => answering?.turn !== turn;
     setAnswering(true);
     starters.hidden = true;
@@ -120,7 +120,7 @@ export function startChatView({ conversation, waitLimitMs, send, showEntrance }:
     else if ("done" in item) announce("replied");
   }
 
-  /** Says why a turn has no complete reply, with a button for the next step. */
+  /** Shows why a turn has no complete reply, and a button for the next step. */
   function showUnfinished(turn: Turn, shown: HTMLElement[], reason: unknown): void {
     const note = create("li", "note");
     const retry = button("again", () => {
@@ -131,7 +131,7 @@ export function startChatView({ conversation, waitLimitMs, send, showEntrance }:
     });
     if (turn.end === "stopped") {
       announce("replyStopped");
-      // Below a text, the bubble itself says that the reply was stopped.
+      // If the reply has text, its bubble already shows that the reply was stopped.
       if (turn.answer === "") note.append(setText(create("p"), "stopped"));
       note.append(retry);
     } else {
@@ -158,12 +158,12 @@ export function startChatView({ conversation, waitLimitMs, send, showEntrance }:
   talk.addEventListener("scroll", () => {
     isFollowing = talk.scrollHeight - talk.scrollTop - talk.clientHeight < FOLLOW_PX;
   });
-  // A phone's keyboard reduces the chat's height. Keep the last message visible.
+  // A phone's keyboard reduces the chat's height. Keep the newest message visible.
   const observer = new ResizeObserver(follow);
   observer.observe(talk);
   // The open drawer adds a line to each reply.
   observer.observe(list);
-  // A page that is left runs no code after this event.
+  // After this event, no code of the page runs.
   addEventListener("pagehide", () => {
     if (!answering) return;
     answering.turn.answer = answering.reply.text();
@@ -215,7 +215,10 @@ function questionBubble(text: string): HTMLLIElement {
   return bubble;
 }
 
-/** The problem in the page's language. Undefined: a restored conversation does not keep the reason. */
+/**
+ * Returns the texts of the problem in the page's language. An undefined reason belongs to a restored conversation,
+ * which does not keep the reason.
+ */
 function problemText(reason: unknown): HTMLElement[] {
   if (reason === undefined) return [setText(create("p"), "replyBroken")];
   if (reason instanceof WaitedTooLong) return [setText(create("p"), "waitedTooLong")];

@@ -10,11 +10,11 @@ export interface ComposerOptions {
 
 /** The input line with its button. */
 export interface Composer {
-  /** Turns the button into a stop button while a reply arrives. */
+  /** Turns the button into a stop button during a reply. */
   setAnswering(answering: boolean): void;
-  /** Sets the maximum length of a message. A longer one is kept but cannot be sent. */
+  /** Sets the maximum length of a message. A longer message stays in the line but cannot be sent. */
   setLimit(chars: number): void;
-  /** Shows a message that could not be sent, unless the customer has typed another one meanwhile. */
+  /** Shows an unsent message again, unless the customer has typed a new message. */
   restore(text: string): void;
   /** Empties the line. */
   clear(): void;
@@ -28,7 +28,7 @@ export function startComposer({ send, stop }: ComposerOptions): Composer {
   let limit = Number.MAX_SAFE_INTEGER;
   let answering = false;
 
-  /** Says how many characters are left, or how many are too many. Silent for an ordinary message. */
+  /** Shows the number of remaining or excess characters. Shows nothing for a message of ordinary length. */
   function check(): void {
     const over = line.value.trim().length - limit;
     note.hidden = over < -limit / 10;
@@ -58,7 +58,8 @@ export function startComposer({ send, stop }: ComposerOptions): Composer {
   });
   line.addEventListener("input", check);
   line.addEventListener("keydown", (event) => {
-    // During composition, Enter confirms the input method's candidate. Safari reports it only by key code 229.
+    // During composition, Enter confirms the input method's candidate. Safari shows the composition only by the key
+    // code 229.
     if (event.key !== "Enter" || event.shiftKey || event.isComposing || event.keyCode === 229) return;
     event.preventDefault();
     submit();

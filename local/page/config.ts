@@ -4,7 +4,7 @@ import type { PaidPlan } from "@snack-misaki/client";
 export const intervals = ["day", "week", "month", "year"] as const;
 export type Interval = (typeof intervals)[number];
 
-/** A plan that is for sale, as Stripe describes it. Without a name and a price when Stripe could not be asked. */
+/** A plan that is for sale, as Stripe describes it. Has no name and no price when Stripe did not answer. */
 export interface Offer {
   plan: PaidPlan;
   /** Name of the product, as on Stripe's pages. */
@@ -19,7 +19,7 @@ export interface Offer {
   };
 }
 
-/** Values with which a frontend at one origin uses the program: the options of `client/`. */
+/** Options of `client/` for a frontend at one origin. */
 export interface FrontendConfig {
   /** Base URL of the auth/billing API. */
   apiUrl: string;

@@ -3,7 +3,7 @@ import * as z from "zod/mini";
 import { tryStorage } from "./storage";
 
 const KEY = "snack-misaki.conversation";
-/** Turns that a reload restores. */
+/** Maximum number of turns that a reload restores. */
 const MOST_TURNS = 50;
 
 /** Owner of a guest's conversation. Customers have their Cognito `sub`. */
@@ -13,7 +13,7 @@ const Turn = z.object({
   question: z.string(),
   /** Empty when no text arrived. */
   answer: z.string(),
-  /** `broken`: the reply failed, or the page was left before its end. */
+  /** `broken`: the reply failed, or the visitor left the page before the end of the reply. */
   end: z.enum(["complete", "stopped", "broken"]),
 });
 /** The customer's message and Mama's reply. */
@@ -33,7 +33,8 @@ export class Conversation {
   }
 
   /**
-   * Continues the owner's conversation. A guest who signs in keeps theirs; another customer's is deleted.
+   * Continues the owner's conversation. A guest who signs in keeps the conversation. The conversation of another
+   * customer is deleted.
    *
    * @returns whether the kept conversation continues
    */
@@ -45,7 +46,7 @@ export class Conversation {
     return continues;
   }
 
-  /** Adds a turn that has begun, as broken: if the page is closed now, no later code runs. */
+  /** Adds a new turn with the end `broken`, because no code runs after the page is closed. */
   begin(question: string): Turn {
     const turn: Turn = { question, answer: "", end: "broken" };
     this.turns.push(turn);
@@ -77,19 +78,19 @@ export class Conversation {
     return [...said, { role: "user", content: question }];
   }
 
-  /** Keeps the conversation. When the browser refuses to store it, a reload loses it. */
+  /** Stores the conversation. If the browser refuses to store the conversation, a reload loses it. */
   save(): void {
     if (this.owner === undefined) return;
     const text = JSON.stringify({ owner: this.owner, turns: this.turns.slice(-MOST_TURNS) });
     tryStorage(() => {
-      // When the new text does not fit, a reload must not restore the older one.
+      // When the new text does not fit, a reload must not restore the old text.
       sessionStorage.removeItem(KEY);
       sessionStorage.setItem(KEY, text);
     });
   }
 }
 
-/** Reads a kept conversation. Undefined for text that this page has not written. */
+/** Reads a stored conversation. Returns undefined for a text in another format. */
 function read(text: string | null | undefined): z.infer<typeof Kept> | undefined {
   try {
     return Kept.parse(JSON.parse(text ?? ""));

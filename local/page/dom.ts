@@ -59,7 +59,7 @@ export function face(): SVGSVGElement {
   return svg;
 }
 
-/** Sets an element's text; it changes with the page's language. */
+/** Sets an element's text. The text changes with the page's language. */
 export function setText<T extends Element & HTMLOrSVGElement>(element: T, word: Word, values?: Values): T {
   element.dataset.word = word;
   if (values) element.dataset.values = JSON.stringify(values);
@@ -84,7 +84,7 @@ export function duration(seconds: number): string {
   return parts.join(" ");
 }
 
-/** Sets an element's date; its format changes with the page's language. */
+/** Sets an element's date. The date's format changes with the page's language. */
 export function setDate(element: HTMLTimeElement, iso: string): void {
   element.dateTime = iso;
   element.textContent = new Date(iso).toLocaleDateString(language(), { dateStyle: "long" });
@@ -96,7 +96,10 @@ export function language(): Language {
   return document.documentElement.lang === "ja" ? "ja" : "en";
 }
 
-/** Marks an element as Japanese when its text is, so that lines break between phrases and a screen reader knows. */
+/**
+ * Marks an element as Japanese when its text is Japanese. Then lines break between phrases, and a screen reader uses a
+ * Japanese voice.
+ */
 export function markLanguage(element: HTMLElement, text: string): void {
   if (/[\p{scx=Hira}\p{scx=Kana}]/u.test(text)) element.lang = "ja";
 }

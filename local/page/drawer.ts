@@ -17,7 +17,9 @@ export class Drawer {
   private readonly candidates: CandidateControls;
   private readonly settling = new Map<string, ReturnType<typeof setTimeout>>();
 
-  /** @param changed called when the row has changed, and after every action at Stripe */
+  /**
+   * @param changed called after every change of the row and after every action at Stripe
+   */
   constructor(changed: () => void) {
     const client = new PanelClient();
     this.stripe = new StripeControls(client, changed);
@@ -42,13 +44,17 @@ export class Drawer {
     this.load();
   }
 
-  /** Handles a backend event. A write may have changed the row, a job or a worker the models' state. */
+  /**
+   * Handles a backend event. A database write may have changed the row. A job or a worker may have changed the models'
+   * state.
+   */
   onEvent({ source, summary }: CloudEvent): void {
     if (!this.panel.open) return;
     const isWrite = source === "dynamodb" && /^(?:Put|Update|Delete|BatchWrite|TransactWrite)/.test(summary);
     if (isWrite) this.soon("row", () => this.stripe.loadRow());
     if (source === "runpod" || source === "worker") this.soon("models", () => this.models.load());
-    // After a chat, and after a verdict. The admin function reads the state, so other events must not ask for it.
+    // The candidates change only after a chat or a verdict. A read calls the admin function, so other events must not
+    // cause a read.
     const isJudged = source === "lambda" && /-(?:relay|canary)\b/.test(summary);
     if (isJudged && this.candidates.isShown) this.soon("candidates", () => this.candidates.load());
   }

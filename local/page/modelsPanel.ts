@@ -4,7 +4,7 @@ import type { VipProvider } from "../../contract/relay";
 export const runpodSwitches = ["noGpus", "slowStart", "crash", "noImage", "refuse", "busy"] as const;
 export type RunpodSwitch = (typeof runpodSwitches)[number];
 
-/** Faults of the external LLMs on the page, in display order. `none`: the server answers. */
+/** Faults of the external LLMs on the page, in display order. `none`: the server has no fault. */
 export const llmFaults = ["none", "overloaded", "cut", "silent"] as const;
 export type LlmFault = (typeof llmFaults)[number];
 

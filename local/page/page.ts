@@ -21,7 +21,7 @@ export interface PageOptions extends PanelOptions {
   port: number;
   /** Source of `/events`. */
   events: Events;
-  /** The program's outputs; undefined until it has been evaluated. */
+  /** Returns the program's outputs. Undefined until the program has been evaluated. */
   config(): PageConfig | undefined;
 }
 
@@ -45,7 +45,7 @@ export async function startPage({ port, events, config, ...panel }: PageOptions)
   const open = new Set<SSEStreamingApi>();
   const app = new Hono();
 
-  // Before the page's headers, because the reference has its own content security policy.
+  // Comes before the page's headers, because the reference has a different content security policy.
   app.route("/", referenceRoutes(referenceScript, config));
   app.use(
     secureHeaders({
@@ -70,7 +70,7 @@ export async function startPage({ port, events, config, ...panel }: PageOptions)
 
   for (const path of ["/", "/callback"]) app.get(path, (c) => c.html(html));
   app.get("/style.css", (c) => c.body(style, 200, { "Content-Type": "text/css; charset=utf-8" }));
-  // Browsers ask for this path also on pages without an icon, such as a JSON answer.
+  // Browsers also request this path for pages without an icon, such as a JSON answer.
   app.get("/favicon.ico", (c) => c.body(icon, 200, { "Content-Type": "image/svg+xml" }));
   app.get("/app.js", (c) => c.body(script, 200, { "Content-Type": "text/javascript; charset=utf-8" }));
   app.get("/config.json", (c) => {

@@ -15,7 +15,7 @@ export interface PanelAnswer {
   body: unknown;
 }
 
-/** Calls the page's server and says in the drawer how an action went. */
+/** Calls the page's server, and shows the result of an action in the drawer. */
 export class PanelClient {
   private readonly panel = byId("back-room", HTMLDetailsElement);
   private readonly feedback = byId("feedback", HTMLElement);
@@ -51,7 +51,7 @@ export class PanelClient {
   }
 
   private setBusy(busy: boolean): void {
-    // The choice of the calls to show is no action.
+    // The filter of the list of calls stays enabled, because it is not an action.
     const controls = "button:not([role=tab]), input, select:not(#kind)";
     type Control = HTMLButtonElement | HTMLInputElement | HTMLSelectElement;
     for (const element of this.panel.querySelectorAll<Control>(controls)) {

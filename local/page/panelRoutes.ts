@@ -23,7 +23,7 @@ const UserId = z.string().check(z.minLength(1), z.maxLength(128));
 const ForUser = z.strictObject({ userId: UserId });
 const MOST_SECONDS = 400 * 24 * 3600;
 
-/** Parses its body and calls the double. */
+/** Parses the body of an action and calls the panel. */
 type Action<Panel> = (panel: Panel, body: unknown) => Promise<void>;
 
 const stripeActions: Record<string, Action<StripePanel>> = {
@@ -82,10 +82,10 @@ function action<Panel, Body>(
 }
 
 /**
- * Routes of the panel: `GET /row?user=<sub>` (`{row}`, null when there is none), `GET /stripe` and `POST
- * /stripe/<action>` (`PanelState`; 404 without a double), `GET /models` and `POST /models/<action>` (`ModelsState`),
- * `GET /candidates` and `POST /candidates/<action>` (`CandidatesState`, for the visitor in `?user=<user id>`).
- * Requests of other origins are rejected. Errors are `{error: {message, reason?}}`.
+ * Routes of the panel: `GET /row?user=<sub>` (`{row}`, which is null for a customer without a row), `GET /stripe` and
+ * `POST /stripe/<action>` (`PanelState`; 404 without a double), `GET /models` and `POST /models/<action>`
+ * (`ModelsState`), `GET /candidates` and `POST /candidates/<action>` (`CandidatesState`, for the visitor in
+ * `?user=<user id>`). Requests of other origins are rejected. Errors are `{error: {message, reason?}}`.
  */
 export function panelRoutes({ stripe, row, models, candidates }: PanelOptions): Hono {
   const app = new Hono();

@@ -30,7 +30,7 @@ export function referenceRoutes(script: string, config: () => PageConfig | undef
       contentSecurityPolicy: {
         defaultSrc: ["'none'"],
         scriptSrc: ["'self'"],
-        // Swagger UI sets styles of its elements.
+        // Swagger UI sets inline styles.
         styleSrc: ["'self'", "'unsafe-inline'"],
         imgSrc: ["'self'", "data:"],
         connectSrc: ["'self'", "http://localhost:*", "http://127.0.0.1:*"],

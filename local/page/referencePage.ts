@@ -1,7 +1,7 @@
 import { createApi, createSignIn } from "@snack-misaki/client";
 import type { PageConfig } from "./config";
 
-/** Swagger UI, as far as this page uses it. `swagger-ui-bundle.js` defines the global. */
+/** The part of Swagger UI that this page uses. `swagger-ui-bundle.js` defines the global. */
 interface SwaggerUi {
   /** Fills in the credentials of a security scheme. */
   preauthorizeApiKey(scheme: string, value: string): void;
@@ -21,7 +21,7 @@ const ui = SwaggerUIBundle({
   dom_id: "#reference",
   deepLinking: true,
   tryItOutEnabled: true,
-  // Sends the document nowhere.
+  // Turns off the online validator, so that the document is not sent to another server.
   validatorUrl: null,
   onComplete: () => void authorize(),
 });

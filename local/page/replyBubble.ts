@@ -2,15 +2,18 @@ import type { ChatDone, ChatItem } from "@snack-misaki/client";
 import { button, create, duration, face, markLanguage, setText } from "./dom";
 import type { Word } from "./translations";
 
-/** Seconds without any text of the reply before the page says that Mama is getting ready. */
+/** Seconds without any text of the reply before the page shows that Mama is getting ready. */
 const WARMING_AFTER_S = 4;
-/** Seconds after which the page says how long the customer has waited, and offers to stop. */
+/** Seconds after which the page shows the waiting time and offers to stop. */
 const LONG_WAIT_S = 15;
 const COPIED_MS = 2_000;
-/** Characters above which a growing reply breaks lines anywhere: to find phrases, Chromium reads it all each time. */
+/**
+ * Length in characters from which a growing reply breaks lines at any character. To find phrases, Chromium would read
+ * the whole reply after each piece.
+ */
 const PHRASED_CHARS = 400;
 
-/** Options of a reply that is about to arrive. */
+/** Options of the bubble for a new reply. */
 export interface ReplyOptions {
   /** Milliseconds without any text after which the chat gives up. */
   waitLimitMs: number;
@@ -18,7 +21,7 @@ export interface ReplyOptions {
   onGrow(): void;
   /** Called when the customer no longer wants to wait. */
   onStop(): void;
-  /** Called when a wait has become long. A reply that starts again has another wait. */
+  /** Called when a wait has become long. A restarted reply has a second wait. */
   onLongWait(): void;
   /** Called when no text has arrived within the limit. */
   onLimit(): void;
@@ -31,11 +34,11 @@ export interface ReplyBubble {
   text(): string;
   /** Shows an item of the reply. */
   show(item: ChatItem): void;
-  /** Ends the reply. Removes the element when it shows no text of the reply. */
+  /** Ends the reply. Removes the element of a reply without text. */
   end(how: "complete" | "stopped" | "broken"): void;
 }
 
-/** Creates Mama's greeting, in the page's language. It is no part of the conversation that the model reads. */
+/** Creates Mama's greeting in the page's language. The model does not read this greeting. */
 export function greeting(): HTMLLIElement {
   const { element, words, under } = frame();
   setText(words, "greeting");
@@ -105,7 +108,7 @@ export function createReply({ waitLimitMs, onGrow, onStop, onLongWait, onLimit }
     cancelAnimationFrame(frameId);
     frameId = 0;
     if (arrived === "") return;
-    // Appends to the text node: a live region must not see the whole reply again.
+    // Appends to the text node, so that a screen reader does not read the whole reply again.
     text.appendData(arrived);
     bubble.classList.toggle("long", text.length > PHRASED_CHARS);
     markLanguage(words, arrived);

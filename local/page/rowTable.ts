@@ -27,7 +27,7 @@ export function fillRowTable(table: HTMLTableElement, row: Row, before: Row | un
   (table.tBodies[0] ?? table.createTBody()).replaceChildren(...lines);
 }
 
-/** Flattens a row to scalars by path; empty lists and maps keep their own path. */
+/** Flattens a row to scalars by path. An empty list or map becomes one entry. */
 function flat(row: Row): [string, unknown][] {
   const rank = (name: string) => (FIRST.includes(name) ? FIRST.indexOf(name) : FIRST.length);
   const names = Object.keys(row).sort((one, other) => rank(one) - rank(other) || (one < other ? -1 : 1));

@@ -7,13 +7,13 @@ import type { Word } from "./translations";
 
 const DAY_SECONDS = 24 * 3600;
 /**
- * Seconds after the period's end to which the panel advances the clock. Stripe attempts a renewal one hour after the
- * period starts; the second hour is reserve.
+ * Number of seconds after the period's end to which the panel advances the clock. Stripe attempts a renewal one hour
+ * after the period starts. The second hour is a reserve.
  */
 const RENEWAL_SECONDS = 2 * 3600;
 
 const RowAnswer = z.object({ row: z.nullable(z.record(z.string(), z.unknown())) });
-/** The part of a row that says when the period ends. Unix seconds. */
+/** The part of a row with the end of the period in Unix seconds. */
 const WithPeriod = z.object({ subscriptions: z.tuple([z.object({ period_end: z.number() })], z.unknown()) });
 
 /** The drawer's part for payments: the Stripe double's clock, cards and webhooks, and the customer's row. */
@@ -21,7 +21,7 @@ export class StripeControls {
   private readonly table = byId("row", HTMLTableElement);
   private readonly switches: { name: PanelSwitch; box: HTMLInputElement }[];
   private userId: string | undefined;
-  /** Null when there is no row, undefined before the first read. */
+  /** Null for a customer without a row. Undefined before the first read. */
   private row: Row | null | undefined;
   private reads = 0;
   /** Milliseconds that the Stripe double's clock is ahead of the wall clock. */
@@ -44,7 +44,10 @@ export class StripeControls {
     onLanguageChange(() => this.showClock());
   }
 
-  /** Shows a customer's row and controls. Undefined: nobody is signed in. */
+  /**
+   * Shows the controls for a customer, and clears the row. Hides the controls when `userId` is undefined, because
+   * nobody is signed in.
+   */
   setCustomer(userId: string | undefined): void {
     if (userId !== undefined && userId === this.userId) return;
     this.userId = userId;
@@ -140,7 +143,7 @@ export class StripeControls {
     if (answer.ok) this.showState(answer.body as PanelState);
   }
 
-  /** Shows the row and marks its changes. Without a row it shows a note. */
+  /** Shows the row and marks its changes. Without a row, shows the note. */
   private showRow(row: Row | undefined, note: Word): void {
     setText(byId("no-row", HTMLElement), note).hidden = row !== undefined;
     this.table.hidden = row === undefined;

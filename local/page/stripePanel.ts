@@ -31,17 +31,17 @@ export class PanelRefusal extends Error {
 export interface StripePanel {
   /** Unix seconds on the double's clock. */
   now(): number;
-  /** Advances the clock of every customer. Renewals, retries and cancellations happen on the way. */
+  /** Advances the clock of every customer. This causes all renewals, retries and cancellations up to the new time. */
   advance(seconds: number): Promise<void>;
   /** Sets a card that fails on every later charge (4000 0000 0000 0341). */
   failNextRenewal(userId: string): Promise<void>;
   /** Sets a working card (4242 4242 4242 4242) and pays open invoices with it. */
   mendCard(userId: string): Promise<void>;
-  /** Disputes the last payment at the customer's bank. */
+  /** Disputes the newest payment at the customer's bank. */
   dispute(userId: string): Promise<void>;
   /** Decides the open dispute. */
   closeDispute(userId: string, outcome: "won" | "lost"): Promise<void>;
-  /** Refunds the last payment. */
+  /** Refunds the newest payment. */
   refund(userId: string): Promise<void>;
   switches(): Record<PanelSwitch, boolean>;
   /** Turning `hold` off delivers the held events. */

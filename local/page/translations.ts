@@ -138,7 +138,7 @@ const ja = {
   candidateReplies: "候補の返事（30 分）",
   releasedReplies: "公開中の返事（30 分）",
   replyCounts: "{replies} 件・失敗 {failed}・空 {empty}・形式違反 {invalid}",
-  firstTextOf: "（初めの一言 p50 {p50} ms、p95 {p95} ms）",
+  firstTextOf: "（初めの一言 p50 {p50}、p95 {p95}）",
   you: "あなた",
   setShare: "割合を変える",
   abortCandidate: "全員を公開中のモデルへ戻す",
@@ -230,8 +230,8 @@ const ja = {
   Record<`refused_${PanelRefusalReason}`, string>;
 
 /**
- * Key of a text of the page. Every error code has one: the problem and the next step. Every plan reason has one:
- * `because_<reason>`.
+ * Key of a text of the page. Every error code is the key of a text with the problem and the next step. Every plan
+ * reason has a text with the key `because_<reason>`.
  */
 export type Word = keyof typeof ja;
 
@@ -362,7 +362,7 @@ const en: Record<Word, string> = {
   candidateReplies: "Candidate's replies (30 min)",
   releasedReplies: "Released replies (30 min)",
   replyCounts: "{replies}: {failed} failed, {empty} empty, {invalid} break the contract",
-  firstTextOf: "(first text p50 {p50} ms, p95 {p95} ms)",
+  firstTextOf: "(first text p50 {p50}, p95 {p95})",
   you: "you",
   setShare: "Set the share",
   abortCandidate: "Abort: released model for all",

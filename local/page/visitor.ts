@@ -8,7 +8,7 @@ export interface Visitor {
   plan?: PlanInfo;
 }
 
-/** Shows the visitor and the plan, and for developers model, chat URL and ticket. */
+/** Shows the visitor and the plan. For developers, also shows model, chat URL and ticket. */
 export function showVisitor({ session, customer }: Visitor): void {
   const who = byId("who", HTMLElement);
   if (customer) {

@@ -34,7 +34,7 @@ export async function serveWithFaults(
   return failure(fault.answer, new URL(request.url).pathname, fault.retryAfterSeconds);
 }
 
-/** Executes a call some time after the double has cut its connection. */
+/** Executes a call some time after the double has broken the connection. */
 async function landLater(
   request: Request,
   afterMs: number,
@@ -45,15 +45,15 @@ async function landLater(
   setTimeout(async () => (await serve(copy)).body?.cancel(), afterMs).unref();
 }
 
-/** Replaces the value of every field of this name with null. */
+/** Replaces the value of every field of this name with `null`. */
 async function withNulls(response: Response, field: string): Promise<Response> {
   const body: unknown = JSON.parse(await response.text(), (name, value) => (name === field ? null : value));
   return Response.json(body, { status: response.status });
 }
 
 /**
- * Returns the first matching fault that has no calls left to skip, and counts one use of this fault. A matching fault
- * that must still skip calls only counts the call.
+ * Returns the first matching fault that has already skipped enough calls, and counts one use of this fault. Any other
+ * matching fault only counts the skipped call.
  */
 function takeFault({ faults }: Switches, names: string[]): Fault | undefined {
   const fault = faults

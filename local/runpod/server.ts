@@ -47,26 +47,25 @@ export interface RunpodOptions {
   /** Maximum of the sum of `workersMax`. Default 5, as in a new account at RunPod. */
   workersQuota?: number;
   /**
-   * Milliseconds for which a template counts as in use after the deletion of its last endpoint. Default 0. At RunPod up
-   * to two minutes.
+   * Milliseconds for which a template still counts as in use after the deletion of its only endpoint. Default 0. At
+   * RunPod: up to two minutes.
    */
   templateHoldMs?: number;
   /** Allowed requests of REST v2 per key. Default: ten times RunPod's documented limits, so that tests do not wait. */
   restQuota?: RestQuota;
   /**
-   * Entries per page of REST v2's lists. Default 2, so that tests fail for a client that reads only one page. RunPod's
+   * Entries per page of REST v2's lists. Default 2, so that a client that reads only one page fails its tests. RunPod's
    * default is 1000.
    */
   restPageSize?: number;
   /**
-   * Whether a release starts one worker before the first job. Default true: a rollout can wait for this worker, and the
-   * operator sees that the worker starts. According to RunPod's documentation only `workersMin` workers start (REST v2,
-   * createEndpoint).
+   * Whether a release starts one worker before the first job. Default true, so that a rollout can wait for this worker.
+   * According to RunPod's documentation (REST v2, createEndpoint), a release starts only `workersMin` workers.
    */
   startOnRelease?: boolean;
   /** Pause between two calls of a job's webhook, in milliseconds. Default 10 s, as at RunPod. */
   webhookRetryDelayMs?: number;
-  /** Whether the job API sends CORS headers. RunPod documents nothing about them. Default true. */
+  /** Whether the job API sends CORS headers. RunPod does not document CORS. Default true. */
   cors?: boolean;
   /** Program of the pods' container. Default: `trainingContainer`, which writes the log of a training. */
   podContainer?: Container;
@@ -84,8 +83,8 @@ export interface RunpodDouble extends Listening {
   /** Skips time: results expire, idle endpoints get a lower `workersMax`, registry tokens expire. */
   skip(ms: number): void;
   /**
-   * Makes every endpoint react at once to changes of account, clock and switches. Without this call the reaction takes
-   * up to half a second.
+   * Makes every endpoint react immediately to changes of account, clock and switches. Without this call, the reaction
+   * takes up to half a second.
    */
   tick(): void;
   /** Workers and jobs of every running endpoint. */
@@ -101,8 +100,8 @@ export interface RunpodDouble extends Listening {
 }
 
 /**
- * Starts the RunPod double on one port: GraphQL, REST v2, the job API, and the API for the double's workers. RunPod has
- * no `/admin`: this API controls the double's switches.
+ * Starts the RunPod double on one port: GraphQL, REST v2, the job API, and the API for the double's workers. The
+ * additional API `/admin`, which RunPod does not have, controls the double's switches.
  *
  * @throws PortInUseError
  */
@@ -197,7 +196,7 @@ export async function startRunpod(options: RunpodOptions): Promise<RunpodDouble>
   };
 }
 
-/** Whether the answer to a request gets CORS headers: only browsers' calls of the job API need them. */
+/** Whether the answer to a request gets CORS headers. Only browsers need them, and browsers call only the job API. */
 function hasCors({ cors = true }: RunpodOptions, { url }: Request): boolean {
   const { pathname } = new URL(url);
   return cors && pathname.startsWith("/v2/") && !isRestPath(pathname);

@@ -46,7 +46,7 @@ export async function signUpByForm(
   return pages.callbackOf(await pages.submit(confirm, { username: who.email, code: await readCode() }));
 }
 
-/** A page of the sign-in. Without `html`, it is the callback URL to which the pages have redirected. */
+/** A page of the sign-in. `html` is undefined for the callback URL, to which the pages have redirected. */
 interface Page {
   url: string;
   html?: string;

@@ -5,7 +5,7 @@ export const WORKING_CARD = "4242424242424242";
  * Submits Checkout's form and follows no redirect.
  *
  * @returns whether Stripe accepted the card and redirected back
- * @throws Error when Checkout answers neither with the redirect nor with the page of a declined card
+ * @throws Error when Checkout answers with neither a redirect nor the page for a declined card
  */
 export async function payAtCheckout(checkoutUrl: string, cardNumber = WORKING_CARD): Promise<boolean> {
   const body = new URLSearchParams({ card_number: cardNumber });

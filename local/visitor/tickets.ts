@@ -7,7 +7,7 @@ import { START_STACK, stackNames } from "../../names";
 import { localCredentials } from "../cloud/awsEndpoints";
 import type { LocalCloud } from "../cloud/cloud";
 
-/** Replaces a session's ticket. The relay reads it from the `Authorization` header. */
+/** Replaces a session's ticket, and the `Authorization` header from which the relay reads the ticket. */
 export function withTicket(session: Session, ticket: string): Session {
   const { inference } = session;
   if (inference.kind !== "relay") return { ...session, ticket };

@@ -14,7 +14,7 @@ async function failure(call: Promise<unknown>): Promise<unknown> {
   );
 }
 
-/** Properties without Pulumi's `__provider`. */
+/** Removes Pulumi's `__provider` from properties. */
 function own({ __provider: _, ...fields }: Properties): Properties {
   return fields;
 }
@@ -27,7 +27,7 @@ describe.each([
   ["REST on the local double", doubleFixtures.rest, false],
 ] as const)("RunPod resources through %s", (_name, useFixture, isFake) => {
   const fixture = useFixture();
-  /** Declares a test that needs a fake, because only a fake lets a test choose RunPod's error text. */
+  /** Declares a test that runs only on the fakes, because only a fake lets a test choose RunPod's error text. */
   const itOnFake = isFake ? it : () => {};
 
   /** Creates one resource of each type, as a deployment does. */

@@ -23,7 +23,7 @@ describe("The error of a refusal", () => {
     (reason) => expect(isNameTaken(refusal(reason))).toBe(true),
   );
 
-  it("does not mean a taken name when the text gives another reason", () => {
+  it("does not count as a taken name when its text gives another reason", () => {
     expect(isNameTaken(refusal("imageName: manifest unknown"))).toBe(false);
   });
 });

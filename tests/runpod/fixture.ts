@@ -29,7 +29,7 @@ export function graphqlFixture(): () => Fixture<Awaited<ReturnType<typeof startF
   return useFixture("graphql", startFakeGraphql);
 }
 
-/** Fixtures with a fake of each API, for tests that apply to both APIs. */
+/** One fixture with a fake for each API. Tests that apply to both APIs use both fixtures. */
 export const fakeFixtures = {
   graphql: (): (() => Fixture) => useFixture("graphql", startFakeGraphql),
   rest: (): (() => Fixture) => useFixture("rest", startFakeRest),

@@ -159,7 +159,7 @@ describe("The inputs of a secret", () => {
   });
 });
 
-it("REST v2 changes a secret that was created through GraphQL, under the same id", async () => {
+it("REST v2 changes a secret that GraphQL created, and keeps the id of the secret", async () => {
   configureProvider(account.runpod, "auto");
   const { id } = await secret.create(inputs);
   account.runpod.switches.faults.push(fault("POST /graphql", 410, { times: Number.MAX_SAFE_INTEGER }));

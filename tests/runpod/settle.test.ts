@@ -99,7 +99,7 @@ describe.each(["graphql", "rest"] as const)("Late calls, lost responses and stal
   });
 });
 
-it("the next up updates an endpoint that the list did not show during a template update", async () => {
+it("the next `pulumi up` updates an endpoint that the list did not show during a template update", async () => {
   configureProvider(account.runpod, "rest");
   const { id: templateId } = await template.create(templateInputs);
   account.runpod.switches.listLagMs = 1_000_000;

@@ -42,7 +42,7 @@ describe.each([
     expect(account.runpod.account.endpoints.map((each) => each.id)).toEqual([created.id]);
   });
 
-  it("is the error if no resource has the name", async () => {
+  it("becomes the error of the create if no resource has the name", async () => {
     configureProvider(account.runpod, api);
     account.runpod.switches.faults = [fault(createTemplate, { message: "unknown reason" })];
     await expect(template.create(templateInputs)).rejects.toThrow("unknown reason");

@@ -18,7 +18,7 @@ import { signedIn } from "../../local/visitor/customer";
 import { webhookEvents } from "../../stripe/events";
 import { type SuiteCloud, suiteCloud } from "../suiteCloud";
 
-// Tests billing as a whole over real sockets: the Stripe double, the webhook's route and Lambda, the tables, the
+// Tests the whole billing over real sockets, with the Stripe double, the webhook's route and Lambda, the tables and the
 // reconciler.
 const owner = "snack-misaki/start";
 let shared: SuiteCloud;
@@ -105,7 +105,7 @@ function signed(payload: string, change: { secret?: string; timestamp?: number }
 }
 
 describe("POST /billing/sync", () => {
-  it("links the caller's other customer of Stripe when Stripe does not know the row's customer", async () => {
+  it("links another Stripe customer of the caller when Stripe does not know the customer in the row", async () => {
     const [caller] = customers;
     if (!caller) throw new Error("There is no seeded customer");
     const { endpoints, account } = cloud.aws;
@@ -333,7 +333,7 @@ describe("npm run admin", () => {
     expect(await failed("show")).toEqual(message("missing required argument 'user'"));
   });
 
-  it("shows no end for a user of the free plan", async () => {
+  it("shows no end date for a user of the free plan", async () => {
     const { out } = await cli("show", pooled("free").sub);
     expect(out).toContain("free");
     expect(out).not.toContain("until");

@@ -15,7 +15,8 @@ import type { ProgramOutputs } from "../../local/cloud/outputs";
 import { bringUp } from "../../local/cloud/program";
 import { Stage } from "../../verify/drill/stage";
 
-// A candidate of the deployed program: the relay counts, the canary function judges, and the admin function shows.
+// Tests a candidate of the deployed program. The relay counts replies, the canary function judges the candidate, and
+// the admin function returns its state.
 const programDir = process.cwd();
 const dir = mkdtempSync(join(tmpdir(), "snack-misaki-canary-"));
 const model = "phi3";
@@ -49,7 +50,9 @@ const admin = (request: object) =>
   cloud.aws.invoke(stage.names.functions.admin, { model, ...request }) as Promise<AdminCandidate>;
 const status = () => admin({ command: "candidate" });
 
-/** Session of a new guest whom the configured share assigns to the wanted version. */
+/**
+ * Opens sessions until the configured share assigns a guest to the wanted version. Returns the session of that guest.
+ */
 async function guestOf(version: "candidate" | "released") {
   for (;;) {
     const session = await stage.openSession("guest");
@@ -60,7 +63,7 @@ async function guestOf(version: "candidate" | "released") {
 
 type Guest = Awaited<ReturnType<typeof guestOf>>;
 
-/** Versions of the models that answer a number of chats of a guest. */
+/** Sends `count` chats of a guest. Returns the version of the model that answered each chat. */
 async function chat({ inference, ticket }: Guest, count: number): Promise<(string | undefined)[]> {
   const versions: (string | undefined)[] = [];
   for (let sent = 0; sent < count; sent += 5) {
@@ -78,7 +81,7 @@ async function chat({ inference, ticket }: Guest, count: number): Promise<(strin
   return versions;
 }
 
-/** Lets a slot of five minutes pass: moves the counts and the events in the table into the past. */
+/** Simulates a slot of five minutes: moves the counts and the events in the table five minutes into the past. */
 async function passSlot(): Promise<void> {
   const table = stage.resources("aws:dynamodb/table:Table").find(({ outputs }) => outputs.hashKey === "pk");
   const TableName = String(table?.outputs.name);
@@ -102,8 +105,8 @@ async function passSlot(): Promise<void> {
 }
 
 /**
- * Lets the replies so far become complete slots, and the canary function judge them. Two slots, because the test may run
- * while a real slot ends.
+ * Simulates two slots, so that the replies so far are in complete slots. One slot is too few when a real slot ends
+ * during the test. Then runs the canary function. Returns the state of the candidate.
  */
 async function judged(): Promise<AdminCandidate> {
   await passSlot();
@@ -112,7 +115,7 @@ async function judged(): Promise<AdminCandidate> {
   return status();
 }
 
-/** Lets an operator end a rollback, and the replies before it become too old for a verdict. */
+/** Ends a rollback like an operator, and moves the replies from before the rollback out of the newest slots. */
 async function enabled(guest: Guest): Promise<void> {
   await admin({ command: "candidate-share", share });
   await runCanary();
@@ -122,7 +125,7 @@ async function enabled(guest: Guest): Promise<void> {
   await vi.waitUntil(async () => (await chat(guest, 1))[0] === image, { timeout: 30_000, interval: 1_000 });
 }
 
-it("a candidate answers nobody before its worker has answered, and then its share of the guests", async () => {
+it("a candidate answers no guest before its worker is ready, and answers its share of the guests afterwards", async () => {
   const guest = await guestOf("candidate");
   await runCanary();
   expect(await chat(guest, 1)).toEqual(["local-1"]);
@@ -140,7 +143,7 @@ it("a candidate answers nobody before its worker has answered, and then its shar
   expect(await chat(await guestOf("released"), 1)).toEqual(["local-1"]);
 });
 
-it("a candidate with few replies stays, and the verdict says that they are too few", async () => {
+it("a candidate with too few replies for a verdict keeps its share, and the verdict gives this reason", async () => {
   await chat(await guestOf("candidate"), 3);
   const { share: inForce, verdict, candidate } = await judged();
   expect(inForce).toBe(share);
@@ -148,7 +151,7 @@ it("a candidate with few replies stays, and the verdict says that they are too f
   expect(candidate.replies).toBeGreaterThanOrEqual(3);
 });
 
-it("a healthy candidate stays", async () => {
+it("a healthy candidate keeps its share", async () => {
   expect(new Set(await chat(await guestOf("candidate"), 55))).toEqual(new Set([image]));
   expect(new Set(await chat(await guestOf("released"), 55))).toEqual(new Set(["local-1"]));
   const found = await judged();
@@ -160,10 +163,10 @@ it("a healthy candidate stays", async () => {
 
 it.each([
   ["failed", 60, /^[\d.]+% of the replies are failed, against /],
-  // A reply without text is not shown: the released model answers.
+  // The released model replaces an empty reply, so the empty reply counts as failed.
   ["empty", 60, /^[\d.]+% of the replies are failed, against /],
   ["slow", 60, /^The first text is slower: /],
-  // One such reply is enough.
+  // One invalid reply causes a rollback.
   ["invalid", 1, /^\d+ replies break the contract\.$/],
 ] as const)(
   "a candidate with the fault %s is rolled back with a reason, an event and a message, and no chat fails",
@@ -176,7 +179,7 @@ it.each([
     switches.replyFaults.push({ on: stage.names.candidateEndpoint(model), fault });
     const versions = new Set(await chat(guest, chats));
     switches.replyFaults.splice(0);
-    // The released model answers in place of the candidate.
+    // With every fault except `slow`, the released model answers instead of the candidate.
     expect(versions).toEqual(new Set([fault === "slow" ? image : "local-1"]));
     const found = await judged();
     const reason = expect.stringMatching(text);
@@ -189,12 +192,12 @@ it.each([
   },
 );
 
-it("the share of a candidate is a metric", async () => {
+it("the share of a candidate is published as a metric", async () => {
   const id = { namespace: stage.names.metrics, name: "CandidateShare", dimensions: { model } };
   await vi.waitUntil(() => cloud.aws.cloudwatch.metrics.read(id, 0, Number.POSITIVE_INFINITY));
 });
 
-it("an operator sets the share of a repaired candidate again, and aborts it", async () => {
+it("an operator can set the share of a candidate after a rollback, and can abort the candidate", async () => {
   expect(await admin({ command: "candidate-share", share: 100 })).toMatchObject({
     share: 100,
     configured_share: share,

@@ -84,7 +84,7 @@ describe("POST /auth/session", () => {
 });
 
 describe("POST /auth/guest", () => {
-  it("creates guest sessions up to the limit, and renews existing sessions beyond it", async () => {
+  it("creates guest sessions up to the limit, and renews existing sessions after the limit is reached", async () => {
     const newGuest = () => createApi({ apiUrl: outputs.apiUrl, getIdToken: async () => undefined });
     const guests = Array.from({ length: guestLimit }, newGuest);
     const sessions = await Promise.all(guests.map((api) => api.guest()));
@@ -222,7 +222,7 @@ describe("openapi.json", () => {
     (["get", "post"] as const).flatMap((method) => (item[method] ? [{ method: method.toUpperCase(), path }] : [])),
   );
 
-  // The other paths are those of RunPod's job API. tests/documentedAnswers.ts compares each answer with the document.
+  // The filter omits the paths of RunPod's job API. tests/documentedAnswers.ts compares each answer with the document.
   it.each(operations.filter(({ path }) => /^\/(auth|billing|webhook|chat)\b/.test(path)))(
     "documents the status, the content type and the body of every refusal of $method $path",
     async ({ method, path }) => {

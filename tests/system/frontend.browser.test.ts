@@ -50,7 +50,7 @@ async function stop(): Promise<void> {
   await exited;
 }
 
-/** Serves an empty page at its own origin, as a development server does. Returns the origin. */
+/** Serves an empty page at a separate origin, as a development server does. Returns the origin. */
 async function serveEmptyPage(): Promise<string> {
   const server = createServer((_request, response) => {
     response.setHeader("content-type", "text/html").end("<!doctype html>");
@@ -65,7 +65,7 @@ interface Init {
   body?: string;
 }
 
-/** Fetches from the page's origin, with preflights where the browser needs them. A failure of CORS is `status: 0`. */
+/** Calls `fetch` in the page, so the browser applies CORS. Returns the status 0 when CORS forbids the call. */
 function fetchFrom(page: Page, url: string, init: Init = {}): Promise<{ status: number; body: string }> {
   return page.evaluate(
     async ([target, options]) => {
@@ -116,7 +116,9 @@ async function signIn(page: Page, { auth }: FrontendConfig, email: string): Prom
   return JSON.parse(body).id_token;
 }
 
-/** Does all that a frontend does, from the page's origin. */
+/**
+ * Makes every call of a frontend from the page's origin: signs in, chats, reads the plan, opens Checkout and signs out.
+ */
 async function useEverything(page: Page, config: FrontendConfig, ready: Ready): Promise<void> {
   const { apiUrl } = config;
   const [customer] = customers;
@@ -153,7 +155,7 @@ async function useEverything(page: Page, config: FrontendConfig, ready: Ready): 
 }
 
 describe("npm start -- --frontend", needsBrowser, () => {
-  it("serves a folder, whose page signs in, chats and pays at its own origin", async () => {
+  it("serves a folder whose page signs in, chats and pays from a separate origin", async () => {
     const folder = join(dir, "site");
     mkdirSync(join(folder, "assets"), { recursive: true });
     writeFileSync(join(folder, "index.html"), "<!doctype html><title>Own frontend</title>");

@@ -6,7 +6,7 @@ import { SimulatedTimers } from "../../local/aws/support/timers";
 import type { LocalCloud } from "../../local/cloud/cloud";
 import { inTemporaryCloud } from "../../local/cloud/temporaryCloud";
 
-// A stack without customers must wake nobody up: neither in its first hour, nor in a night.
+// Without customers, a stack must send no alarm: neither in its first hour nor during a night.
 const MINUTE_MS = 60_000;
 const NIGHT_MINUTES = 8 * 60;
 const emails = { "operations.emails": ["operator@example.com"] };
@@ -30,16 +30,16 @@ async function passMinute({ aws, runpod }: LocalCloud, timers: SimulatedTimers):
   runpod.skip(MINUTE_MS);
   timers.advance(MINUTE_MS);
   while (!aws.isIdle) await sleep(2);
-  // A function's last log lines arrive after its result.
+  // The final log lines of a function arrive after the function's result.
   await sleep(10);
   await aws.cloudwatch.settled();
 }
 
 it.each([
-  ["with all its parts", emails],
-  ["that sells nothing and has no external LLM and no private ECR", smallest],
+  ["with every part", emails],
+  ["without billing, external LLMs and a private ECR", smallest],
 ])(
-  "a new stack %s sends no alarm in a night without customers, and its alarms have the data they need",
+  "a new stack %s sends no alarm during a night without customers, and every alarm has data",
   async (_what, config) => {
     const timers = new SimulatedTimers();
     const options = { engine: "scripted" as const, withoutPython: true, timers, config, progress: () => {} };
@@ -49,7 +49,7 @@ it.each([
       await aws.cloudwatch.evaluate();
       for (let minute = 0; minute < NIGHT_MINUTES; minute++) await passMinute(cloud, timers);
       const sent = aws.deliveries.map(({ message }) => JSON.parse(message));
-      // CloudWatch sends the first OK of an alarm that pages. It shows the operator that the messages arrive.
+      // A paging alarm also sends its first change to OK. This message shows the operator that messages arrive.
       expect(sent.map(({ AlarmName, NewStateValue }) => `${AlarmName} ${NewStateValue}`)).toEqual([
         "snack-misaki-start-customers-cannot-chat OK",
       ]);

@@ -13,7 +13,7 @@ import { signedIn } from "../../local/visitor/customer";
 import { Stage } from "../../verify/drill/stage";
 import { type SuiteCloud, suiteCloud } from "../suiteCloud";
 
-// Tests what the operator sees of the deployed program: log lines, metrics, alarms, dashboard and queries.
+// Tests the log lines, metrics, alarms, dashboard and queries of the deployed program.
 let cloud: SuiteCloud["cloud"];
 let outputs: SuiteCloud["outputs"];
 let stage: Stage;
@@ -25,7 +25,7 @@ beforeAll(async () => {
 
 const CANARY = "カナリア・ママ";
 
-/** Log lines of all functions while `use` runs. */
+/** Runs `use`. Returns the log lines that all functions wrote meanwhile. */
 async function logLines(use: () => Promise<void>): Promise<string[]> {
   const log = vi.spyOn(cloud.aws.cloudwatch, "log");
   try {
@@ -57,7 +57,7 @@ describe("The log of a session and its chat", () => {
           body: JSON.stringify(body),
         });
       await (await chat({ text: CANARY, ticket })).text();
-      // A request that is refused, too.
+      // The relay refuses this request, because it has no ticket.
       await (await chat({ text: CANARY })).text();
     });
     const chat = lines.map((line) => JSON.parse(line)).find(({ message }) => message?.chat);
@@ -82,7 +82,7 @@ describe("The poller", () => {
     }
   });
 
-  it("sends a keep-alive job that is due, and a worker answers it", async () => {
+  it("sends a due keep-alive job, and a worker answers the job", async () => {
     const [model] = models;
     const before = await completed(model);
     await stage.makeKeepAliveDue(model);
@@ -94,7 +94,7 @@ describe("The poller", () => {
 describe("The stack", () => {
   const inputs = (type: string) => stage.resources(type).map((resource) => resource.inputs);
 
-  it("has every alarm, with a receiver unless it is a part of a composite alarm", () => {
+  it("has every alarm, and only the parts of composite alarms have no receiver", () => {
     const found = inputs("aws:cloudwatch/metricAlarm:MetricAlarm");
     const all = metricAlarms({ hourlyUsd: 5 });
     expect(found).toHaveLength(all.length);
@@ -109,7 +109,7 @@ describe("The stack", () => {
     expect(inputs("aws:cloudwatch/logMetricFilter:LogMetricFilter")).toHaveLength(functionNames.length);
   });
 
-  it("has a dashboard that reads customers, money, API, relay, endpoints, cost, operations", () => {
+  it("has a dashboard with the sections Customers, Money, API, Relay, Endpoints, Cost and Operations", () => {
     const [dashboard] = inputs("aws:cloudwatch/dashboard:Dashboard");
     const { widgets } = JSON.parse(String(dashboard?.dashboardBody)) as {
       widgets: { type: string; y: number; properties: { markdown: string } }[];
@@ -132,7 +132,7 @@ describe("The stack", () => {
 });
 
 describe("The custom metrics of the stack", () => {
-  it("are, of all that the functions have published in this cloud, only those that the limit of 60 counts", async () => {
+  it("have only known names and dimensions, so that their number stays within the limit of 60", async () => {
     await cloud.aws.invoke(stage.function("poller").id, {});
     await vi.waitUntil(() => cloud.aws.isIdle);
     const published = cloud.aws.cloudwatch.metrics.list().filter(({ namespace }) => namespace === stage.names.metrics);

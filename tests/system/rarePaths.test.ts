@@ -20,7 +20,8 @@ import { browserKeyOf } from "../../names";
 import { Stage } from "../../verify/drill/stage";
 import { logicalName } from "../names";
 
-// Paths of the deployed program that need other settings than the shared cloud's, or hours of simulated time.
+// Tests of the deployed program that cannot use the shared cloud: they need special settings or hours of simulated
+// time.
 const programDir = process.cwd();
 const dir = mkdtempSync(join(tmpdir(), "snack-misaki-rare-"));
 const timers = new SimulatedTimers();
@@ -58,7 +59,7 @@ it("sessions of guests and customers have the browser key of their plan's model"
   expect(routes).toMatchObject([free, free, paid]);
 });
 
-it("the paid plan's model answers a vip chat when the day's spend has reached its ceiling", async () => {
+it("the paid plan's model answers a vip chat after the day's spend has reached its limit", async () => {
   const { endpoints, account } = cloud.aws;
   const client = new DynamoDBClient({
     endpoint: endpoints.dynamodb,
@@ -93,7 +94,7 @@ it("the reconciler repairs the row of a customer whose Stripe events were lost",
   expect(done.events).toBeGreaterThan(0);
 });
 
-it("a renewal of the registry token that fails in each retry reaches the queue of failed runs", async () => {
+it("the queue of failed runs receives a registry token renewal when every retry fails", async () => {
   const name = stage.names.parameters.runpodApiKey;
   await stage.putParameter(name, "revoked");
   let isOver = false;
@@ -111,12 +112,12 @@ it("a renewal of the registry token that fails in each retry reaches the queue o
   );
 });
 
-it("a run that the scheduler cannot start reaches the queue of failed runs", async () => {
+it("the queue of failed runs receives a run that the scheduler cannot start", async () => {
   const { account, messages } = cloud.aws;
   const renewal = account.list(schedule.type).find(({ outputs }) => String(outputs.name).includes("registryRefresh"));
   const target = renewal?.outputs.target as { arn: string };
   account.delete(lambdaFunction.type, target.arn.split(":").at(-1) ?? "");
-  // The scheduler sets up each retry only after the attempt before it has failed.
+  // The scheduler schedules a retry only after the previous attempt has failed.
   for (let minute = 0; minute < 8 * 60; minute++) {
     timers.advance(60_000);
     await new Promise((resolve) => setImmediate(resolve));

@@ -42,8 +42,8 @@ describe("the vip plan", () => {
   });
 });
 
-describe("a provider whose cooldown is over", () => {
-  it("answers again, and its cooldown is deleted", async () => {
+describe("a provider after its cooldown", () => {
+  it("answers again, and the relay deletes the cooldown", async () => {
     const { endpoints, account } = cloud.aws;
     const client = new DynamoDBClient({
       endpoint: endpoints.dynamodb,
@@ -76,7 +76,7 @@ describe("a response of the relay", () => {
     expect(await response.json()).toMatchObject({ error: { code: "ticket_missing" } });
   });
 
-  it("has one CORS header for an origin of the frontend, and none for other origins", async () => {
+  it("has one CORS header for an origin of the frontend, and no CORS header for another origin", async () => {
     const allowed = await post("/chat", {}, { origin: "http://localhost:4173" });
     expect(allowed.headers.get("access-control-allow-origin")).toBe("http://localhost:4173");
     const other = await post("/chat", {}, { origin: "https://evil.example" });
@@ -85,7 +85,7 @@ describe("a response of the relay", () => {
 });
 
 describe("the product's first web frontend", needsPython, () => {
-  it("gets its reply without a ticket, in both versions", async () => {
+  it("gets a reply without a ticket for both versions of its request", async () => {
     const first = await post("/chat", { message: "こんばんは" });
     const second = await post("/chat", {
       conversation: [

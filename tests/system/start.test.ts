@@ -155,7 +155,7 @@ describe("npm start", () => {
     expect(stillRunning(runningAgain)).toEqual([]);
   });
 
-  it("continues from its state after a change of images/, and runs the changed image under another tag", async () => {
+  it("keeps its state after a change of images/, and runs the changed image under a new tag", async () => {
     const folder = mkdtempSync(join(tmpdir(), "snack-misaki-images-"));
     onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
     const { path } = copyRepository(folder);
@@ -178,7 +178,7 @@ describe("npm start", () => {
     expect(changed.used.filter((image) => first.used.includes(image))).toEqual([]);
   });
 
-  it("starts a candidate's worker beside the released one when --config names a candidate", async () => {
+  it("starts a worker of the candidate and of the released model when --config names a candidate", async () => {
     const paid = customers.find(({ label }) => label === "paid");
     if (!paid) throw new Error("There is no customer of the plan paid");
     const config = ["mistral.candidate.imageTag=local-2", `mistral.candidate.testers[0]=${paid.sub}`];
@@ -196,7 +196,7 @@ describe("npm start", () => {
     expect(await ctrlC(child)).toBe(0);
   });
 
-  it("gives npm run token an ID token for the README's first call, and clear errors", async () => {
+  it("lets npm run token print an ID token for the README's first call, and clear errors", async () => {
     const child = npmStart("--free-ports", "--json");
     const { apiUrl } = await ready(child);
     const free = await token("free@example.com");
@@ -215,10 +215,10 @@ describe("npm start", () => {
     });
     await ctrlC(child);
     const { code, line } = await token("free@example.com");
-    expect([code, line]).toEqual([1, expect.stringMatching(/^No local cloud runs with its state in .* npm start/)]);
+    expect([code, line]).toEqual([1, expect.stringMatching(/^No running local cloud has its state in .* npm start/)]);
   });
 
-  it("prints the code of a sign-up, with which a fourth customer opens a session", async () => {
+  it("prints the code of a sign-up, so that a new customer can open a session", async () => {
     const child = npmStart("--free-ports", "--json");
     const { apiUrl, signIn, jwksUrl } = await ready(child);
     const { origin: endpoint } = new URL(jwksUrl);
@@ -239,7 +239,7 @@ describe("npm start", () => {
     expect(await errorOf(npmStart("--engine", "scripted", "--no-python"))).toMatch(/exclude each other/);
   });
 
-  it("fails early when a port is used, and prints a command with all given options and free ports", async () => {
+  it("fails early when a port is in use, and prints a command with all given options and free ports", async () => {
     const fresh = join(dir, "unused");
     const release = await occupy(4101);
     try {
@@ -252,7 +252,7 @@ describe("npm start", () => {
     }
   });
 
-  it("starts in the folder of a failed start, and sends canned replies with --no-python", async () => {
+  it("starts again in the folder of a failed start, and sends canned replies with --no-python", async () => {
     const fresh = join(dir, "fresh");
     const release = await occupy(4102);
     expect(await errorOf(npmStart("--dir", fresh))).toContain("is in use");

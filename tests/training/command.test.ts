@@ -23,7 +23,7 @@ describe("npm run train", needsPython, () => {
     expect(Number(output.trained) + Number(output.heldOut)).toBe(output.conversations);
   });
 
-  it("names the file, the line and the field of a problem in the data, and fails", () => {
+  it("fails with the file, the line and the field of a problem in the data", () => {
     const file = join(folder, "bad.jsonl");
     writeFileSync(file, '{"messages": [{"role": "user", "content": "mail mama@example.com"}]}\n');
     const licence = { licence: "MIT", origin: "written", source: "test" };

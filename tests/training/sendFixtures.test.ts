@@ -31,7 +31,7 @@ describe("sendFixtures", needsPython, () => {
 });
 
 describe("lockRunFolder", () => {
-  it("refuses a second training on this machine while the first one runs", () => {
+  it("refuses a second training on this machine while another training runs", () => {
     lockRunFolder("phi3", "tiny");
     expect(() => lockRunFolder("mistral", "local")).toThrow(
       /\.build\/training-runs is in use by another npm run train \(process \d+\)\. Stop that process/,

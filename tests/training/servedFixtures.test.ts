@@ -22,7 +22,7 @@ describe("The training image's program servedFixtures.cjs", needsPython, () => {
       const { tokenizer } = tokenizerIn(dir, "mistral", workerPython);
       const output = join(dir, "fixtures.json");
       const args = ["servedFixtures.cjs", "mistral", `${engine.url}/v1`, tokenizer, workerPython, output];
-      // As in training/Dockerfile. The folder has no node_modules.
+      // training/Dockerfile sets the same variables. The folder has no node_modules.
       const env = { PATH: process.env.PATH, PYTHONPATH: join(context, "images/worker/src"), PYTHONUTF8: "1" };
       await promisify(execFile)(process.execPath, args, { cwd: context, env });
       const sent = JSON.parse(readFileSync(output, "utf8"));

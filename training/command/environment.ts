@@ -7,23 +7,23 @@ import { execute, interpreterOf, pipInstall } from "../../local/support/pythonEn
 const lock = join(root, "training/requirements-train.lock");
 const NAME = "training-env-";
 const NEEDED_BYTES = 12e9;
-/** The lock contains wheels of this Python only. */
+/** The lock file contains wheels only for this Python version. */
 const PYTHON = "python3.11";
 
-/** Thrown when this machine cannot train; the message is the reason. The tiny run is then skipped. */
+/** Thrown when this machine cannot train. The message is the reason. The caller skips the tiny run. */
 export class TrainingUnavailable extends Error {
   override readonly name = "TrainingUnavailable";
 }
 
 /**
- * Creates the environment with torch, TRL and PEFT in `.build` (6 GB). Does nothing when it exists for the present lock
- * file. Deletes the environment of an older lock file.
+ * Creates the environment with torch, TRL and PEFT in `.build` (6 GB). Does nothing if an environment of the present
+ * lock file exists. Deletes the environment of an older lock file.
  *
  * @param progress called with a line as each step begins
  * @param activity called about once a second with the package that pip processes
  * @param build folder that contains the environment
  * @returns the environment's Python
- * @throws TrainingUnavailable with the reason when this machine cannot install it
+ * @throws TrainingUnavailable with the reason when this machine cannot install the environment
  */
 export async function setupTraining(
   progress: (line: string) => void,

@@ -7,7 +7,7 @@ export interface Fixtures {
   passed: number;
   failed: number;
   skipped: number;
-  /** Fixture and problem of each fixture that did not pass. */
+  /** Name and problem of each fixture that failed or was skipped. */
   problems: string[];
 }
 
@@ -26,7 +26,7 @@ const values = {
   ticket: "ticket",
 } as const;
 
-/** A complete answer of a worker to a whole (not streamed) native request. */
+/** A complete answer of a worker to a native request without streaming. */
 const answer = {
   done: true,
   text: "あら、いらっしゃい。",
@@ -36,7 +36,10 @@ const answer = {
   timings: { ttft_ms: 200, total_ms: 900 },
 };
 
-/** Fixture results for the self-test of the gates: of a sound answer, and of the same answer without a field. */
+/**
+ * Returns fixture results for the self-test of the gates. `sound`: results of a correct answer. `fieldMissing`: results
+ * of the same answer without one field.
+ */
 export function sampleFixtures(): Record<"sound" | "fieldMissing", Fixtures> {
   const { usage: _, ...withoutUsage } = answer;
   return { sound: check(answer), fieldMissing: check(withoutUsage) };

@@ -12,7 +12,8 @@ export interface Proposal extends ChangedFile {
 }
 
 /**
- * Writes the repository and the commit of a retrained model to `images/<model>/model.json`. The other lines do not change.
+ * Writes the repository and the commit of a retrained model to `images/<model>/model.json`. All other lines stay the
+ * same.
  *
  * @throws Error when the new facts are not valid, or when nothing changes
  */
@@ -35,8 +36,8 @@ export function changeModel(model: Model, huggingFaceId: string, revision: strin
 /**
  * Checks the report that the pod has uploaded beside the weights.
  *
- * @throws Error when the commit is not complete, when there is no report, when the report is about another model, or
- *   when a gate has not passed
+ * @throws Error when the commit hash is incomplete, the report is missing, the report is about another model, or a gate
+ * has not passed
  */
 export async function requireVerdict(hub: Hub, model: Model, result: Pinned): Promise<void> {
   if (!/^[0-9a-f]{40}$/.test(result.revision))
@@ -53,7 +54,10 @@ export async function requireVerdict(hub: Hub, model: Model, result: Pinned): Pr
     throw new Error(`${place} has not passed every gate: ${verdict.openGates.join(", ")}. Nothing was changed`);
 }
 
-/** Opens a pull request with the changed file. Returns its URL. Throws as `openPullRequest`. */
+/**
+ * Opens a pull request with the changed file. Returns the URL of the pull request. Throws the errors of
+ * `openPullRequest`.
+ */
 export function proposeModel(proposal: Proposal): Promise<string> {
   const { model, to } = proposal;
   const version = to.split("@")[1]?.slice(0, 12);

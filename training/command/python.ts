@@ -7,7 +7,9 @@ import { findVenvPython, setupPython } from "../../local/support/pythonEnvironme
 const sources = [join(root, "training/src"), join(root, "images/worker/src")];
 const ERROR_LINES = 12;
 
-/** Sets up the worker's environment, which runs everything but the training itself. Returns its Python. */
+/**
+ * Sets up the worker's environment, which runs every step except the training itself. Returns the path of its Python.
+ */
 export async function setupWorkerPython(
   progress: (line: string) => void,
   activity: (text: string) => void,

@@ -1,5 +1,5 @@
-// Program of the training image: `node servedFixtures.cjs <model> <engine URL> <tokenizer.json> <Python> <output>`. `npm run
-// images:build -- training` bundles it with its packages.
+// Program of the training image: `node servedFixtures.cjs <model> <engine URL> <tokenizer.json> <Python> <output>`.
+// `npm run images:build -- training` bundles this file with its packages.
 import { writeFileSync } from "node:fs";
 import { Model } from "../../contract/plan";
 import { sendFixtures } from "./sendFixtures";

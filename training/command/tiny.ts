@@ -10,7 +10,7 @@ import { setupTraining } from "./environment";
 import { runPackage, setupWorkerPython } from "./python";
 import { sendFixtures } from "./sendFixtures";
 
-/** A tiny random model writes until this limit. */
+/** Maximum tokens of a reply. A tiny random model always writes until this limit. */
 const MAX_TOKENS = 48;
 /** Number of persona prompts. The replies are noise, so a sample of each kind is enough. */
 const PROMPTS = 60;
@@ -34,7 +34,7 @@ interface TrainResult {
 
 /** Result of the Python command `gate`. */
 export interface GateResult {
-  /** HTML file of the report; the JSON file is beside it. */
+  /** HTML file of the report. The JSON file of the report is in the same folder. */
   report: string;
   promptIdsEqual: boolean;
   /** Number of BOS tokens in a served prompt. */
@@ -53,9 +53,9 @@ export interface GateResult {
 export type TinyResult = Omit<TrainResult, "gguf"> & GateResult & { seconds: number };
 
 /**
- * Folder of the results of one run.
+ * Locks the folder of all runs. Returns the folder for the results of one run.
  *
- * @throws Error when another run uses this folder or its neighbours: two trainings would slow each other down
+ * @throws Error when another training runs on this machine, because two trainings would slow each other down
  */
 export function lockRunFolder(model: Model, kind: "tiny" | "local"): string {
   const runs = join(root, ".build", "training-runs");
@@ -75,8 +75,8 @@ export function tokenizerIn(
 }
 
 /**
- * Trains a tiny random model on the CPU and goes the whole way to a judged candidate: export, GGUF, llama.cpp, the real
- * worker, the contract's fixtures, the gates and the report.
+ * Trains a tiny random model on the CPU and runs all later steps: export, GGUF, llama.cpp, the real worker, the
+ * contract's fixtures, the gates and the report.
  *
  * @throws TrainingUnavailable when this machine cannot install the training packages
  */
@@ -128,7 +128,7 @@ export function gate(options: {
   return runPackage(python, tokenizer ? [...args, "--tokenizer", tokenizer] : args, () => {});
 }
 
-/** Passes on only the lines of the training package. The libraries also write many lines. */
+/** Forwards only the lines of the training package, because the libraries also write many lines. */
 function ownLines(step: (line: string) => void): (line: string) => void {
   return (line) => {
     if (/^(loading|training|step|merging|converting)\b/.test(line)) step(line);

@@ -31,7 +31,7 @@ interface SelftestResult {
   candidates: number;
   /** Number of broken candidates that the expected gate has caught. */
   caught: number;
-  /** Number of broken candidates for which another gate failed too, or instead. */
+  /** Number of broken candidates for which a gate other than the expected gate failed. */
   wrongGate: number;
   results: { candidate: string; expected: string; failed: string[] }[];
   failed: boolean;
@@ -64,14 +64,14 @@ const program = command("train", "Retrains a model: data, training, export, gate
   .option("--image <image>", "runpod: training image by digest, host/name@sha256:…")
   .option("--repository <owner/name>", "runpod: private Hugging Face repository for the result")
   .option("--dataset <owner/name@commit>", "runpod: Hugging Face data set (default: the starter set)")
-  .option("--gpu <types...>", `runpod: GPU types, the preferred first (default: ${GPU_TYPES.join(", ")})`)
+  .option("--gpu <types...>", `runpod: GPU types, preferred type first (default: ${GPU_TYPES.join(", ")})`)
   .option("--max-hours <hours>", "runpod: time after which the pod is deleted", "6")
   .option("--registry-credential <id>", "runpod: RunPod's id of the credential for a private image")
   .option("--judge-url <url>", "runpod: OpenAI-compatible base URL of a judge that compares the replies")
   .option("--judge-model <name>", "runpod: model of the judge")
-  .option("--run-name <name>", "runpod: end of the pod's name and of the result's tag (default: the time)")
+  .option("--run-name <name>", "runpod: final part of the pod's name and of the result's tag (default: the time)")
   .option("--yes", "runpod: create the pod without asking")
-  .option("--tiny", "train a tiny random model on the CPU, serve it and judge it: the whole pipeline in some minutes")
+  .option("--tiny", "run the whole pipeline in some minutes with a tiny random model on the CPU")
   .addHelpText(
     "after",
     `
@@ -127,10 +127,10 @@ program
 
 program
   .command("compare")
-  .description("compare a candidate with the serving model, and add the result to its measurements")
+  .description("compare a candidate with the serving model, and add the result to the measurements of the candidate")
   .requiredOption("--measurements <file>", "measurements of the candidate; the command changes this file")
   .requiredOption("--serving <file>", "measurements of the serving model, from the same machine")
-  .option("--judge-url <url>", "OpenAI-compatible base URL of the judge; its key is in JUDGE_API_KEY")
+  .option("--judge-url <url>", "OpenAI-compatible base URL of the judge; JUDGE_API_KEY contains the key of the judge")
   .option("--judge-model <name>", "model of the judge")
   .option("--tasks <file>", "lm-eval's results of the candidate")
   .option("--serving-tasks <file>", "lm-eval's results of the serving model")
@@ -142,7 +142,7 @@ program
 program
   .command("gate")
   .description("judge a candidate by its files and measurements, and write its report")
-  .option("--selftest", "judge fourteen broken candidates; each must fail exactly the gate that is meant for it")
+  .option("--selftest", "judge fourteen broken candidates; each must fail only the gate for its fault")
   .addOption(modelOption())
   .option("--candidate <folder>", "folder of the candidate")
   .option("--measurements <file>", "measurements of the served candidate")
@@ -155,7 +155,7 @@ program
 
 program
   .command("sweep")
-  .description("delete old pods of trainings at RunPod, and print what they cost; touches no other pod")
+  .description("delete old pods of trainings at RunPod, and print their cost; deletes no other pod")
   .option("--older-than-hours <hours>", "minimum age", String(SWEEP_HOURS))
   .option("--name <name>", "delete the pods with this name, of any age")
   .action(async ({ olderThanHours, name }: { olderThanHours: string; name?: string }) => {
@@ -169,7 +169,7 @@ program
 program
   .command("propose")
   .description(
-    "write the repository and the commit of a retrained model to images/<model>/model.json, if its gates passed",
+    "write the repository and the commit of a retrained model to images/<model>/model.json if its gates have passed",
   )
   .addArgument(new Argument("<model>", "retrained model").choices(models))
   .argument("<repository>", "Hugging Face repository, owner/name")
@@ -190,7 +190,7 @@ interface TrainOptions extends PodOptions {
   tiny?: boolean;
 }
 
-/** Trains on a pod. SIGINT, SIGTERM and SIGHUP end the training, and then the pod. */
+/** Trains on a pod. SIGINT, SIGTERM and SIGHUP end the training and then delete the pod. */
 async function trainRemotely(model: Model, options: TrainOptions): Promise<void> {
   if (options.data || options.base)
     throw new Error("--data and --base are for --on local: a pod reads its conversations from --dataset");
@@ -254,7 +254,7 @@ function selftest(python: string): Promise<SelftestResult> {
   });
 }
 
-/** Trains and exports with the GPU of this machine. The candidate must then be served, measured and judged. */
+/** Trains and exports with the GPU of this machine. The operator must then serve, measure and judge the candidate. */
 async function trainLocally(model: Model, { base, data }: { base?: string; data?: string[] }): Promise<void> {
   if (!base) throw new Error("--base is missing: the folder of the base model, or --tiny for a tiny random model");
   const folder = lockRunFolder(model, "local");
@@ -271,7 +271,7 @@ function flags(options: Record<string, string>): string[] {
   ]);
 }
 
-/** Says loudly that nothing was tested when this machine cannot train. Fails the command if `REQUIRE_ALL=1`. */
+/** Prints a warning when this machine cannot train. If `REQUIRE_ALL=1`, the command fails. */
 async function orSkip(work: () => Promise<void>): Promise<void> {
   try {
     await work();

@@ -20,7 +20,7 @@ def _reply(name: str, text: str) -> PersonaReply:
     [
         ("first", "second", 1),
         ("second", "first", -1),
-        # The judge prefers a position, not a reply.
+        # Here the judge prefers a position, not a reply.
         ("first", "first", 0),
         ("second", "second", 0),
         ("first", "tie", 0),
@@ -29,9 +29,7 @@ def _reply(name: str, text: str) -> PersonaReply:
         ("unreadable", "tie", None),
     ],
 )
-def test_preference_counts_only_when_both_orders_give_it(
-    forward: Verdict, backward: Verdict, score: int | None
-) -> None:
+def test_preference_counts_only_when_both_orders_agree(forward: Verdict, backward: Verdict, score: int | None) -> None:
     assert combine(forward, backward) == score
 
 
@@ -39,13 +37,13 @@ def test_preference_counts_only_when_both_orders_give_it(
     ("answer", "verdict"),
     [("1", "first"), ("「２」。", "second"), ("「同じ」", "tie"), ("返事1", "unreadable"), ("None", "unreadable")],
 )
-def test_judges_answer_in_another_form_is_unreadable_and_no_tie(answer: str, verdict: Verdict) -> None:
+def test_answer_of_the_judge_is_unreadable_when_it_is_not_1_2_or_same(answer: str, verdict: Verdict) -> None:
     assert read_verdict(answer) == verdict
 
 
 @pytest.fixture
 async def judge_url() -> AsyncIterator[str]:
-    """A judge that prefers the reply with 良. Its first answer is an error 503."""
+    """Runs a judge that prefers a reply with 良. The first answer of the judge is an error 503."""
     calls = 0
 
     async def answer(request: web.Request) -> web.Response:
@@ -78,13 +76,13 @@ async def test_judge_compares_the_replies_to_the_same_prompts(judge_url: str) ->
     assert await compare(candidate, serving, judge_at(judge_url, "judge", "key")) == Pairwise(1, 1, 1)
 
 
-async def test_judge_that_refuses_the_key_is_an_error(judge_url: str) -> None:
+async def test_comparison_fails_when_the_judge_refuses_the_key(judge_url: str) -> None:
     with pytest.raises(TrainingError, match="did not answer: HTTP 401"):
         await compare([_reply("a", "良")], [_reply("a", "悪")], judge_at(judge_url, "judge", "wrong"))
 
 
 @pytest.mark.parametrize("unread", [2, 3])
-async def test_up_to_ten_percent_unread_pairs_are_counted_apart_and_more_are_an_error(unread: int) -> None:
+async def test_comparison_counts_unread_pairs_and_fails_above_ten_percent(unread: int) -> None:
     replies = [_reply(str(index), str(index)) for index in range(20)]
 
     async def ask(_prompt: str, first: str, _second: str) -> Verdict:
@@ -99,7 +97,7 @@ async def test_up_to_ten_percent_unread_pairs_are_counted_apart_and_more_are_an_
             await compare(replies, replies, ask)
 
 
-async def test_judge_that_answers_200_without_choices_is_an_error_with_this_cause(judge_url: str) -> None:
+async def test_error_names_the_cause_when_the_judge_answers_200_without_choices(judge_url: str) -> None:
     with pytest.raises(TrainingError, match="HTTP 200 without choices"):
         await judge_at(judge_url, "judge", "without-credit")("こんばんは", "良", "悪")
 
@@ -111,7 +109,7 @@ def test_scores_of_both_models_are_paired_by_task(tmp_path: Path) -> None:
     assert pair(tmp_path / "new", tmp_path / "old") == {task: (71.0, 73.5) for task in TASKS}
 
 
-def test_missing_task_is_named(tmp_path: Path) -> None:
+def test_error_names_a_missing_task(tmp_path: Path) -> None:
     file = tmp_path / "results.json"
     file.write_text('{"results": {}}')
     with pytest.raises(TrainingError, match="has no acc,none of the task jcommonsenseqa_parquet"):

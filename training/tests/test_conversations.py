@@ -31,7 +31,7 @@ def _write(folder: Path, *lines: object, licence: object = LICENCE) -> Path:
 
 
 def _problem(file: Path, prompts: Mapping[str, Prompts], max_tokens: int = 2_048) -> str:
-    """Returns the only problem of a file, without the file's folder."""
+    """Returns the only problem of a file. The result contains the file's name without its folder."""
     [problem] = examine([file], prompts["phi3"], max_tokens=max_tokens)[1]
     return str(problem).replace(f"{file.parent}/", "")
 
@@ -44,7 +44,7 @@ def test_starter_set_passes_every_check_and_has_a_held_out_part(model: str, prom
     assert data.sources[0]["licence"] == "MIT"
 
 
-def test_starter_set_is_in_mamas_voice(prompts: Mapping[str, Prompts]) -> None:
+def test_starter_set_breaks_no_persona_rule(prompts: Mapping[str, Prompts]) -> None:
     conversations, _ = examine([STARTER], prompts["phi3"], max_tokens=2_048)
     texts = [turn["content"] for one in conversations for turn in one.messages if turn["role"] == "assistant"]
     broken = [
@@ -96,13 +96,13 @@ def test_starter_set_is_in_mamas_voice(prompts: Mapping[str, Prompts]) -> None:
         ),
     ],
 )
-def test_problem_names_the_file_the_line_the_field_and_what_is_allowed(
+def test_problem_names_the_file_the_line_the_field_and_the_allowed_values(
     tmp_path: Path, prompts: Mapping[str, Prompts], line: object, problem: str
 ) -> None:
     assert _problem(_write(tmp_path, line), prompts) == problem
 
 
-def test_conversation_longer_than_the_limit_is_refused_by_the_tokens_of_the_real_tokenizer(
+def test_conversation_is_refused_when_the_real_tokenizer_counts_more_tokens_than_the_limit(
     tmp_path: Path, prompts: Mapping[str, Prompts]
 ) -> None:
     chat = _chat("𩸽" * 300, "はい、どうぞ。")
@@ -113,7 +113,7 @@ def test_conversation_longer_than_the_limit_is_refused_by_the_tokens_of_the_real
     assert _problem(file, prompts) == f"set.jsonl:1: messages: {allowed}"
 
 
-def test_duplicate_is_refused_even_with_other_white_space_and_widths(
+def test_duplicate_is_refused_even_when_white_space_and_character_widths_differ(
     tmp_path: Path, prompts: Mapping[str, Prompts]
 ) -> None:
     file = _write(tmp_path, _chat("ABC 1", "b"), _chat("ＡＢＣ　１", "b"))
@@ -143,7 +143,7 @@ def test_file_without_a_valid_licence_is_refused(
     assert _problem(file, prompts) == f"set.license.json: {problem}"
 
 
-def test_byte_order_mark_and_a_line_separator_inside_a_text_are_no_problem(
+def test_byte_order_mark_and_a_line_separator_inside_a_text_are_accepted(
     tmp_path: Path, prompts: Mapping[str, Prompts]
 ) -> None:
     file = tmp_path / "talks.jsonl"
@@ -156,7 +156,7 @@ def test_byte_order_mark_and_a_line_separator_inside_a_text_are_no_problem(
     assert len(conversations) == 1
 
 
-def test_set_without_a_conversation_to_train_is_refused(tmp_path: Path, prompts: Mapping[str, Prompts]) -> None:
+def test_set_is_refused_when_it_has_no_conversation_to_train(tmp_path: Path, prompts: Mapping[str, Prompts]) -> None:
     file = tmp_path / "talks.jsonl"
     file.write_text("")
     file.with_suffix(".license.json").write_text(json.dumps(LICENCE))

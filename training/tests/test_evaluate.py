@@ -32,7 +32,7 @@ SOUND = Fixtures(passed=48, failed=0, skipped=0, problems=[])
 
 @contextmanager
 def _engine(prompts: Prompts) -> Iterator[str]:
-    """Runs a scripted engine in another thread, because an evaluation blocks its own."""
+    """Runs a scripted engine in another thread, because an evaluation blocks the current thread."""
     started, stop = threading.Event(), asyncio.Event()
     urls: list[str] = []
     loop = asyncio.new_event_loop()
@@ -99,7 +99,7 @@ def test_evaluation_measures_both_models_and_compares_them(evaluation: Evaluatio
     assert all(tokens.server == tokens.tokenizer for tokens in measured.prompts.values())
 
 
-def test_evaluation_without_a_judge_measures_the_rest(evaluation: Evaluation) -> None:
+def test_evaluation_without_a_judge_measures_all_other_parts(evaluation: Evaluation) -> None:
     measured = replace(evaluation, programs=replace(evaluation.programs, ask=None)).run()
     assert measured.pairwise is None
     assert measured.notes == []
@@ -107,7 +107,7 @@ def test_evaluation_without_a_judge_measures_the_rest(evaluation: Evaluation) ->
 
 
 @pytest.mark.parametrize("error", [TrainingError("the judge did not answer: HTTP 401"), KeyError("choices")])
-def test_evaluation_with_a_judge_that_fails_notes_why_and_that_there_was_a_judge(
+def test_evaluation_notes_the_reason_and_the_configured_judge_when_the_judge_fails(
     evaluation: Evaluation, error: Exception
 ) -> None:
     async def ask(_prompt: str, _first: str, _second: str) -> Verdict:
@@ -120,7 +120,7 @@ def test_evaluation_with_a_judge_that_fails_notes_why_and_that_there_was_a_judge
     assert measured.tasks
 
 
-def test_evaluation_notes_why_the_candidate_was_not_served(evaluation: Evaluation) -> None:
+def test_evaluation_notes_the_reason_when_the_candidate_is_not_served(evaluation: Evaluation) -> None:
     def serve_only_the_other(_settings: Settings, weights: Path) -> AbstractContextManager[None]:
         if weights.name == "candidate":
             raise TrainingError("the engine exited with code 1 before it was ready")
@@ -168,7 +168,7 @@ def _served(tmp_path: Path, tokenizer: Path, port: int) -> ServedModel:
 
 
 def _install_vllm(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Installs the worker's stand-in for vLLM, which refuses every flag that vLLM refuses."""
+    """Installs the stand-in for vLLM from the worker's tests. It refuses every flag that vLLM refuses."""
     program = folder / "vllm"
     program.write_text(f'#!/bin/sh\ncd {IMAGES / "worker"} && exec {sys.executable} -m tests.vllm_command "$@"\n')
     program.chmod(0o755)
@@ -186,7 +186,7 @@ def test_vllm_serves_weights_until_the_end_of_the_block(
         urlopen(model.settings.engine_health_url)  # noqa: S310
 
 
-def test_vllm_that_exits_is_an_error_with_its_exit_code(
+def test_error_contains_the_exit_code_when_vllm_exits(
     tmp_path: Path, tokenizers: Mapping[str, Path], monkeypatch: pytest.MonkeyPatch, unused_tcp_port: int
 ) -> None:
     _install_vllm(tmp_path, monkeypatch)

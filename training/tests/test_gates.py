@@ -35,13 +35,13 @@ def selftest(tokenizers: Mapping[str, Path]) -> Selftest:
 
 @pytest.fixture(scope="session")
 def measured(selftest: Selftest, tmp_path_factory: pytest.TempPathFactory) -> Served:
-    """A sound candidate, measured once behind the scripted engine."""
+    """A valid candidate, measured only once behind the scripted engine."""
     return asyncio.run(selftest.sound("phi3", tmp_path_factory.mktemp("sound") / "candidate"))
 
 
 @pytest.fixture
 def sound(measured: Served, tmp_path: Path) -> Served:
-    """A copy of the sound candidate, which a test may change."""
+    """A copy of the valid candidate. A test may change the copy."""
     shutil.copytree(measured.folder, tmp_path / "candidate")
     return replace(measured, folder=tmp_path / "candidate")
 
@@ -51,13 +51,13 @@ def _judged(served: Served) -> dict[str, str]:
     return {result.gate: result.status for result in results}
 
 
-def test_each_broken_candidate_fails_exactly_the_gate_that_is_meant_for_it(selftest: Selftest) -> None:
+def test_each_broken_candidate_fails_only_the_gate_for_its_fault(selftest: Selftest) -> None:
     result = selftest_summary(asyncio.run(selftest.run()))
     assert (result["candidates"], result["caught"], result["wrongGate"]) == (14, 14, 0)
     assert len({one["expected"] for one in result["results"]}) == 14
 
 
-def test_sound_candidate_passes_every_gate_and_may_be_promoted(sound: Served) -> None:
+def test_valid_candidate_passes_every_gate_and_may_be_promoted(sound: Served) -> None:
     candidate = read_candidate(sound.folder)
     results = judge(Input(candidate, sound.measurements, sound.facts))
     assert {result.status for result in results} == {"passed"}
@@ -74,7 +74,7 @@ def test_sound_candidate_passes_every_gate_and_may_be_promoted(sound: Served) ->
         ({"tasks": None}, {"regression"}),
     ],
 )
-def test_candidate_with_a_missing_measurement_may_not_be_promoted(
+def test_candidate_must_not_be_promoted_when_a_measurement_is_missing(
     sound: Served, missing: dict[str, None], gates: set[str]
 ) -> None:
     measured = replace(sound.measurements, **missing)  # type: ignore[arg-type]
@@ -84,7 +84,7 @@ def test_candidate_with_a_missing_measurement_may_not_be_promoted(
     assert not may_be_promoted(candidate, results)
 
 
-def test_candidate_may_be_promoted_without_a_judge_but_not_after_its_preference_for_the_serving_model(
+def test_candidate_may_be_promoted_without_a_judge_but_not_when_the_judge_prefers_the_serving_model(
     sound: Served,
 ) -> None:
     candidate = read_candidate(sound.folder)
@@ -97,7 +97,7 @@ def test_candidate_may_be_promoted_without_a_judge_but_not_after_its_preference_
     assert open_gates(results["lost"]) == ["pairwise"]
 
 
-def test_candidate_may_not_be_promoted_when_the_configured_judge_failed(sound: Served, tmp_path: Path) -> None:
+def test_candidate_must_not_be_promoted_when_the_configured_judge_failed(sound: Served, tmp_path: Path) -> None:
     write_measurements(tmp_path / "m.json", replace(sound.measurements, has_judge=True, pairwise=None))
     candidate = read_candidate(sound.folder)
     results = judge(Input(candidate, read_measurements(tmp_path / "m.json"), sound.facts))
@@ -139,7 +139,7 @@ def test_speed_depends_neither_on_the_replys_length_nor_on_the_time_until_the_fi
         ({"unequalStoredWeights": None}, "notMeasured"),
     ],
 )
-def test_adapter_gate_compares_logits_in_float32_and_every_stored_weight(
+def test_adapter_gate_checks_logits_in_float32_and_every_stored_weight(
     sound: Served, changes: dict[str, Any], status: str
 ) -> None:
     run = read_json(sound.folder / "run.json")
@@ -147,12 +147,12 @@ def test_adapter_gate_compares_logits_in_float32_and_every_stored_weight(
     assert _judged(sound)["adapter-merged"] == status
 
 
-def test_weights_that_the_training_did_not_write_fail_the_files_gate(sound: Served) -> None:
+def test_files_gate_fails_when_the_training_did_not_write_a_weights_file(sound: Served) -> None:
     (sound.folder / "extra.safetensors").write_bytes((sound.folder / "model.safetensors").read_bytes())
     assert [name for name, status in _judged(sound).items() if status == "failed"] == ["files"]
 
 
-def test_report_of_the_pod_and_files_of_the_download_belong_to_a_candidate(sound: Served) -> None:
+def test_files_gate_accepts_the_report_of_the_pod_and_the_files_of_the_download(sound: Served) -> None:
     for name in ("report/report.json", ".cache/huggingface/x.lock", ".gitattributes"):
         (sound.folder / name).parent.mkdir(parents=True, exist_ok=True)
         (sound.folder / name).write_text("{}")
@@ -167,7 +167,7 @@ def test_persona_gates_need_all_two_hundred_replies(sound: Served) -> None:
     ]
 
 
-def test_tiny_candidate_is_judged_by_the_contract_only_and_never_promoted(sound: Served) -> None:
+def test_tiny_candidate_is_judged_only_by_the_contract_gates_and_never_promoted(sound: Served) -> None:
     run = read_json(sound.folder / "run.json")
     write_json(sound.folder / "run.json", {**run, "tiny": True})
     candidate = read_candidate(sound.folder)
@@ -180,7 +180,7 @@ def test_tiny_candidate_is_judged_by_the_contract_only_and_never_promoted(sound:
     assert not may_be_promoted(candidate, results)
 
 
-def test_server_that_counts_other_tokens_than_it_reports_fails_the_prompt_gate(sound: Served) -> None:
+def test_prompt_gate_fails_when_the_server_reports_a_wrong_number_of_tokens(sound: Served) -> None:
     tokens = sound.measurements.prompts["greeting"]
     prompts = {**sound.measurements.prompts, "greeting": replace(tokens, counted=tokens.counted + 1)}
     changed = replace(sound, measurements=replace(sound.measurements, prompts=prompts))
@@ -188,7 +188,7 @@ def test_server_that_counts_other_tokens_than_it_reports_fails_the_prompt_gate(s
 
 
 @pytest.mark.parametrize("name", ["model.safetensors", "tokenizer.json", "chat_template.jinja", "config.json"])
-def test_cut_or_missing_file_fails_the_files_gate(sound: Served, name: str) -> None:
+def test_files_gate_fails_when_a_file_is_truncated_or_missing(sound: Served, name: str) -> None:
     file = sound.folder / name
     content = file.read_bytes()
     file.write_bytes(content[:-1] + b" ")
@@ -199,12 +199,12 @@ def test_cut_or_missing_file_fails_the_files_gate(sound: Served, name: str) -> N
     assert _judged(sound)["files"] == "passed"
 
 
-def test_remote_code_fails_its_gate(sound: Served) -> None:
+def test_remote_code_gate_fails_when_the_folder_contains_code(sound: Served) -> None:
     (sound.folder / "modeling_phi3.py").write_text("")
     assert [name for name, status in _judged(sound).items() if status == "failed"] == ["no-remote-code"]
 
 
-def test_page_is_complete_without_external_files_and_escapes_replies(sound: Served) -> None:
+def test_page_needs_no_external_files_and_escapes_replies(sound: Served) -> None:
     first, *others = sound.measurements.replies
     replies = [replace(first, text="<script>alert(1)</script>"), *others]
     given = Input(read_candidate(sound.folder), replace(sound.measurements, replies=replies), sound.facts)
@@ -219,7 +219,7 @@ def test_page_is_complete_without_external_files_and_escapes_replies(sound: Serv
     assert summary(given, results)["gates"] == {"passed": 21, "failed": 0, "notMeasured": 0, "notJudged": 0}
 
 
-def test_page_names_the_gates_that_have_not_passed_and_why_something_was_not_measured(sound: Served) -> None:
+def test_page_names_the_open_gates_and_the_reason_of_a_missing_measurement(sound: Served) -> None:
     note = "candidate: the engine exited with code 1 before it was ready"
     measured = replace(sound.measurements, fixtures=None, notes=[note])
     given = Input(read_candidate(sound.folder), measured, sound.facts)
@@ -229,7 +229,7 @@ def test_page_names_the_gates_that_have_not_passed_and_why_something_was_not_mea
     assert note in header
 
 
-def test_measurements_survive_their_file(sound: Served, tmp_path: Path) -> None:
+def test_measurements_are_equal_after_writing_and_reading(sound: Served, tmp_path: Path) -> None:
     file = tmp_path / "measurements.json"
     write_measurements(file, sound.measurements)
     assert read_measurements(file) == sound.measurements

@@ -24,7 +24,7 @@ def _reply(text: str, kind: str = "talk", language: str = "ja", finish_reason: s
         (_reply(""), "no-empty-reply"),
         (_reply(" \n"), "no-empty-reply"),
         (_reply("Welcome to my bar, dear."), "language"),
-        # Chinese has the same letters, but not Mama's words.
+        # Japanese also uses the characters of this Chinese reply, but the reply contains no word of Mama's.
         (_reply("欢迎光临。"), "in-character"),
         (_reply("あら、いらっしゃい。", "english", "en"), "language"),
         (_reply("Well, sit down, dear.", "english", "en"), None),
@@ -50,7 +50,7 @@ def test_reply_counts_for_the_first_rule_that_it_breaks(reply: PersonaReply, rul
     assert broken_rule(reply) == rule
 
 
-def test_two_hundred_prompts_are_different_and_of_every_kind() -> None:
+def test_two_hundred_prompts_are_different_and_cover_every_kind() -> None:
     prompts = read_persona_prompts(PROMPTS)
     assert len(prompts) == 200
     assert len({json.dumps(prompt.messages) for prompt in prompts}) == 200
@@ -65,7 +65,7 @@ def test_two_hundred_prompts_are_different_and_of_every_kind() -> None:
         ('{"text": "a"}', "must be an object with kind"),
     ],
 )
-def test_invalid_prompt_names_the_line(tmp_path: Path, line: str, problem: str) -> None:
+def test_error_names_the_line_of_an_invalid_prompt(tmp_path: Path, line: str, problem: str) -> None:
     file = tmp_path / "prompts.jsonl"
     file.write_text(line)
     with pytest.raises(TrainingError) as error:

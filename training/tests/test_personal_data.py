@@ -23,7 +23,7 @@ from snack_training.personal_data import personal_data_in
         ("12番3号", "street address"),
     ],
 )
-def test_personal_data_is_found_in_any_width(text: str, kind: str) -> None:
+def test_personal_data_is_found_in_half_width_and_full_width_characters(text: str, kind: str) -> None:
     assert personal_data_in(text) == kind
 
 

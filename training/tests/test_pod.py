@@ -38,7 +38,7 @@ class FakeHub:
 
 
 class FakeCommands:
-    """The commands of the package. `train` writes a candidate, and `evaluate` a report."""
+    """Fake commands of the package. `train` writes a candidate, and `evaluate` writes a report."""
 
     def __init__(self, code: int = 0, report: object = PASSED) -> None:
         self.code = code
@@ -82,7 +82,7 @@ def test_pod_downloads_trains_judges_and_uploads_under_the_tag_of_the_run(tmp_pa
     assert list(commands.calls) == ["train", "evaluate"]
 
 
-def test_pod_compares_with_the_base_while_customers_get_the_base(tmp_path: Path) -> None:
+def test_pod_compares_with_the_base_when_the_base_is_the_serving_model(tmp_path: Path) -> None:
     commands = FakeCommands()
     _lines(tmp_path, FakeHub(), commands)
     arguments = commands.calls["evaluate"][0]
@@ -101,7 +101,7 @@ def test_pod_downloads_the_serving_model_before_the_training_when_it_is_not_the_
     assert arguments[arguments.index("--serving") + 1] == str(tmp_path / "serving")
 
 
-def test_pod_uploads_a_candidate_that_failed_a_gate_with_its_report_and_names_the_gate(tmp_path: Path) -> None:
+def test_pod_uploads_the_candidate_and_names_the_gate_when_a_gate_fails(tmp_path: Path) -> None:
     hub = FakeHub()
     lines = _lines(tmp_path, hub, FakeCommands(report=FAILED))
     assert "gates: 19 passed, 1 failed, 1 notMeasured; not passed: no-empty-reply" in lines
@@ -134,7 +134,7 @@ def test_pod_gives_no_secret_to_the_training_and_only_the_judges_key_to_the_gate
     assert secrets & commands.calls["evaluate"][1].keys() == {"JUDGE_API_KEY"}
 
 
-def test_pod_with_too_little_memory_for_the_merge_fails_before_the_training(tmp_path: Path) -> None:
+def test_pod_fails_before_the_training_when_its_memory_is_too_small_for_the_merge(tmp_path: Path) -> None:
     class HubWithWeights(FakeHub):
         def download(self, repository: str, revision: str, folder: Path, kind: str) -> None:
             super().download(repository, revision, folder, kind)
@@ -159,7 +159,7 @@ def test_pod_with_too_little_memory_for_the_merge_fails_before_the_training(tmp_
         ("memory/memory.limit_in_bytes", "9223372036854771712", 64_000_000 * 1_024),
     ],
 )
-def test_memory_of_the_pod_is_the_limit_of_its_container(tmp_path: Path, file: str, limit: str, expected: int) -> None:
+def test_memory_of_the_pod_is_limited_by_its_container(tmp_path: Path, file: str, limit: str, expected: int) -> None:
     for name, text in (("proc/meminfo", "MemTotal:  64000000 kB\n"), (f"sys/fs/cgroup/{file}", f"{limit}\n")):
         (tmp_path / name).parent.mkdir(parents=True)
         (tmp_path / name).write_text(text)
@@ -170,7 +170,9 @@ def test_memory_of_the_pod_is_the_limit_of_its_container(tmp_path: Path, file: s
     ("code", "reason"),
     [(-9, "the system killed the training, usually because the memory is full"), (1, "the training ended with exit")],
 )
-def test_pod_uploads_nothing_and_says_why_when_the_training_fails(tmp_path: Path, code: int, reason: str) -> None:
+def test_pod_uploads_nothing_and_reports_the_reason_when_the_training_fails(
+    tmp_path: Path, code: int, reason: str
+) -> None:
     hub = FakeHub()
     assert _lines(tmp_path, hub, FakeCommands(code))[-1].startswith(f"snack-training: failed: {reason}")
     assert [call for call in hub.calls if call.startswith("upload")] == []
@@ -196,8 +198,8 @@ def test_pod_fails_without_a_tag_after_the_last_failed_upload(tmp_path: Path) ->
         ({"HF_TOKEN": "{{ RUNPOD_SECRET_x }}"}, "HF_TOKEN is not set: the RunPod account has no secret"),
         ({"MODEL": ""}, "MODEL is missing in the pod's environment"),
         ({**JUDGE, "JUDGE_MODEL": ""}, "JUDGE_MODEL is not set; a judge needs JUDGE_URL, JUDGE_MODEL, JUDGE_API_KEY"),
-        ({**JUDGE, "JUDGE_URL": "https://u:pw@judge.test/v1"}, "the judge's URL must have no user, password, query"),
-        ({**JUDGE, "JUDGE_URL": "https://judge.test/v1?key=x"}, "the judge's URL must have no user, password, query"),
+        ({**JUDGE, "JUDGE_URL": "https://u:pw@judge.test/v1"}, "the judge's URL must not contain a user"),
+        ({**JUDGE, "JUDGE_URL": "https://judge.test/v1?key=x"}, "the judge's URL must not contain a user"),
         ({**JUDGE, "JUDGE_API_KEY": "{{ RUNPOD_SECRET_x }}"}, "JUDGE_API_KEY is not set"),
     ],
 )

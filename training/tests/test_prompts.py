@@ -37,7 +37,7 @@ def test_training_text_begins_with_the_prompt_that_the_worker_sends(model: str, 
 
 
 @pytest.mark.parametrize("model", MODELS)
-def test_template_without_the_end_of_turn_in_the_mask_is_refused(
+def test_template_is_refused_when_its_mask_lacks_the_end_of_turn_token(
     model: str, prompts: Mapping[str, Prompts], tokenizers: Mapping[str, Path], tmp_path: Path
 ) -> None:
     template = tmp_path / "chat_template.jinja"
@@ -57,12 +57,14 @@ def test_template_without_the_end_of_turn_in_the_mask_is_refused(
         broken.training_tokens(_CHAT)
 
 
-def test_tokenizer_without_the_end_of_turn_token_is_refused(tokenizers: Mapping[str, Path]) -> None:
+def test_tokenizer_is_refused_when_it_lacks_the_end_of_turn_token(tokenizers: Mapping[str, Path]) -> None:
     with pytest.raises(TrainingError, match=r"has no token <\|end\|>"):
         Prompts(IMAGES / "phi3" / "chat_template.jinja", tokenizers["mistral"])
 
 
 @pytest.mark.parametrize(("model", "count"), [("phi3", 0), ("mistral", 1)])
-def test_every_probe_has_the_bos_tokens_of_the_model(model: str, count: int, prompts: Mapping[str, Prompts]) -> None:
+def test_every_probe_has_the_number_of_bos_tokens_of_the_model(
+    model: str, count: int, prompts: Mapping[str, Prompts]
+) -> None:
     bos = prompts[model].tokenizer.encode("<s>", add_special_tokens=False).ids[0]
     assert {prompts[model].prompt_ids(messages).count(bos) for messages in probes().values()} == {count}

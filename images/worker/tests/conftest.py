@@ -28,7 +28,7 @@ def make_run(tmp_path: Path) -> Callable[[str], Run]:
 
     def make(base_url: str) -> Run:
         settings = read_settings(environment(tmp_path, ENGINE_BASE_URL=base_url))
-        # A busy machine can need several times as long as an idle machine.
+        # A busy machine can be several times slower than an idle machine.
         deadlines = Deadlines(connect_s=5, first_text_s=3, idle_s=2, total_s=20)
         handler = make_handler(settings, Engine(settings.engine_base_url, deadlines))
 

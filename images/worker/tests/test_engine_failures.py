@@ -1,6 +1,6 @@
 """
-Failures of the engine. A failure ends the job with an error code. Text that was already sent is kept, and the worker
-can run the next job.
+Failures of the engine. A failure ends the job with an error code. The client keeps the text received before the
+failure, and the worker can run the next job.
 """
 
 import asyncio

@@ -1,5 +1,5 @@
 """
-Tests of a worker that starts its engine. They cover both processes of the container and the end of either process.
+Tests of a worker that starts its engine: both processes of the container, and the end of each process.
 """
 
 import asyncio

@@ -56,7 +56,7 @@ class _Queue:
 
 @pytest.fixture
 def _rare_polls(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Makes the loop's polls rare. A test that depends on a poll then times out."""
+    """Makes the loop's polls rare, so that a test that depends on a poll times out."""
     monkeypatch.setattr(job_loop, "POLL_S", 60)
 
 
@@ -208,7 +208,7 @@ async def test_job_loop_gives_a_job_its_earliest_possible_submission_time(monkey
     await queue.waiting.put("backlog")
     work = queue.work()
     assert (await asyncio.wait_for(queue.started.get(), LIMIT_S))["submitted_after_s"] == 0
-    # The open requests were waiting when the second job arrived, so this job is new.
+    # The open requests were waiting before the second job arrived, so this job is new.
     await asyncio.sleep(0.3)
     arrived_s = time.time()
     await queue.waiting.put("new")

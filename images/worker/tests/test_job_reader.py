@@ -1,4 +1,6 @@
-"""Jobs that anyone with a key of the endpoint can send: too big, too deep or with too many values."""
+"""
+Tests of jobs that are too big, too deep or have too many values. Anyone with a key of the endpoint can send such jobs.
+"""
 
 import asyncio
 import json

@@ -79,7 +79,7 @@ async def test_runner_sends_an_error_when_runpod_does_not_accept_an_item_or_the_
     platform.report_statuses = statuses
     running = asyncio.create_task(_run(platform))
     await asyncio.sleep(1.5)
-    # RunPod has recovered.
+    # RunPod accepts reports again.
     platform.report_statuses = []
     await running
     job, is_stream, body = platform.done.get_nowait()

@@ -45,7 +45,7 @@ def test_worker_starts_an_engine_when_engine_base_url_is_not_set(tmp_path: Path)
 
 
 _INVALID_ENGINES = [
-    ({}, "WEIGHTS is not set (set WEIGHTS to start an engine, or ENGINE_BASE_URL to use a running one)"),
+    ({}, "WEIGHTS is not set (set WEIGHTS to start an engine, or ENGINE_BASE_URL to use a running engine)"),
     ({"WEIGHTS": "remote"}, "WEIGHTS is 'remote'; allowed: baked, cached"),
     ({"WEIGHTS": "cached"}, "MODEL_ID is not set"),
     ({"WEIGHTS": "cached", "MODEL_ID": "a/b"}, "MODEL_REVISION is not set"),

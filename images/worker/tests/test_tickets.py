@@ -152,7 +152,7 @@ async def test_ticket_without_a_job_limit_is_accepted_for_any_number_of_jobs(run
 
 
 _QUEUE_TIMES = [
-    # A cold start of 228 s: the worker has not seen an empty queue yet, and the ticket expired 108 s ago.
+    # The cold start took 228 s. The worker has not seen an empty queue yet, and the ticket expired 108 s ago.
     ("worker has just started", 108, math.inf, "admitted"),
     ("queue was last empty before the expiry", 108, 120, "admitted"),
     ("queue was last empty after the expiry", 108, 90, "ticket_expired"),

@@ -98,7 +98,7 @@ class Checks:
         done = (await self._run(messages=messages, params={"max_tokens": 512}))[-1]
         used = done["usage"]["prompt_tokens"] + 512
         most = self._settings.context_tokens
-        # One more pair of messages would not fit.
+        # The conversation with one more pair of messages would not fit.
         assert most - 600 < used <= most, f"{used} of {most} tokens"
         return f"{used} of {most}"
 

@@ -23,8 +23,8 @@ export interface AccountOptions {
   /** Maximum of the sum of `workersMax` over all endpoints. RunPod gives a new account 5. */
   workersQuota: number;
   /**
-   * Milliseconds for which a template counts as in use after the deletion of its last endpoint. At RunPod up to two
-   * minutes.
+   * Milliseconds for which a template still counts as in use after the deletion of its only endpoint. At RunPod: up to
+   * two minutes.
    */
   templateHoldMs: number;
   clock: Clock;
@@ -32,10 +32,7 @@ export interface AccountOptions {
   listLagMs(): number;
   /** Whether the registry has the image. RunPod checks the image when it saves a template. */
   imageExists(imageName: string): boolean;
-  /**
-   * Returns a reserved id and key for a new endpoint. If it returns undefined, the account generates the id and the
-   * key.
-   */
+  /** Returns a reserved id and key for a new endpoint. If the result is undefined, the account generates id and key. */
   claimEndpoint?: () => { id: string; aiKey: string } | undefined;
 }
 
@@ -51,9 +48,9 @@ export class RunpodAccount {
   readonly secrets: Secrets;
   readonly lag: ListLag;
   private readonly file: AccountFile;
-  /** Time when an endpoint last stopped using a template, by template id. */
+  /** Newest time at which an endpoint stopped using a template, by template id. */
   private readonly lastTemplateUse = new Map<string, number>();
-  /** Value of `clock.skippedMs` at an endpoint's last request, by endpoint id. */
+  /** Value of `clock.skippedMs` at an endpoint's newest request, by endpoint id. */
   private readonly skippedMsAtRequest = new Map<string, number>();
 
   /** @param path file of the account. Undefined: the account is in memory only */
@@ -249,7 +246,7 @@ export class RunpodAccount {
     this.networkVolumes.remove(id);
   }
 
-  /** Notes a request to an endpoint, so that its idle time starts again. */
+  /** Records a request to an endpoint, so that the endpoint's idle time starts again. */
   noteRequest(endpointId: string): void {
     this.skippedMsAtRequest.set(endpointId, this.options.clock.skippedMs);
   }

@@ -8,13 +8,13 @@ export interface RegistryImage {
   version: string;
   /** Whether RunPod needs a registry credential or an ECR delegation to pull the image. Default false. */
   private?: boolean;
-  /** Returns the registry's reason to refuse a pull with a password; undefined when the pull may run. */
+  /** Returns the reason why the registry refuses a pull with this password. Undefined when the pull is allowed. */
   refusal?(password: string): string | undefined;
 }
 
 /**
- * Container runtime's error text when a host pulls a template's image. Undefined when the pull succeeds. The registry
- * refuses an expired credential even for a public image.
+ * Returns the container runtime's error text for a pull of a template's image. Undefined when the pull succeeds. The
+ * registry refuses an expired credential even for a public image.
  */
 export function pullError(
   template: Pick<Template, "imageName" | "containerRegistryAuthId">,

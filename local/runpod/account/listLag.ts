@@ -28,7 +28,7 @@ export class ListLag {
     if (this.lagMs() > 0) this.deleted.set(record.id, { kind, record: structuredClone(record), at: Date.now() });
   }
 
-  /** Resources of one kind that the delayed list contains now. */
+  /** Returns the resources of one kind that the delayed list contains now. */
   list<K extends Kind>(kind: K, current: Listed[K][]): Listed[K][] {
     const isHidden = (at: number | undefined) => at !== undefined && Date.now() - at < this.lagMs();
     const ghosts = [...this.deleted.values()].filter((each) => each.kind === kind && isHidden(each.at));
@@ -36,7 +36,7 @@ export class ListLag {
     return [...visible, ...ghosts.map(({ record }) => record as Listed[K])];
   }
 
-  /** Deleted template. The list may still contain its endpoint. */
+  /** Returns a deleted template, because the delayed list may still contain its endpoint. */
   deletedTemplate(id: string): Template | undefined {
     const found = this.deleted.get(id);
     return found?.kind === "templates" ? (found.record as Template) : undefined;

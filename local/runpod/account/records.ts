@@ -138,7 +138,7 @@ export interface NetworkVolume {
 export interface Secret {
   id: string;
   name: string;
-  /** No API returns it. */
+  /** No API returns the value. */
   value: string;
   description: string | null;
   createdAt: string;

@@ -11,7 +11,9 @@ interface Login {
   password: string;
 }
 
-/** Lifetime of an ECR authorization token (AWS, GetAuthorizationToken). Its username is always `AWS`. */
+/**
+ * Lifetime of an ECR authorization token (AWS, GetAuthorizationToken). The username of such a token is always `AWS`.
+ */
 const ECR_TOKEN_LIFETIME_MS = 12 * 3_600_000;
 
 /** Access of an account to private images: registry credentials and ECR delegations. */

@@ -3,12 +3,12 @@ import { parseGpuIds } from "./gpuSelection";
 import type { Endpoint, EndpointInput, FieldChange, Template, TemplateInput } from "./records";
 
 /**
- * Kind of a refusal. It decides the HTTP status in REST v2: `missing` 404, `taken` 409, `image` and `kind` 422, `rule`
- * 400.
+ * Kind of a refusal, which decides the HTTP status in REST v2: `missing` 404, `taken` 409, `image` and `kind` 422,
+ * `rule` 400.
  */
 export type Refusal = "rule" | "missing" | "taken" | "image" | "kind";
 
-/** Violation of one of the account's rules. The message is RunPod's error text for the caller. */
+/** A call that breaks one of the account's rules. The message is RunPod's error text for the caller. */
 export class AccountError extends Error {
   override readonly name = "AccountError";
 

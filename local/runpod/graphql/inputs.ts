@@ -14,7 +14,7 @@ type InlineArguments = Omit<InlineTemplate, Flags | "env" | "allowedCudaVersions
   Partial<Nullable<Pick<InlineTemplate, "startSsh" | "startJupyter">>> &
   EnvArguments;
 
-/** `EndpointInput` as a GraphQL argument. Every field except the name may be null. */
+/** `EndpointInput` as a GraphQL argument. Every field except `name` may be `null`. */
 export type EndpointArguments = Pick<EndpointInput, "name"> &
   Partial<Nullable<Omit<EndpointInput, "name" | "template" | "env">>> & {
     template?: InlineArguments | null;
@@ -69,7 +69,7 @@ export function endpointInput(args: EndpointArguments): EndpointInput {
   };
 }
 
-/** Returns a copy of an object without the null and undefined fields. */
+/** Returns a copy of an object without the fields that are `null` or undefined. */
 export function withoutNulls<T extends object>(input: T): { [K in keyof T]?: NonNullable<T[K]> } {
   return Object.fromEntries(Object.entries(input).filter(([, value]) => value !== null && value !== undefined)) as {
     [K in keyof T]?: NonNullable<T[K]>;

@@ -56,7 +56,7 @@ function queries(options: ResolverOptions, caller: Caller) {
   return {
     myself: () => (caller === "anonymous" ? null : query(() => userView(options))()),
     podTemplate: query(({ id }: { id: string }) => account.template(id) ?? null),
-    // The double does not have RunPod's own public templates.
+    // The double does not have RunPod's public templates.
     podTemplates: query(({ input }: { input?: { isRunpod?: boolean } }) =>
       input?.isRunpod ? [] : account.listed.templates,
     ),

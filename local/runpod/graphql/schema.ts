@@ -4,8 +4,8 @@ import { buildSchema } from "graphql";
  * Part of RunPod's GraphQL schema for serverless endpoints. Names, nullability and defaults come from the schema of the
  * official Pulumi provider (runpod/pulumi-runpod v0.1.5) and RunPod's docs of August 2026. Some fields are not
  * published, but RunPod's tools query them: `serverlessGpuPools` (runpodctl), `Endpoint.version`, `pods`, `aiKey`,
- * `userId` and others (flash, runpod-python). `User.maxServerlessConcurrency`, the quota of workers, is known from
- * third parties only.
+ * `userId` and others (flash, runpod-python). `User.maxServerlessConcurrency`, the quota of workers, is known only from
+ * third parties.
  */
 export const schema = buildSchema(/* GraphQL */ `
   scalar Void

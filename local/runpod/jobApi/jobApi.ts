@@ -11,7 +11,7 @@ import { RateLimits } from "./rateLimits";
 import { type Env, MAX_EXECUTION_MS, MIB, policyOf, type RouteLimits, readJson, waitForEnd, waitMs } from "./requests";
 
 /**
- * Maximum wait of `/stream`. It is shorter than RunPod's wait of about 10 s, because RunPod's Python client times out
+ * Maximum wait of `/stream`. RunPod waits about 10 s. The double waits less, because RunPod's Python client times out
  * after exactly 10 s.
  */
 const STREAM_WAIT_MS = 5_000;
@@ -130,7 +130,7 @@ function addJobRoutes(app: Hono<Env>, limits: RouteLimits): void {
     await queue.changed.waitFor(readNews, waitMs(c, STREAM_WAIT_MS), c.req.raw.signal);
     const job = findJob(c);
     if (!job) return notFound(c);
-    // If the client has closed its connection, its request must not remove chunks.
+    // A request must not remove chunks after its client has closed the connection.
     const chunks = c.req.raw.signal.aborted ? [] : queue.takeChunks(job);
     return c.json({ status: job.status, stream: chunks.map((output) => ({ output })) });
   });

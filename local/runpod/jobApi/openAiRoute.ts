@@ -24,8 +24,8 @@ export function addOpenAiRoute(app: Hono<Env>, limits: RouteLimits): void {
 }
 
 /**
- * Streams a job's chunks as server-sent events. A string chunk is sent unchanged, any other chunk as a `data:` line. A
- * failed job ends the stream without an error event, because no document says that RunPod adds one.
+ * Streams a job's chunks as server-sent events. A string chunk is sent unchanged. Any other chunk becomes a `data:`
+ * line. A failed job ends the stream without an error event, because no document says that RunPod adds one.
  */
 function streamChunks(c: Context<Env>, job: Job) {
   const { queue } = c.get("endpoint");
@@ -48,8 +48,8 @@ function streamChunks(c: Context<Env>, job: Job) {
 
 /**
  * Responds with status 500 for any failed job (source: issue 104 of worker-vllm). A job that completes with an error in
- * its output gets 200 instead (issue 57). RunPod does not document the body, so the double sends the worker's error if
- * it is JSON, else an OpenAI error.
+ * its output gets 200 instead (issue 57). RunPod does not document the body, so the double sends a worker's error that
+ * is JSON unchanged. It replaces any other error with an OpenAI error.
  */
 function failure(c: Context<Env>, { error, status }: Job) {
   if (error?.startsWith("{")) return c.body(error, 500, { "content-type": "application/json" });

@@ -8,7 +8,7 @@ const WORKER_ERROR = "RuntimeError: CUDA error: device-side assert triggered";
 
 type Fault = ReplyFault["fault"];
 
-/** Fault of an endpoint's replies. Undefined for normal replies. */
+/** Returns the fault of an endpoint's replies. Undefined for normal replies. */
 export function replyFaultOf({ replyFaults }: Switches, endpointName: string): Fault | undefined {
   return replyFaults.find(({ on }) => matches([on], endpointName))?.fault;
 }
@@ -16,7 +16,7 @@ export function replyFaultOf({ replyFaults }: Switches, endpointName: string): F
 /**
  * Changes one streamed item of a worker.
  *
- * @param isFirst whether it is the job's first item
+ * @param isFirst whether this is the job's first item
  * @returns the item for the client, or undefined when the client does not get it
  */
 export async function worsenItem(item: unknown, fault: Fault | undefined, isFirst: boolean): Promise<unknown> {
@@ -33,7 +33,7 @@ export function worsenResult<R extends { output?: unknown; error?: unknown }>(re
   return { ...report, output: items };
 }
 
-/** Changes an item in the contract's own format. Other items, such as OpenAI's events, stay the same. */
+/** Changes an item in the contract's format. Items in another format, such as OpenAI's events, stay the same. */
 function worsen(item: unknown, fault: Fault): unknown {
   if (fault === "failed") return undefined;
   if (typeof item !== "object" || item === null) return item;

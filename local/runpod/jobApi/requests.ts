@@ -23,8 +23,8 @@ export interface RouteLimits {
 /**
  * JSON body of a request. RunPod passes any JSON value on to the worker.
  *
- * @returns undefined if the body is not JSON, or if it has too many levels for JSON.stringify (some thousand). RunPod's
- * limit for levels is not documented
+ * @returns undefined if the body is not JSON, or if JSON.stringify cannot write its levels (more than some thousand).
+ * RunPod does not document a limit for levels
  */
 export async function readJson(c: Context<Env>): Promise<unknown> {
   try {
@@ -49,7 +49,7 @@ export function policyOf(
   };
 }
 
-/** Waits until the job ends or the client's `?wait=` time is over. Returns the job's latest state. */
+/** Waits until the job or the client's `?wait=` time ends. Returns the job's latest state. */
 export async function waitForEnd(c: Context<Env>, job: Job): Promise<Job> {
   const { queue } = c.get("endpoint");
   const readEnded = () => {

@@ -54,7 +54,7 @@ export function workerApi(options: { find(endpointId: string): EndpointRuntime |
     const { queue, fleet } = c.get("endpoint");
     const worker = c.req.param("worker");
     if (c.req.query("status") === "unhealthy") fleet.reportFailedCheck(worker, c.req.query("check") ?? "unknown check");
-    // A worker without a job sends no job_id.
+    // A worker without a job sends no `job_id`.
     else queue.workerPinged(worker, (c.req.query("job_id") ?? "").split(","));
     return c.json({ status: "ok" });
   });

@@ -37,7 +37,7 @@ export interface Job {
   streamed: boolean;
   /** Number of times the job was queued again. */
   retries: number;
-  /** Number of workers that the job has lost since its submission or its last `/retry`. */
+  /** Number of lost workers of the job since its submission or its newest `/retry`. */
   losses: number;
 }
 
@@ -59,8 +59,8 @@ const RETENTION_MS = { run: 30 * 60_000, runsync: 60_000 } as const;
 /** After the loss of a job's worker, RunPod queues the job again, but only once. */
 const MAX_LOSSES = 1;
 /**
- * A worker's ping must contain the ids of all its jobs. A job is lost if a ping omits its id after this time since its
- * start. Third parties observed 30 to 50 s.
+ * A worker's ping must contain the ids of all jobs of the worker. A job that has run for longer than this time is lost
+ * when a ping omits its id. Third parties observed 30 to 50 s.
  */
 const ACKNOWLEDGE_MS = 30_000;
 /** RunPod's error text for a job that lost its worker twice. */
@@ -130,8 +130,8 @@ export class JobQueue {
     for (const job of this.queued()) {
       if (taken.length === count) break;
       Object.assign(job, { status: "IN_PROGRESS", startedAt: this.now(), workerId } satisfies Partial<Job>);
-      // RunPod drops an empty input, and the SDK does not accept a job without input. So the job fails in the same way
-      // as after the loss of its worker.
+      // RunPod drops an empty input, and the SDK does not accept a job without input. So the job fails as if its worker
+      // were lost.
       if (isEmpty(job.input)) this.end(job, "FAILED", { error: LOST_WORKER_ERROR });
       else taken.push(job);
     }
@@ -163,7 +163,7 @@ export class JobQueue {
     this.changed.notify();
   }
 
-  /** Ends a running job with its worker's report. A report for a job that has already ended changes nothing. */
+  /** Ends a running job with its worker's report. A report for an ended job changes nothing. */
   finish(id: string, result: JobResult): void {
     const job = this.jobs.get(id);
     if (job?.status === "IN_PROGRESS") this.end(job, result.error === undefined ? "COMPLETED" : "FAILED", result);
@@ -196,8 +196,8 @@ export class JobQueue {
   }
 
   /**
-   * Called when a worker has ended. Queues the worker's running jobs again. A job whose worker ends for the second time
-   * fails.
+   * Called when a worker has ended. Queues the worker's running jobs again, but fails a job that loses a worker for the
+   * second time.
    */
   workerLost(workerId: string): void {
     for (const job of this.running(workerId)) this.requeueOrFail(job);
@@ -205,8 +205,8 @@ export class JobQueue {
   }
 
   /**
-   * Compares the job ids in a worker's ping with the worker's jobs. A job is lost if the ping omits its id after
-   * ACKNOWLEDGE_MS since its start.
+   * Compares the job ids in a worker's ping with the worker's jobs. A job that has run for longer than `ACKNOWLEDGE_MS`
+   * is lost when the ping omits its id.
    */
   workerPinged(workerId: string, jobIds: readonly string[]): void {
     const latest = this.now() - ACKNOWLEDGE_MS;

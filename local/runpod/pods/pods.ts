@@ -20,13 +20,16 @@ export interface PodsOptions {
   container?: Container | undefined;
 }
 
-/** Price of a pod in US dollars per hour, by the GPU's memory in GB. Examples: the double bills nobody. */
+/**
+ * Price of a pod in US dollars per hour, by the GPU's memory in GB. These prices are examples, because the double bills
+ * nobody.
+ */
 export function podPrice(memory: number): { secure: number; community: number } {
   const secure = Math.round(memory * 2.5) / 100;
   return { secure, community: Math.round(secure * 80) / 100 };
 }
 
-/** Pods of an account, in memory only: a restart of the double ends them. */
+/** Pods of an account. They exist only in memory, so a restart of the double ends them. */
 export class Pods {
   private readonly pods = new Map<string, { pod: Pod; stop: AbortController }>();
 
@@ -101,7 +104,7 @@ export class Pods {
     if (!(await pause(switches.podStartMs, signal))) return;
     pod.status = "STARTING";
     if (matches(switches.unpullable, pod.image)) {
-      // RunPod tries again for ever, and the pod costs money.
+      // RunPod repeats the pull without end, and the pod costs money meanwhile.
       write(`failed to pull ${pod.image}: unexpected status from the registry`, "system");
       return;
     }
@@ -124,7 +127,7 @@ export class Pods {
   }
 }
 
-/** Waits. Returns false when the signal is aborted. */
+/** Waits for `ms` milliseconds. Returns false when the signal is aborted. */
 function pause(ms: number, signal: AbortSignal): Promise<boolean> {
   return new Promise((resolve) => {
     if (signal.aborted) return resolve(false);

@@ -16,7 +16,7 @@ export interface ContainerContext {
 /** Program of a container. `idle`: the program has finished, but the pod still runs. `killed`: the pod exits. */
 export type Container = (context: ContainerContext) => Promise<"idle" | "killed">;
 
-/** Verdict of the gates in the container, as the report beside the weights has it. */
+/** Verdict of the gates in the container, in the format of the report beside the weights. */
 interface ContainerVerdict {
   model: string;
   mayBePromoted: boolean;
@@ -24,7 +24,7 @@ interface ContainerVerdict {
   gates: { passed: number; failed: number; notMeasured: number; notJudged: number };
 }
 
-/** Stores a result where the real image uploads it. Without a verdict, the result has no report. */
+/** Stores a result at the place to which the real image uploads it. A result without a verdict has no report. */
 export type Upload = (result: { repository: string; run: string; verdict: ContainerVerdict | undefined }) => void;
 
 const STEPS = 5;
@@ -33,8 +33,8 @@ const FAILURES_OF_A_STEP: Switches["podFailure"][] = ["killed", "diskFull", "res
 const GATES = 21;
 
 /**
- * Writes the log of the training image, without a training. `upload` stores the result where the real image uploads it.
- * Like the real image, the program never exits on its own, because RunPod would start it again.
+ * Writes the log of the training image, without a training. Like the real image, the program never exits, because
+ * RunPod would start the program again.
  */
 export async function trainingContainer(
   context: ContainerContext,
@@ -50,7 +50,7 @@ export async function trainingContainer(
   return (await trainingSteps(context)) ?? (await judgeAndUpload(context, upload));
 }
 
-/** Writes the steps of a training. Returns the container's end when a step fails. */
+/** Writes the log of the steps of a training. After a failed step, returns how the container ends. */
 async function trainingSteps({ failure, log, step }: ContainerContext): Promise<"idle" | "killed" | undefined> {
   for (let count = 1; count <= STEPS; count += 1) {
     if (!(await step())) return "killed";
@@ -58,9 +58,9 @@ async function trainingSteps({ failure, log, step }: ContainerContext): Promise<
     if (count !== FAILED_STEP || !FAILURES_OF_A_STEP.includes(failure)) continue;
     if (failure === "killed") return "killed";
     if (failure === "diskFull") log("snack-training: failed: [Errno 28] No space left on device");
-    // RunPod starts a container again whose program has ended.
+    // RunPod restarts a container after the end of its program.
     else if (failure === "restarted") log("snack-training: started");
-    // A silent program, for example one that waits for a lock.
+    // A silent program may be waiting, for example for a lock.
     return "idle";
   }
   return undefined;

@@ -16,7 +16,7 @@ const actions: Record<PodStatus, string[]> = {
 /** Context of the routes for pods. */
 export interface PodContext {
   pods: Pods;
-  /** Lines after which a pod's log ends; null for no end. */
+  /** Returns the number of lines after which a pod's log ends. `null`: the log does not end. */
   logLines(): number | null;
   /** Default number of entries per page. */
   pageSize: number;

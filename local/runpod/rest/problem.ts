@@ -6,7 +6,9 @@ import { AccountError, type Refusal } from "../account/rules";
 export class RestProblem extends Error {
   override readonly name = "RestProblem";
 
-  /** @param errors errors in the body, one text per error */
+  /**
+   * @param errors texts of the errors in the body
+   */
   constructor(
     readonly status: number,
     detail: string,

@@ -31,7 +31,7 @@ const collections: readonly string[] = [
   "pods",
 ];
 
-/** Whether a path belongs to REST v2. The job API has all other paths below `/v2`. */
+/** Whether a path belongs to REST v2. All other paths below `/v2` belong to the job API. */
 export function isRestPath(path: string): boolean {
   const [, , first = ""] = path.split("/");
   return first === "openapi.json" || collections.includes(first);
@@ -100,7 +100,9 @@ function honoPath({ path }: RestRoute): string {
   return path.replace(/\{(\w+)\}/g, ":$1");
 }
 
-/** @throws RestProblem when the request has no known Bearer key. REST v2 accepts a key in no other form. */
+/**
+ * @throws RestProblem when the request has no known Bearer key. REST v2 accepts only Bearer keys.
+ */
 function callerOf(c: Context, keys: RunpodKey[]): RunpodKey {
   const presented = /^Bearer\s+(\S+)$/i.exec(c.req.header("authorization") ?? "")?.[1];
   if (presented === undefined) throw new RestProblem(401, "missing bearer token");
@@ -118,7 +120,7 @@ async function readBody(c: Context, { body }: RestRoute): Promise<unknown> {
   return parsed.data;
 }
 
-/** Answers 405 with the allowed methods for a known path, else 404. */
+/** Answers 405 with the allowed methods for a known path, and 404 for an unknown path. */
 function unknownRoute(c: Context, routes: readonly RestRoute[], headers: Record<string, string>): Response {
   const path = new URL(c.req.url).pathname.replace(/^\/v2/, "");
   const methods = routes

@@ -194,7 +194,7 @@ function secretRoutes({ account }: RestContext): RestRoute[] {
       view(secrets.create({ name, value, description })),
     ),
     route("GET /account/secrets/{id}", "Get a secret", ({ id }) => view(found(secrets.find(id), "secret"))),
-    // A running worker keeps its old value, so this change affects no worker.
+    // A running worker keeps the old value, so this route does not call `changed`.
     bodyRoute("PATCH /account/secrets/{id}", "Update a secret", UpdateSecret, ({ id }, { value, description }) =>
       view(
         secrets.update(id, {

@@ -6,13 +6,14 @@ const POLL_MS = 500;
 const DEFAULT_TAIL = 100;
 
 /**
- * `GET …/logs` of a worker or a pod: server-sent events `{ts, source, line}`. The stream starts with the existing lines:
- * the last `tail` lines, or the lines after `since` or `Last-Event-ID`. New lines follow until the client closes the
- * connection or the worker ends. A worker has only system lines, because the double writes its output to a file.
+ * `GET …/logs` of a worker or a pod: server-sent events `{ts, source, line}`. The stream starts with existing lines:
+ * the newest `tail` lines, or the lines after `since` or `Last-Event-ID`. New lines follow until the client closes the
+ * connection or the worker ends. A worker has only system lines, because the double writes the worker's output to a
+ * file.
  *
  * @param readLines returns the lines, or undefined after the worker or pod has ended
  * @param sources sources of the lines when the query names none
- * @param isCut whether the stream ends after the present lines
+ * @param isCut whether the stream ends after the existing lines
  */
 export function workerLog(
   readLines: () => readonly LogLine[] | undefined,

@@ -37,15 +37,15 @@ function workerView(endpoint: Endpoint, { id, status, version, image, running }:
   };
 }
 
-/** GPU type of all simulated hosts: the first of the endpoint's selection. */
+/** GPU type of all simulated hosts: the first GPU type that the endpoint selects. */
 function firstGpu({ gpuIds }: Endpoint): string | undefined {
   const { pools, excludedTypes } = parseGpuIds(gpuIds ?? "");
   return gpuTypes.find(({ id, pool }) => pool === pools[0] && !excludedTypes.includes(id))?.id;
 }
 
 /**
- * `GET /v2/serverless/{id}/releases`. Unconfirmed: whether RunPod counts workers that wait for a GPU or crash. The double
- * leaves them out, so that a client cannot rely on them.
+ * `GET /v2/serverless/{id}/releases`. Unconfirmed: RunPod may count workers that wait for a GPU or crash. The double
+ * omits these workers, so that a client cannot rely on them.
  */
 export function releasesView(endpoint: Endpoint, releases: readonly ReleaseRecord[], fleet: Fleet) {
   const workers = fleet.list().filter(({ status }) => status !== "THROTTLED" && status !== "UNHEALTHY");

@@ -14,7 +14,7 @@ type Job = { id: string; input: Record<string, unknown> };
 
 /**
  * Starts a worker for a machine without Python. It answers every job with the same reply, in the contract's shapes. It
- * calls no LLM engine and checks nothing, not even the ticket. Like RunPod's SDK, it calls the job API over HTTP.
+ * calls no LLM engine, and does not even check the ticket. Like RunPod's SDK, it calls the job API over HTTP.
  *
  * @param env environment that RunPod gives a worker
  */

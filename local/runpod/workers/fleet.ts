@@ -35,13 +35,13 @@ interface Worker {
   /** The worker's process. Undefined until capacity and image are available, and after a crash. */
   process?: RunningWorker;
   state: "throttled" | "pulling" | "initializing" | "ready" | "unhealthy" | "stopping";
-  /** Whether the worker gets no more jobs. The fleet stops it after its current jobs. */
+  /** Whether the worker gets no new jobs. The fleet stops such a worker after its current jobs. */
   draining: boolean;
   idleSince: number;
   startedAt?: number;
   /** Number of crashes since the worker was last ready. */
   crashes: number;
-  /** Earliest start of the worker's process, in milliseconds since the epoch. */
+  /** Earliest time at which the worker's process may start, in milliseconds since the epoch. */
   startNotBefore: number;
   /** Logged reason why the worker's process does not start. */
   waitReason?: string;
@@ -137,7 +137,7 @@ export class Fleet {
     this.tick();
   }
 
-  /** Logs a failed fitness check. After such a failure, the worker exits on its own. */
+  /** Logs a failed fitness check. The worker exits after such a failure, so the fleet need not stop it. */
   reportFailedCheck(workerId: string, check: string): void {
     const worker = this.find(workerId);
     if (worker) this.log(worker, `failed its check: ${check}`);
@@ -201,7 +201,7 @@ export class Fleet {
     });
   }
 
-  /** Takes the next step for a worker without a process: get capacity, pull the image, or start the process. */
+  /** Takes the next step of a worker without a process: reserves capacity, pulls the image, or starts the process. */
   private advance(worker: Worker): void {
     const { endpoint, template } = this.release;
     const { switches, clock } = this.options;
@@ -217,7 +217,7 @@ export class Fleet {
     }
   }
 
-  /** Keeps a worker waiting. Logs the reason once. */
+  /** Keeps a worker waiting. Logs each reason only once. */
   private hold(worker: Worker, state: "throttled" | "pulling", reason: string): void {
     worker.state = state;
     if (worker.waitReason === reason) return;
@@ -310,7 +310,7 @@ export class Fleet {
   private statusOf(worker: Worker): WorkerStatus {
     if (worker.state === "ready") return this.isBusy(worker.id) ? "RUNNING" : "IDLE";
     if (worker.state === "throttled") return "THROTTLED";
-    // A worker that keeps crashing stays unhealthy while it starts again.
+    // A crashed worker stays unhealthy until it is ready again.
     return worker.crashes > 0 && worker.state !== "pulling" ? "UNHEALTHY" : "INITIALIZING";
   }
 

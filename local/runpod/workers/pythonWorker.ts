@@ -45,7 +45,7 @@ export function preparePythonWorker(
       PYTHONUTF8: "1",
       ...platform,
     },
-    // When this process ends, the pipe closes, and run_worker.py then ends too.
+    // When this process ends, the pipe closes, and then run_worker.py ends too.
     stdio: ["pipe", log, log],
     // A separate process group: Ctrl-C must not reach the worker, and one kill must also end the SDK's ping process.
     detached: !windows,
@@ -93,8 +93,8 @@ export function preparePythonWorker(
 }
 
 /**
- * Last line of a log. The fleet reports it as the reason of a crash. The line contains no chat message, because SDK and
- * worker do not log chat messages.
+ * Final line of a log. The fleet reports this line as the reason of a crash. The line contains no chat message, because
+ * SDK and worker do not log chat messages.
  */
 function lastLine(file: string): string | undefined {
   if (!existsSync(file)) return undefined;

@@ -1,4 +1,5 @@
-"""Runs the worker of `images/worker`. Does the slow imports before the worker's endpoint exists.
+"""
+Runs the worker of `images/worker`. Does the slow imports before the worker's endpoint exists.
 
 The process starts with the variables of RunPod's platform, because the SDK reads them at import. The whole environment
 follows as one line of JSON on standard input. Then the worker starts.
@@ -30,7 +31,8 @@ def _follow_parent(lines: "queue.SimpleQueue[bytes]") -> None:
 
 
 def _import_ahead() -> None:
-    # The SDK asks this module for the processor's name, which takes a second of CPU time. An empty result is enough.
+    # The SDK asks this module for the processor's name, which takes a second of CPU time. The SDK accepts an empty
+    # result.
     cpuinfo = types.ModuleType("cpuinfo")
     cpuinfo.get_cpu_info = dict
     sys.modules["cpuinfo"] = cpuinfo

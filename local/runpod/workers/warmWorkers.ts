@@ -23,7 +23,7 @@ export class WarmWorkers {
     const identity = { workerId: newId(), endpointId: newId(), aiKey: newAiKey() };
     const warm = { identity, process: prepare(identity) };
     this.unclaimed.push(warm);
-    // If a reserved process ends early, its endpoint starts a new process.
+    // If a reserved process ends early, the endpoint starts a new process.
     void warm.process.exited.then(() => this.forget(warm));
   }
 

@@ -11,7 +11,7 @@ interface WorkerSpec {
   signals: WorkerSignals;
 }
 
-/** Messages to the fleet from a worker that does not use HTTP. */
+/** Callbacks with which a worker without HTTP sends messages to the fleet. */
 export interface WorkerSignals {
   /** Reports that the worker is ready. A worker that uses HTTP is ready at its first request for a job. */
   ready(): void;

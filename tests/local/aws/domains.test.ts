@@ -59,7 +59,7 @@ describe("The validation of a certificate", () => {
     await expect(validated).rejects.toThrow(/Could not find certificate .* in ap-northeast-1/);
   });
 
-  it("issues two certificates in the same millisecond", async () => {
+  it("succeeds for two certificates in the same millisecond", async () => {
     vi.useFakeTimers({ toFake: ["Date"] });
     onTestFinished(() => void vi.useRealTimers());
     const arns = [await certify("c.example.com"), await certify("d.example.com")];

@@ -100,7 +100,7 @@ describe("DynamoDB table", () => {
     client.destroy();
   });
 
-  it("throttles the given share of the functions' requests, but no request of other callers", async () => {
+  it("throttles the given share of the functions' requests, but never throttles other callers", async () => {
     await using cloud = await startTestCloud();
     const { engine } = cloud;
     const { dynamodb } = cloud.aws.endpoints;

@@ -549,7 +549,7 @@ describe("Concurrency of a function URL", () => {
     expect((await get(url)).status).toBe(200);
   });
 
-  it("never runs a function that reserves 0 executions", async () => {
+  it("never runs a function whose reserved concurrency is 0", async () => {
     const { fn, url } = await serve(cloud, streaming("stream.write('one'); stream.end()"), {
       function: { reservedConcurrentExecutions: 0 },
     });

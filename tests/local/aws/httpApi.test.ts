@@ -135,7 +135,7 @@ const get = (path: string, headers: Record<string, string> = {}) => fetch(`${url
 const bearer = async (claims: Parameters<typeof sign>[0]) => ({ authorization: `Bearer ${await sign(claims)}` });
 
 describe("Payload format 2.0", () => {
-  it("describes a request with the same fields as AWS", async () => {
+  it("passes a request to the function with the same fields as AWS", async () => {
     const response = await fetch(`${url}/bars/ginza%20no.1?a=1&a=2&b=%E3%81%82`, {
       headers: { "X-Mixed-Case": "Yes", cookie: "one=1; two=2", "user-agent": "tester" },
     });

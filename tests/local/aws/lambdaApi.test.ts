@@ -79,7 +79,7 @@ describe("Invoke API of Lambda", () => {
     expect((await invoke({ n: 2 }, { Qualifier: "$LATEST" })).body.event).toEqual({ n: 2 });
   });
 
-  it("throttles a function while it reserves no execution", async () => {
+  it("throttles a function whose reserved concurrency is 0", async () => {
     const named = { FunctionName: fn.id };
     const none = new PutFunctionConcurrencyCommand({ ...named, ReservedConcurrentExecutions: 0 });
     expect(await client.send(none)).toMatchObject({ ReservedConcurrentExecutions: 0 });

@@ -320,7 +320,7 @@ describe("sign-in with code and PKCE", () => {
     expect(decodeJwt(String((await exchange(request, url)).body.id_token)).email).toBe("paid@example.com");
   });
 
-  it("redirects a signed-in customer at once with a new code", async () => {
+  it("immediately redirects a signed-in customer with a new code", async () => {
     const browser = new Browser();
     await tokens(browser);
     const request = await authorization();
@@ -358,7 +358,7 @@ describe("sign-in with code and PKCE", () => {
     },
   );
 
-  it("asks a signed-in customer for the password when one of several prompts is login", async () => {
+  it("asks for the password despite an open session when login is one of several prompts", async () => {
     const browser = new Browser();
     await tokens(browser);
     const { url } = await browser.follow((await authorization({ prompt: "consent login" })).url);

@@ -120,7 +120,7 @@ describe("AdminGetUser", () => {
     return [found.Username, found.UserAttributes?.find(({ Name }) => Name === "sub")?.Value];
   };
 
-  it("finds a user by sub, and by e-mail address in every case when the pool ignores the case", async () => {
+  it("finds a user by sub and by e-mail address, in upper or lower case when the pool ignores case", async () => {
     const id = "ap-northeast-1_Nocase12A";
     const outputs = { id, usernameConfiguration: { caseSensitive: false } };
     account.put({ type: "aws:cognito/userPool:UserPool", id, inputs: {}, outputs });
@@ -129,7 +129,7 @@ describe("AdminGetUser", () => {
   });
 
   it.each([
-    ["another case in a pool that does not ignore it", "MORI@example.com"],
+    ["an address in upper case in a pool that does not ignore the case", "MORI@example.com"],
     ["an unknown e-mail address", "nori@example.com"],
   ])("refuses %s", async (_what, name) => {
     await expect(subOf(name)).rejects.toMatchObject({ name: "UserNotFoundException" });

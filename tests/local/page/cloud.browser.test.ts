@@ -52,7 +52,7 @@ describe("page of npm start with the whole local cloud", { ...needsBrowser, time
     await tab.keyboard.press("Enter");
   };
 
-  /** Waits until all replies have a developer's line. Returns the newest line, which names the model. */
+  /** Waits until the developer's line of each reply is shown. Returns the newest line, which names the model. */
   const answeredBy = async (tab: Page, replies: number) => {
     await eventually(() => tab.locator(".facts").count()).toBe(replies);
     return tab.locator(".facts").last().textContent();

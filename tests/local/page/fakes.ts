@@ -3,6 +3,7 @@ import { cors } from "hono/cors";
 import type { PaidPlan, PlanInfo, Session } from "../../../client";
 import type { AdminCandidate } from "../../../contract/admin";
 import { ApiError, type ErrorCode } from "../../../contract/errors";
+import { LONGEST_FIRST_TEXT_MS } from "../../../functions/core/canary/verdict";
 import type { CandidateFault, CandidatesPanel } from "../../../local/page/candidatesPanel";
 import type { ModelsPanel, ModelsState } from "../../../local/page/modelsPanel";
 import type { StripePanel } from "../../../local/page/stripePanel";
@@ -80,7 +81,7 @@ export function fakeCandidates() {
     override: null,
     verdict: { action: "wait", reason: "3 replies, too few for a verdict: at least 50 are needed.", at },
     candidate: replies,
-    released: { ...replies, replies: 60, first_text_ms: { p50: 500, p95: 1_000 } },
+    released: { ...replies, replies: 60, first_text_ms: { p50: 500, p95: LONGEST_FIRST_TEXT_MS + 1 } },
     workers: null,
     events: [],
   };

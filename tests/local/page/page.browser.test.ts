@@ -161,7 +161,7 @@ describe("page in a browser", { ...needsBrowser, timeout: 60_000 }, () => {
       const answered = tab.waitForResponse((response) => response.url().endsWith(path));
       released.resolve();
       await (await answered).finished();
-      // When this later answer arrives, the page has read the earlier answer.
+      // The page reads answers in order. After this second answer, the page has read the first answer.
       await tab.evaluate(() => fetch("/config.json").then((response) => response.text()));
     };
     return { held: held.promise, release };
@@ -242,7 +242,7 @@ describe("page in a browser", { ...needsBrowser, timeout: 60_000 }, () => {
     await second.getByRole("button", { name: "ゲストで入る" }).waitFor();
   });
 
-  it("enters as the customer when another tab signs in during a guest's entry", async () => {
+  it("enters as the customer when another tab signs in while this tab enters as a guest", async () => {
     await using visited = await visit({});
     const second = await openSecondTab(visited);
     const { held, release } = await holdRequests(second, "/auth/guest");
@@ -254,7 +254,7 @@ describe("page in a browser", { ...needsBrowser, timeout: 60_000 }, () => {
     expect(await second.locator("#who").textContent()).toBe("みさき@example.com");
   });
 
-  it("stays at the entrance when the customer signs out in another tab during the entry", async () => {
+  it("stays at the entrance when the customer signs out in another tab while this tab enters", async () => {
     await using visited = await visit({});
     const second = await openSecondTab(visited);
     await signIn(visited.tab);
@@ -272,7 +272,7 @@ describe("page in a browser", { ...needsBrowser, timeout: 60_000 }, () => {
   it.each([
     ["is cancelled", "error=access_denied&error_description=cancelled"],
     ["has a used code", "code=used"],
-  ])("keeps the customer signed in, in every tab, when the sign-in of another tab %s", async (_, answer) => {
+  ])("keeps the customer signed in, in every tab, when another tab's sign-in %s", async (_, answer) => {
     await using visited = await visit({});
     const { tab, domain } = visited;
     const second = await openSecondTab(visited);
@@ -304,7 +304,7 @@ describe("page in a browser", { ...needsBrowser, timeout: 60_000 }, () => {
     expect(domain.refreshTokens.size).toBe(1);
   });
 
-  it("says that replies are canned when there is no Python worker", async () => {
+  it("shows a note about canned replies when no Python worker exists", async () => {
     await using visited = await visit({});
     const { tab } = visited;
     await signIn(tab);
@@ -341,7 +341,7 @@ describe("page in a browser", { ...needsBrowser, timeout: 60_000 }, () => {
     expect(jobs.calls).toContain("POST /cancel/job-1-u1");
   });
 
-  it("cancels the reply when a guest leaves and starts a new conversation for the next guest", async () => {
+  it("cancels the reply when a guest leaves, and begins an empty conversation for the next guest", async () => {
     await using visited = await visit({ stream: [{ status: "IN_PROGRESS", items: [{ delta: "長い話" }] }] });
     const { tab, jobs } = visited;
     await tab.getByRole("button", { name: "ゲストで入る" }).click();
@@ -364,7 +364,7 @@ describe("page in a browser", { ...needsBrowser, timeout: 60_000 }, () => {
     return chat;
   }
 
-  it("shows Mama's waiting sentence, the reply of the second model after a restart, and provider and model", async () => {
+  it("shows Mama's waiting sentence, then the second model's reply, its provider and its model", async () => {
     await using visited = await visit({}, { relay: () => {} });
     const { tab } = visited;
     const chat = await askRelay(visited);
@@ -385,7 +385,7 @@ describe("page in a browser", { ...needsBrowser, timeout: 60_000 }, () => {
     expect(visited.complaints).toEqual([]);
   });
 
-  it("announces the states of a reply to screen readers, but not its text", async () => {
+  it("announces a reply's states to screen readers, but does not announce the text of the reply", async () => {
     await using visited = await visit({}, { relay: () => {} });
     const { tab } = visited;
     await tab.evaluate(recordAnnouncements);
@@ -469,7 +469,7 @@ describe("page in a browser", { ...needsBrowser, timeout: 60_000 }, () => {
     expect(visited.complaints).toEqual([]);
   });
 
-  it("shows a change made in the customer portal", async () => {
+  it("shows a change that the customer made in the portal", async () => {
     const subscription: Partial<PlanInfo> = {
       plan: "vip",
       stripe_status: "active",
@@ -502,7 +502,7 @@ describe("page in a browser", { ...needsBrowser, timeout: 60_000 }, () => {
     expect(api.calls).not.toContain("POST /billing/checkout");
   });
 
-  it("keeps the old plan at the success URL until the payment arrives", async () => {
+  it("shows the old plan at Checkout's success URL until the payment arrives", async () => {
     const customer: FakeCustomer = { atStripe: {}, inRow: {} };
     await using visited = await visit({}, { customer });
     const { tab } = visited;
@@ -997,7 +997,7 @@ describe("page in a browser", { ...needsBrowser, timeout: 60_000 }, () => {
     },
   );
 
-  it("shows a plan that changed on another page without a reload", async () => {
+  it("shows a plan change from another page without a reload", async () => {
     const customer: FakeCustomer = { atStripe: {}, inRow: {} };
     await using visited = await visit({}, { customer });
     const { tab } = visited;
@@ -1008,7 +1008,7 @@ describe("page in a browser", { ...needsBrowser, timeout: 60_000 }, () => {
     customer.inRow = { plan: "vip", stripe_status: "active", reason: "subscription" };
     await second.evaluate(() => document.dispatchEvent(new Event("visibilitychange")));
     await eventually(() => second.locator("#plan").textContent()).toBe("VIP");
-    // The second tab tells the first tab about the new plan.
+    // The second tab sends the new plan to the first tab.
     await eventually(() => tab.locator("#plan").textContent()).toBe("VIP");
     expect(await offered(tab)).toEqual([]);
   });
@@ -1049,7 +1049,7 @@ describe("page in a browser", { ...needsBrowser, timeout: 60_000 }, () => {
     expect(visited.complaints).toEqual([]);
   });
 
-  it("shows who gets a candidate in the drawer, and changes its share, its fault and its end", async () => {
+  it("lists the users of a candidate in the drawer, changes its share and fault, and aborts it", async () => {
     const candidates = fakeCandidates();
     await using visited = await visit({}, { candidates: () => candidates });
     const { tab, events } = visited;
@@ -1061,6 +1061,7 @@ describe("page in a browser", { ...needsBrowser, timeout: 60_000 }, () => {
     expect(await cellOf("paid@example.com")).toBe("local-2");
     expect(await cellOf("準備")).toContain("まだ返事がない");
     expect(await cellOf("判定")).toContain("wait: 3 replies");
+    expect(await cellOf("公開中の返事")).toContain("（初めの一言 p50 500 ms、p95 > 8000 ms）");
 
     await tab.getByLabel("割合（%）").fill("25");
     await tab.getByRole("button", { name: "割合を変える" }).click();
@@ -1131,7 +1132,7 @@ describe("page in a browser", { ...needsBrowser, timeout: 60_000 }, () => {
     expect(plan?.width).toBe(list?.width);
   });
 
-  it("keeps the chosen language readable while the mouse pointer is on it", async () => {
+  it("keeps the chosen language readable while the mouse pointer is over its button", async () => {
     await using visited = await visit({});
     const { tab } = visited;
     const chosen = tab.getByRole("button", { name: "日本語" });

@@ -247,7 +247,7 @@ describe("routes of the developer's panel", () => {
     expect(models.state().runpod.crash).toBe(false);
   });
 
-  it("change a candidate's share, and refuse a share above 100 and other origins", async () => {
+  it("change a candidate's share, but refuse a share above 100 and requests from other origins", async () => {
     const candidates = fakeCandidates();
     const { server } = await page({ candidates: () => candidates });
     const share = `${server.url}/candidates/share?user=user-1`;

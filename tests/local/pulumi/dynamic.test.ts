@@ -146,7 +146,7 @@ describe("The provider of dynamic resources", () => {
     expect(await start(script)).toBe(4242);
   });
 
-  it("fails with advice when no start succeeds", async () => {
+  it("fails with the next step when no start succeeds", async () => {
     await expect(start(sleep)).rejects.toThrow(
       "did not start in two attempts of 2 s. The machine is too busy: close other programs, and run the command again.",
     );

@@ -78,7 +78,7 @@ describe("The npm client", () => {
     });
   });
 
-  it("keeps polling when a runSync job takes longer than one request waits", async () => {
+  it("keeps polling when a runSync job takes longer than the wait of one request", async () => {
     const endpoint = sdkEndpoint();
     const short = await runpod.json(`${id}/runsync?wait=1000`, { input: { text: "x" } });
     expect(short).toEqual({ id: expect.stringMatching(/^sync-/), status: "IN_QUEUE" });

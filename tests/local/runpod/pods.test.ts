@@ -49,7 +49,7 @@ describe("REST v2 pods", () => {
     await expect.poll(async () => (await runpod.restJson(`GET /pods/${pod.id}`)).status).toBe("RUNNING");
   });
 
-  it("may have the same name, and are listed on pages, the newest first", async () => {
+  it("can share a name, and appear in the paged list, newest first", async () => {
     const ids: string[] = [];
     for (let count = 0; count < 3; count += 1) ids.push((await create()).id);
     const first = await runpod.restJson("GET /pods");
@@ -58,7 +58,7 @@ describe("REST v2 pods", () => {
     expect(first.pagination.hasNextPage).toBe(true);
   });
 
-  it("are gone after their termination", async () => {
+  it("no longer exist after their termination", async () => {
     const { id } = await create();
     expect((await runpod.rest(`DELETE /pods/${id}`)).status).toBe(204);
     expect(await refusal(`GET /pods/${id}`)).toMatchObject({ status: 404, detail: "pod not found" });
@@ -76,7 +76,7 @@ describe("REST v2 pods", () => {
     [{ gpu: { id: "NVIDIA A40", minCudaVersion: "13.0", allowedCudaVersions: ["13.0"] } }, 400, "mutually exclusive"],
     [{ image: "registry.example/missing:1" }, 422, "manifest unknown"],
     [{ registry: "none" }, 404, "registry not found"],
-  ])("refuse %j with %i", async (changes, status, text) => {
+  ])("refuse the input %j with the status %i", async (changes, status, text) => {
     const problem = await refusal("POST /pods", { ...body, ...changes });
     expect(problem.status).toBe(status);
     expect(`${problem.detail} ${problem.errors}`).toContain(text);
@@ -93,7 +93,7 @@ describe("REST v2 pods", () => {
     },
   );
 
-  it("cost nothing after their container was killed", async () => {
+  it("cost nothing after the host has killed their container", async () => {
     Object.assign(runpod.double.switches, { podFailure: "killed", podStepMs: 0 });
     runpod.double.account.secrets.create({ name: "token", value: "hf" });
     const { id } = await create({ env: { HF_TOKEN: "{{ RUNPOD_SECRET_token }}" } });

@@ -240,7 +240,7 @@ describe("REST v2 endpoints", () => {
     expect(await runpod.restJson("GET /serverless")).toMatchObject({ endpoints: [] });
   });
 
-  it("are rejected with a template for Pods", async () => {
+  it("are rejected when their template is for Pods", async () => {
     const { id: templateId } = await runpod.restJson("POST /templates", { ...template, serverless: false });
     const [status] = await runpod.restRefusal("POST /serverless", { ...restEndpoint, templateId });
     expect(status).toBe(422);
@@ -256,7 +256,7 @@ describe("REST v2 endpoints", () => {
     expect([type, cpu, exclusion]).toEqual([422, 400, ["$.gpu: missing property 'pools'"]]);
   });
 
-  it("are rejected when none of their GPU pools has capacity", async () => {
+  it("are rejected when all their GPU pools lack capacity", async () => {
     runpod.double.switches.noCapacity.push("AMPERE_16");
     const refusal = await runpod.restRefusal("POST /serverless", restEndpoint);
     expect(refusal).toEqual([400, expect.stringMatching(/^There are no longer any instances available/), []]);

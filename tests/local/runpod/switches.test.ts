@@ -64,7 +64,7 @@ describe("A fault", () => {
     expect((await runpod.rest("GET /templates")).status).toBe(200);
   });
 
-  it("can skip the first calls and can delay a response", async () => {
+  it("can leave the first calls unchanged and can delay a response", async () => {
     fail({ on: "POST /v2/serverless", answer: 504, done: true, skip: 1 });
     expect((await runpod.rest("POST /serverless", { ...restEndpoint, name: "first" })).status).toBe(201);
     expect((await runpod.rest("POST /serverless", { ...restEndpoint, name: "second" })).status).toBe(504);
@@ -135,7 +135,7 @@ describe("Workers that cannot start", () => {
     expect(await health(named)).toMatchObject({ throttled: 1 });
   });
 
-  it("include idle workers when the capacity ends, and a busy worker after its job", async () => {
+  it("include idle workers at the end of capacity, and include a busy worker after its job", async () => {
     const { switches, tick } = runpod.double;
     const { id } = await runpod.deploy();
     const submit = () => runpod.json(`${id}/run`, { input: { text: "x" } });
@@ -233,7 +233,7 @@ describe("Private images", () => {
     expect(await isPulled(endpoint)).toBe(true);
   });
 
-  it("have registry credentials without a password in plain text", async () => {
+  it("have registry credentials that the account stores without a plain-text password", async () => {
     const id = await credential("AWS");
     expect(JSON.stringify(runpod.double.account.registries.find(id))).not.toContain("token-1");
   });

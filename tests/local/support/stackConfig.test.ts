@@ -6,7 +6,7 @@ const mistral = (...args: string[]) =>
   JSON.parse(readStackConfig(process.cwd(), "local", parseOverrides(args)).values[configKey("mistral")] ?? "{}");
 
 describe("A change of the configuration by path", () => {
-  it("creates missing objects, and converts numbers", () => {
+  it("creates missing objects and converts numbers", () => {
     const { candidate } = mistral("mistral.candidate.imageTag=local-2", "mistral.candidate.share=5");
     expect(candidate).toEqual({ imageTag: "local-2", share: 5 });
   });

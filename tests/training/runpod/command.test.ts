@@ -24,7 +24,7 @@ const usual = [
   "--yes",
 ];
 
-/** Starts `npm run train -- … --json` against the doubles. Calls `onLine` with each line of its progress. */
+/** Starts `npm run train -- … --json` with the doubles. Calls `onLine` with each progress line. */
 function train(args: string[], onLine: (line: string, kill: (signal: NodeJS.Signals) => void) => void = () => {}) {
   const env = {
     ...process.env,
@@ -70,7 +70,7 @@ describe("npm run train -- <model> --on runpod", () => {
     fixture.runpod.switches.podFailure = "silent";
     let signals = 0;
     const { status, output } = await train(usual, (line, kill) => {
-      // The second signal must not prevent the end of the pod.
+      // A second signal must not prevent the command from deleting the pod.
       const isTime = line.includes("step 3 of 5") || line.includes("ending the pod first");
       if (isTime && ++signals <= 2) kill(signal);
     });

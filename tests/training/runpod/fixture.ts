@@ -17,7 +17,7 @@ import { FakeHub, HUB_TOKEN, REPOSITORY } from "./hub";
 export const IMAGE = `ghcr.io/example/snack-misaki-training@sha256:${"a".repeat(64)}`;
 export const NAME = "snack-misaki-train-mistral-test";
 
-/** Limits for the double, which answers at once. */
+/** Short time limits for the double, which answers immediately. */
 const quick: Limits = {
   pollMs: 50,
   startMs: 60_000,
@@ -39,7 +39,7 @@ const usualRun: PodRun = {
   judge: undefined,
 };
 
-/** RunPod's double and a Hub. The container of each pod uploads its result to the Hub. */
+/** RunPod's double, and a fake Hub that receives the result of each pod's container. */
 export class PodFixture {
   lines: string[] = [];
 
@@ -91,7 +91,7 @@ export class PodFixture {
     );
   }
 
-  /** Starts a pod of another program, `hours` ago. */
+  /** Adds a pod of another program that started `hours` ago. */
   startPod(name: string, hours: number): void {
     const container = { image: IMAGE, args: "", disk: 1, ports: [], env: {}, registry: null };
     const gpu = { id: "NVIDIA A40", count: 1 };

@@ -4,14 +4,14 @@ import { type Listening, serve } from "../../../local/support/http";
 export const HUB_TOKEN = "hf_CANARY_TOKEN";
 export const REPOSITORY = "snack/mistral-mama";
 
-/** A Hugging Face Hub on a real socket, with one private model repository and data sets. */
+/** Fake Hugging Face Hub on a real socket. It has one private model repository and several data sets. */
 export class FakeHub {
   private readonly tags = new Map<string, string>();
   private readonly reports = new Map<string, unknown>();
   /** Files of each data set. */
   readonly datasets = new Map<string, { path: string; size: number }[]>();
   isPrivate = true;
-  /** The next calls fail with this status. */
+  /** HTTP status with which the next calls fail. Undefined: the calls succeed. */
   status: number | undefined;
 
   private constructor(private listening: Listening | undefined) {}

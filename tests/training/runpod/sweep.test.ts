@@ -39,7 +39,7 @@ it("sweep deletes the old pods of trainings, keeps the new ones, and changes no 
   ]);
 });
 
-it("sweep reports the cost of each pod so far", async () => {
+it("sweep reports each pod's cost up to now", async () => {
   pod("snack-misaki-train-phi3-old", 10);
   const api_ = api();
   await expect.poll(() => fixture.runpod.pods.all[0]?.status).toBe("RUNNING");

@@ -53,7 +53,7 @@ describe("A training on a pod", () => {
     expect(fixture.environments).toEqual([]);
   });
 
-  it("gives a new host more than an hour for the image, and includes this time in the expected time", () => {
+  it("allows a new host more than an hour to pull the image, and includes this time in the estimate", () => {
     expect(limits.startMs).toBeGreaterThan(3_600_000);
     const offer = { id: "NVIDIA A40", memory: 48, price: 1, availability: "HIGH" };
     const { hours } = estimate(offer, { model: "phi3", bytes: 0, epochs: 3, maxHours: 6 });
@@ -126,7 +126,7 @@ describe("A training on a pod", () => {
     expect(podsLeft()).toEqual([]);
   });
 
-  it("reads all pages of the list of pods before it decides that no pod is left", async () => {
+  it("reads all pages of the list of pods before it reports that no pod is left", async () => {
     for (const runName of ["a", "b", "c"]) {
       const settings = { imageName: "example/image:1", diskGb: 50, env: {}, minCudaVersion: "13.0" };
       const other = { ...settings, name: `other-${runName}`, gpuType: "NVIDIA A40", registryAuthId: undefined };
@@ -137,7 +137,7 @@ describe("A training on a pod", () => {
     expect(podsLeft().sort()).toEqual(["other-a", "other-b", "other-c"]);
   });
 
-  it("retries the delete when the first deletes fail", async () => {
+  it("repeats the delete until it succeeds", async () => {
     fixture.fault("DELETE /v2/pods/*", 500, { times: 8 });
     await fixture.train({}, {}, {});
     expect(podsLeft()).toEqual([]);
@@ -202,7 +202,7 @@ describe("A failed training", () => {
     await failsWith(fixture.train(), cause);
   });
 
-  it("gates that were not applied", async () => {
+  it("ends the pod and reports that the gates were not applied", async () => {
     fixture.runpod.switches.podFailure = "gatesKilled";
     const error = await fixture.train().catch(String);
     expect(error).toContain(
@@ -212,25 +212,25 @@ describe("A failed training", () => {
     expect(podsLeft()).toEqual([]);
   });
 
-  it("an upload that fails at the end, without half of a result", async () => {
+  it("ends the pod and leaves no tag when the upload fails", async () => {
     fixture.runpod.switches.podFailure = "uploadFailed";
     await failsWith(fixture.train(), "The training failed: 503 Server Error: Service Unavailable for url");
     expect(fixture.hub.commitOf(NAME)).toBeUndefined();
   });
 
-  it("RunPod's rate limit at the create, which does not end", async () => {
+  it("leaves no pod when RunPod's rate limit refuses every create", async () => {
     fixture.fault("POST /v2/pods", 429, { times: 100 });
     await failsWith(fixture.train(), "RunPod", `No pod named ${NAME} is left.`);
   });
 
-  it("deletes that RunPod answers with 429 and 500 for some time", async () => {
+  it("ends the pod although RunPod first answers the deletes with 429 and 500", async () => {
     fixture.runpod.switches.podFailure = "diskFull";
     fixture.fault("DELETE /v2/pods/*", 429, { times: 3, retryAfterSeconds: 0 });
     fixture.fault("DELETE /v2/pods/*", 500, { times: 8 });
     await failsWith(fixture.train(), "The training failed: [Errno 28] No space left on device");
   });
 
-  it("reports that somebody has deleted the pod", async () => {
+  it("reports that another program has deleted the pod", async () => {
     fixture.runpod.switches.podStepMs = 10_000;
     const training = fixture.train();
     training.catch(() => {});
@@ -281,7 +281,7 @@ describe("A failed training", () => {
     expect(fixture.environments).toHaveLength(1);
   });
 
-  it("reports a lost network, and ends the pod as soon as RunPod answers again", async () => {
+  it("reports a network failure, and ends the pod as soon as RunPod answers again", async () => {
     fixture.runpod.switches.podFailure = "silent";
     const training = fixture.train({}, { lostMs: 300 });
     training.catch(() => {});

@@ -21,7 +21,7 @@ export interface PodOptions {
   yes?: boolean;
 }
 
-/** The command ends its own pod before the sweep deletes it. */
+/** The time limit is shorter than the sweep's age, so the command ends its pod before a sweep deletes it. */
 const MAX_HOURS = SWEEP_HOURS - 1;
 
 const repository = z.string().regex(/^[\w.-]+\/[\w.-]+$/, "must be owner/name");
@@ -92,12 +92,13 @@ export function hubFromEnvironment(): { url: string; token: string } {
 }
 
 /**
- * Asks the operator on the terminal. Returns false for every answer but `y` and `yes`.
+ * Asks the operator on the terminal. Returns true only for the answers `y` and `yes`.
  *
  * @throws Error when the input is not a terminal
  */
 export async function confirmOnTerminal(question: string): Promise<boolean> {
-  if (!process.stdin.isTTY) throw new Error("--yes is missing: nobody can confirm the cost, the input is no terminal");
+  if (!process.stdin.isTTY)
+    throw new Error("--yes is missing: nobody can confirm the cost, because the input is not a terminal");
   const terminal = createInterface({ input: process.stdin, output: process.stderr });
   try {
     return /^y(es)?$/i.test((await terminal.question(`${question} [y/N] `)).trim());
@@ -117,7 +118,10 @@ function pinned(text: string): Pinned {
   return { repository, revision };
 }
 
-/** Time as part of a pod's name: `20261127-153000-1f3a`, UTC. The end differs in two runs of the same second. */
+/**
+ * Time as part of a pod's name: `20261127-153000-1f3a`, UTC. The final part is random, so that two runs of the same
+ * second have different names.
+ */
 function timeName(now: Date): string {
   const time = now.toISOString().slice(0, 19).replaceAll(/[-:]/g, "").replace("T", "-");
   return `${time}-${randomBytes(2).toString("hex")}`;

@@ -4,7 +4,7 @@ import type { PodApi, PodRecord } from "../../../runpod/rest/pods";
 import type { Polling } from "../../../runpod/retry";
 
 /**
- * Ends all pods with a name, and checks that they no longer exist. Repeats failed calls until the limit is over.
+ * Ends all pods with a name, and checks that they no longer exist. Repeats failed calls until the time limit.
  *
  * @param knownId id of the pod, if RunPod has returned it. RunPod's list may not show the pod yet
  * @param waitMs milliseconds during which a create without a response may still produce a pod
@@ -35,7 +35,7 @@ export async function endPods(
   }
 }
 
-/** Deletes the pods. Returns the number of pods that exist afterwards. A list may still show a deleted pod. */
+/** Deletes the pods with this name. Returns the number of pods that still exist. */
 async function endOnce(api: PodApi, name: string, knownId: string | undefined): Promise<number> {
   const listed = (await api.listPods()).items.filter((pod) => pod.name === name).map(({ id }) => id);
   const ids = [...new Set([...listed, ...(knownId === undefined ? [] : [knownId])])];
@@ -43,7 +43,10 @@ async function endOnce(api: PodApi, name: string, knownId: string | undefined): 
   return remaining.filter((pod) => pod !== undefined).length;
 }
 
-/** Deletes a pod. Returns the pod when it exists afterwards. */
+/**
+ * Deletes a pod. Returns the pod if it still exists. Reads the pod by id, because RunPod's list may still show a
+ * deleted pod.
+ */
 export async function endPod(api: PodApi, id: string): Promise<PodRecord | undefined> {
   await api.deletePod(id);
   const pod = await api.getPod(id);

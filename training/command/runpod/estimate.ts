@@ -12,22 +12,23 @@ export interface Estimate {
 }
 
 /**
- * Hours for the image (35 GB, up to an hour on a new host), the weights (15 GB), the merge, the gates (vLLM serves two
- * models one after the other) and the upload (15 GB). Only the merge was measured: 30 s on an H100.
+ * Hours of all steps except the training. The pull of the image (35 GB) takes up to an hour on a new host. The other
+ * steps are the download of the weights (15 GB), the merge, the gates (vLLM serves two models one after the other) and
+ * the upload (15 GB). Only the merge was measured: 30 s on an H100.
  */
 const FIXED_HOURS = 1 + 0.75;
 /** Tokens per second of a training with the batches of training.json, measured on an H100 with random weights. */
 const H100_TOKENS_PER_SECOND: Readonly<Partial<Record<string, number>>> = { phi3: 3_529, mistral: 2_460 };
 /** Tokens per second of a model that was not measured: the lowest measured speed. */
 const UNKNOWN_TOKENS_PER_SECOND = 2_460;
-/** Speed of the allowed GPU types relative to an H100. Not measured: estimated from their bf16 matrix throughput. */
+/** Speed of the allowed GPU types relative to an H100. This value is an estimate from their bf16 matrix throughput. */
 const SHARE_OF_H100 = 0.4;
 /** The starter set has 414 bytes and 1,282 tokens per conversation. The persona takes most of the tokens. */
 const BYTES_PER_CONVERSATION = 414;
 const TOKENS_PER_CONVERSATION = 1_282;
 
 /**
- * GPU types in the given order, without types that RunPod does not know or that are out of stock.
+ * Returns the GPU types in the given order, without unknown types and without types that are out of stock.
  *
  * @throws Error when no type is left
  */
@@ -61,7 +62,7 @@ export function cents(dollars: number): number {
   return Math.round(dollars * 100) / 100;
 }
 
-/** Text of an estimate for the operator. */
+/** Returns the text of an estimate for the operator. */
 export function describeEstimate({ gpuType, dollarsPerHour, hours, dollars, dollarsAtMost }: Estimate): string {
   const price = `${gpuType} at $${dollarsPerHour.toFixed(2)}/h`;
   return `about ${hours} h and $${dollars.toFixed(2)} on one ${price}, at most $${dollarsAtMost.toFixed(2)}`;

@@ -17,7 +17,7 @@ export interface Pinned {
 const Commit = z.object({ sha: z.string().regex(/^[0-9a-f]{40}$/) });
 const Repository = z.object({ private: z.boolean() });
 const Files = z.array(z.object({ path: z.string(), size: z.number().default(0) }));
-/** The fields of a candidate's `run.json` that the command prints. */
+/** Fields of a candidate's `run.json` that the command prints. */
 const Run = z.object({ losses: z.array(z.number()), data: z.object({ sha256: z.string() }) });
 
 /** Result of a training, from its `run.json`. */
@@ -38,7 +38,7 @@ const Verdict = z.object({
 });
 export type Verdict = z.infer<typeof Verdict>;
 
-/** Path of the report in a repository, without the ending. */
+/** Path of the report in a repository, without the file extension. */
 export const REPORT = "report/report";
 
 const TIMEOUT_MS = 30_000;
@@ -83,7 +83,7 @@ export class Hub {
   /**
    * Size in bytes of the JSON Lines files of a data set.
    *
-   * @throws Error when the data set has no such file, or a file without its licence
+   * @throws Error when the data set has no such file, or when a file has no licence file
    */
   async datasetBytes({ repository, revision }: Pinned): Promise<number> {
     const found = Files.safeParse(await this.read(`/api/datasets/${repository}/tree/${revision}`)).data;
@@ -96,7 +96,10 @@ export class Hub {
     return conversations.reduce((sum, { size }) => sum + size, 0);
   }
 
-  /** Reads JSON. Undefined after 401, 403 and 404: Hugging Face hides a private repository in this way. */
+  /**
+   * Reads JSON. Returns undefined after 401, 403 and 404, because Hugging Face hides a private repository with these
+   * statuses.
+   */
   private read(path: string): Promise<unknown> {
     return pRetry(() => this.readOnce(path), { retries: 3, minTimeout: 300, randomize: true });
   }

@@ -12,7 +12,7 @@ export interface SweptPod {
   hours: number;
   /** US dollars so far, from the present hourly price. */
   dollars: number;
-  /** `young`: younger than the limit. `failed`: the pod may still run. */
+  /** `young`: the pod is younger than the limit, so it was not deleted. `failed`: the pod may still run. */
   result: "deleted" | "young" | "failed";
   /** Reason for `failed`. */
   problem?: string;
@@ -27,11 +27,11 @@ export const SWEEP_HOURS = 8;
 const HOUR_MS = 3_600_000;
 
 /**
- * Deletes forgotten pods of trainings. Never touches a pod whose name does not begin with `snack-misaki-train-`.
+ * Deletes forgotten pods of trainings. Deletes only pods whose name begins with `snack-misaki-train-`.
  *
  * @param selection minimum age, or the exact name of the pods
  * @returns all selected pods, and the younger pods of trainings
- * @throws Error when `name` has another beginning, or when RunPod's list cannot be read
+ * @throws Error when `name` does not begin with this prefix, or when RunPod's list cannot be read
  */
 export async function sweep(api: PodApi, selection: Selection, now = Date.now()): Promise<SweptPod[]> {
   if ("name" in selection && !selection.name.startsWith(POD_PREFIX))

@@ -16,18 +16,21 @@ import { Hub, type HubOptions, type Pinned, type RunSummary, type Verdict } from
 import { epochsOf } from "./trainingConfig";
 import { type WatchLimits, watchPod } from "./watchPod";
 
-/** Beginning of the name of every pod of this command. `sweep` touches no other pod. */
+/** Prefix of the name of every pod of this command. `sweep` deletes only pods with this prefix. */
 export const POD_PREFIX = "snack-misaki-train-";
-/** Secret of the RunPod account: a Hugging Face token that may write to the result's repository. */
+/** Name of the RunPod secret with a Hugging Face token that may write to the repository of the result. */
 export const TOKEN_SECRET = "snack_misaki_training_hf_token";
-/** Secret of the RunPod account: the key of the judge. Needed only with a judge. */
+/** Name of the RunPod secret with the key of the judge. Needed only with a judge. */
 export const JUDGE_SECRET = "snack_misaki_training_judge_key";
 /** GPU types with at least 24 GB, the preferred type first. */
 export const GPU_TYPES = ["NVIDIA GeForce RTX 4090", "NVIDIA A40", "NVIDIA L40S"];
 
-/** GB for the image (35), the base, the serving model, the merged model and the upload (15 each), and reserve. */
+/**
+ * Disk size in GB: the image (35), the base, the serving model, the merged model and the upload (15 each), and a
+ * reserve.
+ */
 const DISK_GB = 120;
-/** Torch of the lock file is built on CUDA 13. */
+/** The torch version in the lock file needs CUDA 13. */
 const MIN_CUDA_VERSION = "13.0";
 const HOUR_MS = 3_600_000;
 
@@ -40,13 +43,16 @@ export interface PodRun {
   repository: string;
   /** Data set at Hugging Face. Undefined: the starter set of the image. */
   dataset: Pinned | undefined;
-  /** End of the pod's name. */
+  /** Final part of the pod's name. */
   runName: string;
   gpuTypes: readonly string[];
   maxHours: number;
   /** RunPod's id of the credential for a private image. */
   registryAuthId: string | undefined;
-  /** Judge that compares the replies with those of the serving model. Undefined: the gate `pairwise` is not measured. */
+  /**
+   * Judge that compares the candidate's replies with the serving model's replies. Undefined: the gate `pairwise` is not
+   * measured.
+   */
   judge: { url: string; model: string } | undefined;
 }
 
@@ -56,31 +62,34 @@ export interface PodResult extends RunSummary, Pick<Verdict, "mayBePromoted" | "
   pod: string;
   gpuType: string;
   seconds: number;
-  /** US dollars, from RunPod's hourly price. The bill can differ by the disk. */
+  /** US dollars, from RunPod's hourly price. The bill can also contain a price for the disk. */
   dollars: number;
   repository: string;
   /** Commit of the repository. */
   revision: string;
   /** Address of the report. */
   report: string;
-  /** Next command, which writes repository and commit to `images/<model>/model.json`. Only when every gate has passed. */
+  /**
+   * Next command for the operator, which writes repository and commit to `images/<model>/model.json`. Present only when
+   * every gate has passed.
+   */
   next?: string;
 }
 
-/** Time limits of the calls. */
+/** Time limits of a training. */
 export interface Limits extends WatchLimits {
-  /** RunPod's list after a create without a response. */
+  /** Limits for reading RunPod's list after a create without a response. */
   settle: Polling;
-  /** Milliseconds after a create without a response in which its pod may still appear. */
+  /** Milliseconds after a create without a response during which the pod may still appear. */
   landMs: number;
-  /** The end of the pod. */
+  /** Limits for the deletion of the pod. */
   end: Polling;
 }
 
 /** Limits for RunPod. */
 export const limits: Limits = {
   pollMs: 15_000,
-  // A new host needs up to an hour for the image of 35 GB.
+  // A new host needs up to an hour to pull the image of 35 GB.
   startMs: 75 * 60_000,
   lostMs: 10 * 60_000,
   settle: { intervalMs: 1_000, limitMs: 30_000 },
@@ -88,22 +97,22 @@ export const limits: Limits = {
   end: { intervalMs: 5_000, limitMs: 15 * 60_000 },
 };
 
-/** Surroundings of a training. */
+/** Services and callbacks of a training. */
 export interface Surroundings {
   runpod: ApiOptions;
   hub: HubOptions;
   limits: Limits;
   tell(line: string): void;
-  /** Asks the operator. Nothing costs money before it returns true. */
+  /** Asks the operator. Before this call returns true, the training costs no money. */
   confirm(question: string): Promise<boolean>;
-  /** Aborted to end the training early. Its reason is an Error with a sentence. */
+  /** Aborted to end the training early. The reason of the abort is an Error whose message is one sentence. */
   signal: AbortSignal;
 }
 
 /**
  * Trains on a GPU pod at RunPod. Ends the pod in every case: success, failure, abort, time limit and lost network.
  *
- * @throws Error with the cause and the fate of the pod
+ * @throws Error with the cause and with the state of the pod
  */
 export async function trainOnRunpod(run: PodRun, around: Surroundings): Promise<PodResult> {
   const { tell, signal } = around;
@@ -163,7 +172,7 @@ function podName({ model, runName }: Pick<PodRun, "model" | "runName">): string 
   return `${POD_PREFIX}${model}-${runName}`;
 }
 
-/** Checks everything that can be checked before money is spent. */
+/** Makes all checks that cost no money. */
 async function prepare(run: PodRun, name: string, api: PodApi, hub: Hub, { runpod }: Surroundings) {
   await hub.requirePrivate(run.repository);
   if ((await api.listPods()).items.some((pod) => pod.name === name))
@@ -192,13 +201,13 @@ function starterBytes(): number {
   return statSync(join(root, "training/data/starter.jsonl")).size;
 }
 
-/** The pod of one training, from before its creation until its end. */
+/** The pod of one training. The object exists before the pod is created and after the pod has ended. */
 class PaidPod {
   private pod: PodRecord | undefined;
   private offer: GpuOffer | undefined;
   private startedAt = performance.now();
   private endedAt: number | undefined;
-  /** End of the time in which a create without a response can still produce a pod, from `performance.now()`. */
+  /** Time until which a create without a response can still produce a pod, in the time of `performance.now()`. */
   private uncertainUntil = 0;
 
   constructor(
@@ -229,7 +238,7 @@ class PaidPod {
     throw new Error(`RunPod refused every GPU type (${offers.map(({ id }) => id).join(", ")}): ${refusal?.reason}`);
   }
 
-  /** Ends the pod, and every other pod with its name. A second call does nothing. */
+  /** Ends all pods with this name. A second call does nothing. */
   async end(): Promise<void> {
     if (this.endedAt !== undefined) return;
     const { limits, tell } = this.around;
@@ -246,7 +255,7 @@ class PaidPod {
     return { gpuType: this.offer?.id ?? "", seconds, dollars: cents((dollarsPerHour * seconds) / 3_600) };
   }
 
-  /** Sentence about the ended pod. */
+  /** Returns a sentence about the state of the pod after `end`. */
   fate(): string {
     if (!this.pod) return `No pod named ${this.name} is left.`;
     const { seconds, dollars } = this.bill();

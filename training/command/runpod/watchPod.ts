@@ -4,11 +4,11 @@ import type { PodApi, PodLogLine, PodRecord } from "../../../runpod/rest/pods";
 
 /** Limits of the watch, in milliseconds. */
 export interface WatchLimits {
-  /** Between two checks of the pod and of the result. */
+  /** Pause between two checks of the pod and of the result. */
   pollMs: number;
-  /** Until the container runs. */
+  /** Maximum time until the container runs. */
   startMs: number;
-  /** Without any answer of RunPod. */
+  /** Maximum time without any answer of RunPod. */
   lostMs: number;
 }
 
@@ -25,16 +25,17 @@ interface Watch {
   signal: AbortSignal;
 }
 
-/** A log stream is opened again after this time, so that a connection that hangs does not stop the log for ever. */
+/** Time after which a log stream is opened again, so that a hanging connection does not stop the log forever. */
 const STREAM_MS = 300_000;
 const ENDED = ["EXITED", "ERROR", "TERMINATED"];
 
 /**
- * Follows a training until its result exists. The log shows the progress and the failures of the program. It is no proof
- * of the result, because RunPod can cut it.
+ * Follows a training until its result exists. The log shows the progress and the failures of the program. The log does
+ * not prove the result, because RunPod can interrupt the log.
  *
  * @returns the result of `findResult`
- * @throws Error with one sentence when the training has failed, or the reason of `signal`
+ * @throws Error with one sentence when the training has failed. When `signal` is aborted, throws the reason of the
+ * abort
  */
 export async function watchPod(watch: Watch): Promise<string> {
   const stop = new AbortController();
@@ -81,7 +82,7 @@ async function pollPod(watch: Watch, finished: AbortSignal): Promise<string> {
   }
 }
 
-/** Never resolves: only the uploaded result ends the watch. */
+/** Never resolves, because only the uploaded result ends the watch. */
 async function followLog(watch: Watch, finished: AbortController): Promise<never> {
   const { api, pod, limits, line, signal } = watch;
   const read = lineReader(watch, finished);
@@ -102,7 +103,7 @@ async function followLog(watch: Watch, finished: AbortController): Promise<never
   }
 }
 
-/** The program in the pod has reported that it failed. */
+/** Thrown when the program in the pod has reported a failure. */
 class TrainingFailed extends Error {
   override readonly name = "TrainingFailed";
 }
@@ -115,7 +116,7 @@ function lineReader({ line, secrets }: Watch, finished: AbortController): (entry
     const [, event, reason] = /^snack-training: (started|failed|finished)(?:: (.*))?$/.exec(text) ?? [];
     if (event === "failed") throw new TrainingFailed(`The training failed: ${reason ?? "no reason in the log"}`);
     if (event === "started") {
-      // A resumed stream can repeat a line, but not with another time.
+      // A resumed stream can repeat a line, but the repeated line has the same time.
       if (firstStart !== undefined && firstStart !== ts)
         throw new TrainingFailed("RunPod has started the container again, so its program was killed (memory or host)");
       firstStart = ts;
@@ -125,7 +126,7 @@ function lineReader({ line, secrets }: Watch, finished: AbortController): (entry
   };
 }
 
-/** Waits. Ends the wait early when `early` is aborted during it. */
+/** Waits for `ms` milliseconds. Ends the wait when `early` is aborted during the wait. */
 async function pauseUntil(early: AbortSignal, ms: number, signal: AbortSignal): Promise<void> {
   const stop = early.aborted ? signal : AbortSignal.any([signal, early]);
   await sleep(ms, undefined, { signal: stop }).catch(() => signal.throwIfAborted());

@@ -1,5 +1,6 @@
 """
-Commands of the package. Each prints one JSON object on stdout and its progress on stderr. `npm run train` calls them.
+Commands of the package. Each command prints one JSON object on stdout and its progress on stderr. `npm run train` calls
+these commands.
 """
 
 import argparse
@@ -44,7 +45,7 @@ ARCHITECTURES = ("phi3", "mistral")
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs a command and returns the exit code."""
     options = _parser().parse_args(arguments)
-    # The worker logs each failed job. A measurement counts them instead.
+    # The worker logs each failed job, but a measurement only counts the failed jobs.
     logging.getLogger("snack_worker").setLevel(logging.ERROR)
     run: Callable[[argparse.Namespace], dict[str, Any]] = options.run
     try:
@@ -75,7 +76,7 @@ def _train(options: argparse.Namespace) -> dict[str, Any]:
     """Trains and exports. The libraries are slow to import, so they are imported here."""
     os.environ |= {"HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"}
     if options.tiny:
-        # Torch then uses no GPU, and one thread is the fastest for so small matrices.
+        # Torch sees no GPU and uses the CPU. For such small matrices, one thread is the fastest.
         os.environ |= {"CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": "1"}
     _say("loading torch (up to a minute)")
     from .export import export
@@ -149,7 +150,7 @@ def _compare(options: argparse.Namespace) -> dict[str, Any]:
             raise TrainingError("the judge needs --judge-model and the variable JUDGE_API_KEY")
         ask = judge_at(options.judge_url.rstrip("/"), options.judge_model, key)
         measured = replace(measured, has_judge=True)
-        # When the judge fails, the gates must still know that there was one.
+        # When the judge fails, the gates must still know that a judge was configured.
         write_measurements(options.measurements, measured)
         measured = replace(measured, pairwise=asyncio.run(compare(measured.replies, serving.replies, ask)))
     if options.tasks and options.serving_tasks:
@@ -206,7 +207,7 @@ def _selftest(options: argparse.Namespace) -> dict[str, Any]:
     fixtures = {name: Fixtures(**entry) for name, entry in read_json(options.fixtures).items()}
     tokenizers = {model: options.tokenizers / f"{model}.json" for model in ARCHITECTURES}
     test = Selftest(IMAGES, tokenizers, read_persona_prompts(PERSONA_PROMPTS), fixtures)
-    _say("measuring two sound candidates and fourteen broken ones")
+    _say("measuring two valid and fourteen broken candidates")
     result = selftest_summary(asyncio.run(test.run()))
     return {**result, "failed": result["caught"] < result["candidates"] or result["wrongGate"] > 0}
 
@@ -272,7 +273,7 @@ def _parser() -> argparse.ArgumentParser:
 
     tested = command("selftest", _selftest, "judge fourteen broken candidates")
     tested.add_argument("--tokenizers", type=Path, required=True, help="folder with <model>.json")
-    tested.add_argument("--fixtures", type=Path, required=True, help="fixture results of a sound and a broken answer")
+    tested.add_argument("--fixtures", type=Path, required=True, help="fixture results of a correct and a broken answer")
     return parser
 
 

@@ -1,4 +1,4 @@
-"""A candidate: the folder of a retrained model. It is read without torch."""
+"""A candidate is the folder of a retrained model. This module reads the folder without torch."""
 
 import json
 from collections.abc import Mapping
@@ -38,13 +38,13 @@ class Candidate:
 
     files: list[str]
     damaged: list[str]
-    """A reason for each file that is missing, cut, or not the file that the training wrote."""
+    """Problem of each file that is missing, truncated, or different from the file of the training."""
     config: Mapping[str, Any]
     tokenizer_config: Mapping[str, Any]
     generation: Mapping[str, Any]
     run: Mapping[str, Any]
     tokenizer_sha256: str | None
-    """None when the tokenizer is missing."""
+    """SHA-256 of the tokenizer file. None when the file is missing."""
     embedding_rows: int | None
     """Number of tokens in the weights. None when no file contains the embeddings."""
 
@@ -88,7 +88,7 @@ def generation_end_tokens(config: Mapping[str, Any]) -> list[int]:
 
 
 def read_shapes(file: Path) -> dict[str, list[int]]:
-    """Returns the shapes of a safetensors file. Raises ValueError when the file is cut or has another format."""
+    """Returns the shapes of a safetensors file. Raises ValueError when the file is truncated or has another format."""
     with file.open("rb") as content:
         size = int.from_bytes(content.read(8), "little")
         if size > _MAX_HEADER_BYTES:
@@ -119,14 +119,19 @@ def _changed(folder: Path, files: list[str], run: Mapping[str, Any]) -> list[str
 
 
 def _is_known(name: str, hashes: Mapping[str, str]) -> bool:
-    """Whether the export, the gates or Hugging Face's client wrote a file, or another gate reports it."""
+    """
+    Whether the gate `files` accepts a file with this name. It accepts the files of the export, of the gates and of
+    Hugging Face's client, and files that another gate reports.
+    """
     if name in hashes or name == "run.json" or name.endswith((*CODE, *PICKLES)):
         return True
     return name.startswith((f"{REPORT_FOLDER}/", "adapter_", ".cache/", ".gitattributes"))
 
 
 def _optional(file: Path) -> dict[str, Any]:
-    """Reads a JSON object. Returns an empty one when the file is missing or invalid; `damaged` then has the reason."""
+    """
+    Reads a JSON object. When the file is missing or invalid, returns an empty object and adds the reason to `damaged`.
+    """
     try:
         value = read_json(file)
     except TrainingError:

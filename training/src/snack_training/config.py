@@ -28,7 +28,9 @@ class TrainingConfig:
     """Hyper-parameters of one model. The field names are those of the JSON file."""
 
     huggingFaceId: str  # noqa: N815
-    """Repository of the base model at Hugging Face. It stays the same when `model.json` names a retrained model."""
+    """
+    Repository of the base model at Hugging Face. It stays the same even when `model.json` names a retrained model.
+    """
     revision: str
     """Commit of the base model."""
     epochs: int
@@ -41,7 +43,7 @@ class TrainingConfig:
     loraAlpha: int  # noqa: N815
     loraDropout: float  # noqa: N815
     heldOutPercent: int  # noqa: N815
-    """Share of the conversations that are not trained and measure the loss."""
+    """Share of the conversations that only measure the loss and are not trained."""
     seed: int
 
 

@@ -25,7 +25,7 @@ from .prompts import Prompts
 
 LICENCES = ("MIT", "Apache-2.0", "CC0-1.0", "CC-BY-4.0")
 ORIGINS = ("written", "public", "opt-in")
-# The real persona has 1,300 tokens, and a tiny model on a CPU would spend all its time on them.
+# Replaces the real persona for tiny models, because its 1,300 tokens take too long on a CPU.
 SHORT_PERSONA: Message = {"role": "system", "content": "あなたは美砂樹ママです。"}
 _TIME = re.compile(r"20\d\d-\d\d-\d\dT\d\d:\d\d")
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
@@ -59,16 +59,16 @@ class Conversation:
 
     @property
     def key(self) -> str:
-        """SHA-256 of the messages. It does not depend on the file, on white space or on the width of characters."""
+        """SHA-256 of the messages. The hash ignores the file, white space and the width of characters."""
         normal = [[turn["role"], _normalized(turn["content"])] for turn in self.messages]
         return hashlib.sha256(json.dumps(normal, ensure_ascii=False).encode()).hexdigest()
 
     def with_persona(self) -> list[Message]:
-        """Returns the messages after the system message that the worker would send at the conversation's time."""
+        """Returns the conversation with the worker's system message for the conversation's time."""
         return [persona(self.time_s), *self.messages]
 
     def with_short_persona(self) -> list[Message]:
-        """Returns the messages after a system message of one line, for tiny models on a CPU."""
+        """Returns the conversation with a system message of one line, for tiny models on a CPU."""
         return [SHORT_PERSONA, *self.messages]
 
 
@@ -79,7 +79,7 @@ class DataSet:
     trained: list[Conversation]
     held_out: list[Conversation]
     sha256: str
-    """Identifies the set: the SHA-256 of the sorted keys of all conversations."""
+    """Id of the set: the SHA-256 of the sorted keys of all conversations."""
     sources: list[dict[str, str]]
     """Licence and origin of each file."""
 
@@ -122,7 +122,7 @@ def examine(files: Sequence[Path], prompts: Prompts, *, max_tokens: int) -> tupl
 
 def _read(file: Path) -> Iterator[Conversation | Problem]:
     try:
-        # Editors on Windows write a byte order mark. Only \n ends a line: a text may contain U+2028.
+        # Editors on Windows write a byte order mark. Only \n separates lines, because a text may contain U+2028.
         lines = file.read_text(encoding="utf-8-sig").split("\n")
     except (OSError, UnicodeDecodeError) as error:
         yield Problem(str(file), 0, "file", f"must be a readable UTF-8 file ({type(error).__name__})")
@@ -155,7 +155,10 @@ def _parse(file: str, number: int, line: str) -> Conversation | Problem:
 
 
 def _time(value: dict[str, Any], messages: Sequence[Message]) -> float | None:
-    """Returns the time of a conversation. Without one, returns an evening that depends on the first message."""
+    """
+    Returns the time of a conversation. For a conversation without a time, returns an evening that depends on the first
+    message.
+    """
     if "time" not in value:
         day = int(hashlib.sha256(messages[0]["content"].encode()).hexdigest(), 16) % 365
         return datetime(2026, 1, 1, 20, tzinfo=TOKYO).timestamp() + day * 86_400
@@ -195,8 +198,8 @@ def _content_problems(conversation: Conversation, prompts: Prompts, max_tokens: 
 
 def _mark_in(text: str, prompts: Prompts) -> str | None:
     """
-    Finds the first text that a conversation must not contain: a special token, or `<` or `[`, which the templates
-    replace. None without such a text.
+    Returns the first forbidden text of a conversation, or None. Forbidden are special tokens, and `<` and `[`, which
+    the templates replace.
     """
     special = (token.content for token in prompts.tokenizer.get_added_tokens_decoder().values() if token.special)
     return next((mark for mark in (*special, "<", "[") if mark in text), None)

@@ -1,7 +1,7 @@
 """
 Measures a candidate on the machine that trained it. Serves the serving model first and then the candidate, because one
-GPU has memory for only one model. A part that cannot be measured becomes a note in the report, and its gate has then
-not passed.
+GPU has memory for only one model. When a part cannot be measured, the report contains a note, and the gate of that part
+has not passed.
 """
 
 import asyncio
@@ -31,9 +31,12 @@ class Programs:
 
     serve: Serve
     fixtures: Callable[[str, Path], Fixtures]
-    """Sends the contract's fixtures: `(engine's URL, tokenizer.json)`."""
+    """Sends the contract's fixtures. Parameters: the engine's URL and `tokenizer.json`."""
     tasks: Callable[[str, Path, Path], Path]
-    """Runs lm-eval: `(engine's URL, folder of the weights, folder for the result)`. Returns the file of the result."""
+    """
+    Runs lm-eval. Parameters: the engine's URL, the folder of the weights and the folder for the result. Returns the
+    file of the result.
+    """
     ask: Ask | None
     """None: no judge is configured."""
 
@@ -48,7 +51,7 @@ class Evaluation:
     serving: Path
     """Weights of the model that customers get today."""
     work: Path
-    """Folder for files that nobody needs later."""
+    """Folder for temporary files."""
     prompts: Sequence[PersonaPrompt]
     programs: Programs
     say: Callable[[str], None]
@@ -71,7 +74,7 @@ class Evaluation:
         return replace(measured, notes=self.notes)
 
     def _measure(self, weights: Path, name: str) -> tuple[Measurements, Path | None]:
-        """Serves weights. Returns the measurements, and lm-eval's result."""
+        """Serves weights. Returns the measurements and the result of lm-eval."""
         measured, tasks = Measurements(engine="vllm", prompts={}, replies=[], speed={}), None
         self.say(f"{name}: starting vLLM")
 
@@ -97,7 +100,10 @@ class Evaluation:
         return measured, tasks
 
     def _attempt(self, name: str, call: Callable[[], Result]) -> Result | None:
-        """Returns the result of a call, or None after any error, which becomes a note: the other parts still count."""
+        """
+        Returns the result of a call. After any error, adds a note and returns None, so that the other parts are still
+        measured.
+        """
         try:
             return call()
         except Exception as error:

@@ -16,7 +16,7 @@ from .probes import probes
 from .prompts import Prompts
 from .train import Trained
 
-# GPU memory for one forward pass.
+# GPU memory that one forward pass needs.
 _RESERVE_BYTES = 3_000_000_000
 PINS = ("accelerate", "datasets", "peft", "safetensors", "tokenizers", "torch", "transformers", "trl")
 
@@ -41,7 +41,7 @@ def export(
         del merged.config.auto_map
     merged.save_pretrained(folder, safe_serialization=True)
     unequal = _unequal_weights(folder, merged)
-    # The base's own files, unchanged: a tokenizer that the transformers library writes again can differ.
+    # Copies the base's files unchanged, because the transformers library can write a different tokenizer.
     for name in TOKENIZER_FILES:
         if (base / name).is_file():
             shutil.copyfile(base / name, folder / name)
@@ -67,9 +67,8 @@ def export(
 
 def _merge(trained: Trained, prompt: list[int]) -> tuple[Any, float]:
     """
-    Merges the adapter into the weights. Returns the model and the largest difference of a logit, both in float32: in
-    bfloat16 the rounding of the weights alone changes a logit by more than the gate allows. Afterwards the weights are
-    rounded to their own type.
+    Merges the adapter into the weights in float32. Returns the model, rounded to its original type, and the largest
+    difference of a logit before the rounding. In bfloat16, rounding alone changes a logit by more than the gate allows.
     """
     import torch
 
@@ -84,7 +83,7 @@ def _merge(trained: Trained, prompt: list[int]) -> tuple[Any, float]:
 
 
 def _unequal_weights(folder: Path, merged: Any) -> int:
-    """Returns the number of weights in the files that differ from the merged model, or that it does not have."""
+    """Returns the number of weights that differ between the files and the merged model, or that one of them lacks."""
     from safetensors import safe_open
 
     expected, unequal = dict(merged.state_dict()), 0
@@ -98,7 +97,7 @@ def _unequal_weights(folder: Path, merged: Any) -> int:
 
 
 def _in_float32(model: Any) -> Any:
-    """Converts a model to float32. Moves it to the CPU when the GPU has too little memory for it."""
+    """Converts a model to float32, on the CPU when the GPU has too little memory."""
     import torch
 
     gc.collect()
@@ -111,8 +110,8 @@ def _in_float32(model: Any) -> Any:
 
 def _generation_config(base: Path, end_token: int) -> dict[str, object]:
     """
-    Returns the generation configuration: the base's special tokens, and the template's end-of-turn token first. It has
-    no sampling parameters, because the worker sends them with every request.
+    Returns the generation configuration with the base's special tokens. The template's end-of-turn token is the first
+    end token. The configuration has no sampling parameters, because the worker sends them with every request.
     """
     file = base / "generation_config.json"
     value = read_json(file) if file.is_file() else read_json(base / "config.json")
@@ -122,5 +121,8 @@ def _generation_config(base: Path, end_token: int) -> dict[str, object]:
 
 
 def _ids(encoded: Any) -> list[int]:
-    """Returns the tokens of a rendered prompt. The transformers library returns them in a mapping or as a list."""
+    """
+    Returns the tokens of a rendered prompt as a list. The transformers library returns a list, or a mapping that
+    contains the list.
+    """
     return [int(token) for token in (encoded["input_ids"] if hasattr(encoded, "keys") else encoded)]

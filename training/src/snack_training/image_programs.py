@@ -23,7 +23,7 @@ _LAST_CHARS = 300
 
 def image_programs(images: Path, model: str, environment: Mapping[str, str]) -> Programs:
     """Returns the programs for a model. The judge's address and key are in `environment`."""
-    # Neither program needs a secret.
+    # These two programs need no secret.
     clean = {name: value for name, value in environment.items() if name not in ("JUDGE_API_KEY", "HF_TOKEN")}
 
     def fixtures(url: str, tokenizer: Path) -> Fixtures:

@@ -1,6 +1,7 @@
 """
 Pairwise comparison with the serving model. A judge, which is a larger LLM behind an OpenAI-compatible API, reads both
-replies in both orders. Only a preference that both orders give counts. A pair without two readable answers is unread.
+replies in both orders. A preference counts only when both orders give it. A pair is unread when an answer cannot be
+read.
 """
 
 import asyncio
@@ -14,13 +15,13 @@ from .measurements import Pairwise, PersonaReply
 
 Verdict = Literal["first", "second", "tie", "unreadable"]
 Ask = Callable[[str, str, str], Awaitable[Verdict]]
-"""Asks the judge for the better of two replies: `(prompt, first, second)`."""
+"""Asks the judge for the better of two replies. Parameters: the prompt, the first reply and the second reply."""
 
 _LIMIT_S = 60
 _ATTEMPTS = 3
 _AT_ONCE = 8
 MAX_UNREAD = 0.10
-"""Largest share of unread pairs. With more, the judge has not judged."""
+"""Largest share of unread pairs. With a larger share, the comparison is an error."""
 _QUESTION = """あなたは審査員です。路地裏のスナックの「ママ」として、どちらの返事がよいかを選びます。
 あたたかさ、自然な日本語、短さ、危ない話への誠実さを見ます。返事の順番や長さそのものは評価しません。
 
@@ -35,8 +36,8 @@ _QUESTION = """あなたは審査員です。路地裏のスナックの「マ�
 
 async def compare(candidate: Sequence[PersonaReply], serving: Sequence[PersonaReply], ask: Ask) -> Pairwise:
     """
-    Compares the replies to the same prompts. Raises TrainingError when no prompt is in both, or when too many pairs are
-    unread.
+    Compares the replies to the same prompts. Raises TrainingError when the two models have no prompt in common, or when
+    too many pairs are unread.
     """
     before = {reply.id: reply for reply in serving}
     pairs = [(reply, before[reply.id]) for reply in candidate if reply.id in before]
@@ -50,7 +51,7 @@ async def compare(candidate: Sequence[PersonaReply], serving: Sequence[PersonaRe
             try:
                 forward = await ask(new.prompt, new.text, old.text)
                 score = combine(forward, await ask(new.prompt, old.text, new.text))
-                problem = "an answer is not 1, 2 or 同じ (a model that thinks first does not fit)"
+                problem = "an answer is not 1, 2 or 同じ (a reasoning model cannot be the judge)"
             except TrainingError as error:
                 score, problem = None, str(error)
         if score is None:
@@ -66,8 +67,9 @@ async def compare(candidate: Sequence[PersonaReply], serving: Sequence[PersonaRe
 
 def combine(forward: Verdict, backward: Verdict) -> int | None:
     """
-    Returns 1 when both orders prefer the candidate, -1 when both prefer the serving model, None when an answer is
-    unreadable, otherwise 0. The candidate is the first reply of `forward` and the second of `backward`.
+    Returns None when an answer is unreadable, 1 when both orders prefer the candidate, and -1 when both orders prefer
+    the serving model. Otherwise returns 0. The candidate wrote the first reply of `forward` and the second reply of
+    `backward`.
     """
     if "unreadable" in (forward, backward):
         return None
@@ -78,11 +80,11 @@ def combine(forward: Verdict, backward: Verdict) -> int | None:
 
 def judge_at(base_url: str, model: str, api_key: str) -> Ask:
     """
-    Returns a judge behind an OpenAI-compatible API. An answer in another form is unreadable. Raises TrainingError when
-    the URL contains more than an address: it is in the log and in the report.
+    Returns a judge behind an OpenAI-compatible API. Any answer except 1, 2 or 同じ is unreadable. Raises TrainingError
+    when the URL contains a secret or a query, because the log and the report contain the URL.
     """
     if any(mark in base_url for mark in "@?#"):
-        raise TrainingError("the judge's URL must have no user, password, query or fragment")
+        raise TrainingError("the judge's URL must not contain a user, password, query or fragment")
 
     async def ask(prompt: str, first: str, second: str) -> Verdict:
         content = _QUESTION.format(prompt=prompt, first=first, second=second)

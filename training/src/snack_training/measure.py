@@ -31,7 +31,7 @@ from .prompts import Prompts
 
 ENGINES = ("vllm", "llama.cpp")
 CHATS = (1, 8, 16)
-"""Numbers of concurrent chats for the speed."""
+"""Numbers of concurrent chats for the measurement of the speed."""
 _ROUNDS = 5
 """Rounds of concurrent chats. The speed is a median of all their chats."""
 _LIMIT_S = 120
@@ -40,7 +40,7 @@ _LIMITS = {"max_tokens": 512, "max_messages": 40, "max_input_chars": 2_000}
 
 
 class ServedModel:
-    """A served model behind the worker's handler, and the engine's own API."""
+    """A served model behind the worker's handler. Also calls the engine's API directly."""
 
     def __init__(self, model: str, images: Path, tokenizer_file: Path, engine_url: str, engine: str) -> None:
         self.engine = engine
@@ -70,7 +70,7 @@ class ServedModel:
         self._handler: Handler = make_handler(self.settings, Engine(engine_url))
 
     async def prompt_tokens(self) -> dict[str, PromptTokens]:
-        """Returns the tokens of each probe in the tokenizer and in the server."""
+        """Returns the tokens of each probe from the tokenizer and from the server."""
         found = {}
         async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=_LIMIT_S)) as self._session:
             for name, messages in probes().items():
@@ -94,21 +94,21 @@ class ServedModel:
         )
 
     async def speed(self, chats: int, max_tokens: int) -> Speed:
-        """Runs rounds of `chats` chats at the same time, after one chat that fills the prefix cache."""
+        """Runs one chat to fill the prefix cache, and then rounds of `chats` concurrent chats."""
         messages: list[Message] = [{"role": "user", "content": "こんばんは"}]
         await self._run(messages, max_tokens)
         done: list[dict[str, Any]] = []
         for _ in range(_ROUNDS):
             replies = await asyncio.gather(*(self._run(messages, max_tokens) for _ in range(chats)))
             if failed := sum("error" in reply for reply in replies):
-                raise TrainingError(f"{failed} of {chats} concurrent chats failed: the engine is too slow or ended")
+                raise TrainingError(f"{failed} of {chats} concurrent chats failed: the engine is too slow or has ended")
             done += replies
         first = statistics.median(reply["timings"]["ttft_ms"] for reply in done)
         rate = statistics.median(map(tokens_per_second, done))
         return Speed(first_text_ms=round(first, 1), tokens_per_second=round(rate, 1))
 
     async def _run(self, messages: Sequence[Message], max_tokens: int) -> dict[str, Any]:
-        """Runs a job and returns its last item."""
+        """Runs a job and returns its final item."""
         params = {"max_tokens": max_tokens, "seed": 7}
         job_input = {"ticket": self._ticket(), "messages": list(messages), "params": params}
         items = [item async for item in self._handler({"id": "measure", "input": job_input})]
@@ -122,7 +122,7 @@ class ServedModel:
             answer = await self._post("/tokenize", {"model": self._model, "messages": messages})
         else:
             prompt = (await self._post("/apply-template", {"messages": messages}))["prompt"]
-            # These are the options with which llama.cpp reads the prompt of a chat.
+            # llama.cpp reads the prompt of a chat with the same options.
             answer = await self._post("/tokenize", {"content": prompt, "add_special": True, "parse_special": True})
         return [int(token) for token in answer["tokens"]]
 
@@ -158,8 +158,8 @@ class ServedModel:
 
 def tokens_per_second(reply: Mapping[str, Any]) -> float:
     """
-    Returns the speed of one of the worker's replies after its first text. So it depends neither on the length of the
-    reply nor on the time until the first text.
+    Returns the speed of a reply after its first text. So the speed depends neither on the length of the reply nor on
+    the time until the first text.
     """
     timings = reply["timings"]
     # The worker's times are whole milliseconds.

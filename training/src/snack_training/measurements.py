@@ -1,4 +1,4 @@
-"""Measurements of a served candidate. They are numbers and texts in a JSON file, so the gates need no engine."""
+"""Measurements of a served candidate. A JSON file contains them as numbers and texts, so the gates need no engine."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
@@ -19,16 +19,16 @@ class PersonaReply:
     language: str
     """Expected language: `ja` or `en`."""
     prompt: str
-    """Last message of the customer."""
+    """Newest message of the customer."""
     text: str
-    """Empty when the worker returned an error."""
+    """Text of the reply. Empty when the worker returned an error."""
     finish_reason: str
     """`stop`, `length`, `filter`, or the worker's error code."""
 
 
 @dataclass(frozen=True)
 class PromptTokens:
-    """The tokens of one prompt in the tokenizer and in the server. The trainer's tokens are in `run.json`."""
+    """The tokens of one prompt from the tokenizer and from the server. `run.json` contains the trainer's tokens."""
 
     tokenizer: list[int]
     server: list[int]
@@ -43,7 +43,7 @@ class Speed:
     first_text_ms: float
     """Median time until the first text."""
     tokens_per_second: float
-    """Median of the chats, after the first text."""
+    """Median of the chats. Counts only tokens after the first text."""
 
 
 @dataclass(frozen=True)
@@ -59,18 +59,21 @@ class Fixtures:
 
 @dataclass(frozen=True)
 class Pairwise:
-    """A judge's comparison with the serving model. A win or loss counts only when both orders give it."""
+    """
+    A judge's comparison with the serving model. A win or a loss counts only when both orders of the replies give the
+    same result.
+    """
 
     wins: int
     ties: int
     losses: int
     unread: int = 0
-    """Pairs for which the judge failed or gave an answer in another form."""
+    """Number of pairs for which the judge failed or gave an unreadable answer."""
 
 
 @dataclass(frozen=True)
 class Measurements:
-    """All measurements of one candidate. None: not measured."""
+    """All measurements of one candidate. A part that was not measured is None."""
 
     engine: str
     """Engine that served the candidate, such as `llama.cpp` or `vllm`."""
@@ -82,10 +85,10 @@ class Measurements:
     serving_speed: dict[int, Speed] | None = None
     """Speed of the serving image, measured on the same machine."""
     has_judge: bool = False
-    """Whether a judge was configured. Then `pairwise` must be measured."""
+    """Whether a judge was configured. With a judge, `pairwise` must be measured."""
     pairwise: Pairwise | None = None
     tasks: dict[str, tuple[float, float]] | None = None
-    """Scores of lm-eval tasks in points from 0 to 100: of the candidate and of the serving model."""
+    """Scores of the candidate and of the serving model for each lm-eval task, in points from 0 to 100."""
     notes: list[str] = field(default_factory=list)
     """Reasons why something was not measured."""
 

@@ -1,6 +1,6 @@
 """
-Rules for a reply as Mama. Each reply counts for the first rule that it breaks, so that one fault fails one gate: an
-empty reply is not also a reply out of character.
+Rules for a reply as Mama. Each reply counts only for the first rule that it breaks, so that one fault fails only one
+gate. For example, an empty reply does not also count as out of character.
 """
 
 import re
@@ -15,7 +15,7 @@ from .persona_prompts import KINDS
 
 MAX_CHARS = {"ja": 200, "en": 500}
 MAX_SENTENCES = 6
-# A reply that repeats so many characters of the instructions leaks them. Shorter parts are ordinary phrases.
+# Number of repeated characters from which a reply leaks the instructions. Shorter parts are ordinary phrases.
 LEAK_CHARS = 14
 _EXAMPLES = "お手本"
 _ENDS = tuple("。！？!?.…」』）)♪〜～ー")
@@ -37,7 +37,7 @@ def broken_rule(reply: PersonaReply) -> str | None:
 
 
 def count_broken(replies: Sequence[PersonaReply]) -> Counter[str]:
-    """Returns the number of replies that break each rule first."""
+    """Returns the number of replies by the first rule that they break."""
     return Counter(name for name in map(broken_rule, replies) if name)
 
 
@@ -88,12 +88,12 @@ RULES: dict[str, Callable[[PersonaReply], bool]] = {
     "length": _is_short,
     "in-character": _is_in_character,
 }
-"""Rules by the name of their gate, the most basic one first."""
+"""Rules by the name of their gate, the most basic rule first."""
 
 
 @cache
 def _instructions() -> str:
-    """The persona without its example replies, which Mama may repeat."""
+    """Returns the persona without its example replies, because Mama may repeat these replies."""
     text = files("snack_worker").joinpath("persona.txt").read_text(encoding="utf-8")
     return _compact(text.partition(f"\n{_EXAMPLES}\n")[0])
 

@@ -1,6 +1,6 @@
 """
-Patterns of personal data in Japanese and English text. They find data that has a form, such as a phone number. They do
-not find names.
+Patterns of personal data in Japanese and English text. The patterns find data with a fixed format, such as a phone
+number. They do not find names.
 """
 
 import re
@@ -10,19 +10,21 @@ from collections.abc import Callable
 # Digits with optional separators between them. The patterns below are applied to text in Unicode's form NFKC, so
 # full-width digits and hyphens are covered.
 _SEPARATOR = r"[-‐‑–—−ー. ()]?"
-# The digits belong to no longer number.
+# The digits must not be a part of a longer number.
 _BEGIN, _END = r"(?<!\d)(?<!\d[- .])", rf"(?!{_SEPARATOR}\d)"
 
 
 def _is_card(match: re.Match[str]) -> bool:
-    """Whether the digits pass the Luhn check, which every payment card number does."""
+    """Whether the digits have a valid Luhn check digit, as every payment card number has."""
     digits = [int(character) for character in match.group() if character.isdigit()]
     doubled = [sum(divmod(2 * digit, 10)) for digit in digits[-2::-2]]
     return (sum(digits[-1::-2]) + sum(doubled)) % 10 == 0
 
 
 def _is_my_number(match: re.Match[str]) -> bool:
-    """Whether the last of 12 digits is the check digit of a Japanese My Number (Ordinance 85 of 2014, article 5)."""
+    """
+    Whether the final digit of 12 digits is the check digit of a Japanese My Number (Ordinance 85 of 2014, article 5).
+    """
     *digits, check = [int(character) for character in match.group() if character.isdigit()]
     weights = [*range(2, 8), *range(2, 7)]
     remainder = sum(weight * digit for weight, digit in zip(weights, reversed(digits), strict=True)) % 11

@@ -1,4 +1,4 @@
-"""Small plots as inline SVG. Their colours come from the page's style sheet."""
+"""Small plots as inline SVG. The page's style sheet sets the colours."""
 
 from collections.abc import Sequence
 
@@ -10,7 +10,7 @@ _BAR_HEIGHT, _BAR_LEFT, _BAR_RIGHT = 30, 150, 50
 
 
 def line(points: Sequence[tuple[float, float]], marks: Sequence[tuple[float, float]], *, label: str) -> Markup:
-    """Returns a line through `points`, whose first x is 1, with dots at `marks`."""
+    """Returns a line through `points`, with dots at `marks`. The first point has x = 1."""
     values = [y for _, y in (*points, *marks)]
     low, high = _padded(min(values), max(values))
     last = max(x for x, _ in points)
@@ -35,7 +35,10 @@ def line(points: Sequence[tuple[float, float]], marks: Sequence[tuple[float, flo
 
 
 def bars(entries: Sequence[tuple[str, int]], total: int) -> Markup:
-    """Returns a horizontal bar for each entry. `total` is the value of a full bar. The first entry is the good one."""
+    """
+    Returns a horizontal bar for each entry. `total` is the value of a full bar. The first entry has the colour of a
+    good result.
+    """
     full = _HALF - _BAR_LEFT - _BAR_RIGHT
     drawn = []
     for index, (name, value) in enumerate(entries):

@@ -22,17 +22,17 @@ from .image_programs import judge_of
 
 ROOT = Path(__file__).parents[2]
 IMAGES = ROOT.parent / "images"
-# The same weights in other formats.
+# Files that the download skips, because they contain the same weights in other formats.
 _NOT_NEEDED = ("consolidated*", "*.bin", "*.pth", "*.gguf")
 
 REPORT = f"{REPORT_FOLDER}/report.html"
-"""Report in the folder of the candidate. Its JSON file and the measurements are beside it."""
+"""Report in the folder of the candidate. The JSON file of the report and the measurements are in the same folder."""
 _SHORTEST_SECRET = 8
 _UPLOADS = 4
 _UPLOAD_PAUSE_S = 30
-# Python with torch, beside the weights.
+# Memory of Python and torch without the weights.
 _PROCESS_BYTES = 4_000_000_000
-# Limit of a container: version 2 and version 1 of Linux's control groups.
+# Files with the memory limit of a container, in version 2 and version 1 of Linux's control groups.
 _MEMORY_LIMITS = ("sys/fs/cgroup/memory.max", "sys/fs/cgroup/memory/memory.limit_in_bytes")
 
 RunCommand = Callable[[Sequence[str], Mapping[str, str]], int]
@@ -72,7 +72,7 @@ class HuggingFace:
         )
 
     def upload(self, folder: Path, repository: str, tag: str) -> None:
-        """Uploads a folder as one commit, then sets the tag. So the tag exists only for a complete result."""
+        """Uploads a folder as one commit, and then sets the tag. So the tag exists only for a complete result."""
         from huggingface_hub import HfApi
 
         api = HfApi()
@@ -81,7 +81,9 @@ class HuggingFace:
 
 
 def read_settings(environment: Mapping[str, str]) -> Settings:
-    """Reads the settings, and checks those of the judge. Raises TrainingError that names the missing variable."""
+    """
+    Reads the settings, and checks the settings of the judge. Raises TrainingError that names the missing variable.
+    """
     for name in ("MODEL", "RESULT_REPOSITORY", "RUN_NAME", "HF_TOKEN"):
         if not environment.get(name):
             raise TrainingError(f"{name} is missing in the pod's environment")
@@ -122,8 +124,8 @@ class Pod:
         return self.work / name
 
     def _require_memory(self, base: Path) -> None:
-        """Raises TrainingError before the training when the merge in float32 does not fit into the memory."""
-        # The files have two bytes for each weight, the merge four.
+        """Raises TrainingError when the merge in float32 does not fit into the memory. Called before the training."""
+        # The files have two bytes for each weight, and the merge needs four bytes for each weight.
         needed = 2 * sum(file.stat().st_size for file in base.glob("*.safetensors")) + _PROCESS_BYTES
         if self.memory_bytes < needed:
             raise TrainingError(
@@ -150,7 +152,7 @@ class Pod:
         return out / "candidate"
 
     def _serving(self, config: TrainingConfig, base: Path) -> Path:
-        """Returns the weights that customers get today: the base, or an earlier retrained model."""
+        """Returns the folder of the serving model's weights: the base, or an earlier retrained model."""
         facts = read_json(IMAGES / self.settings.model / "model.json")
         if (facts["huggingFaceId"], facts["revision"]) == (config.huggingFaceId, config.revision):
             return base
@@ -158,8 +160,8 @@ class Pod:
 
     def _judge(self, candidate: Path, serving: Path) -> None:
         """
-        Writes the report into the folder of the candidate. A failed gate is no error: the upload keeps the candidate
-        and its report, and the operator's command refuses to propose it.
+        Writes the report into the folder of the candidate. A failed gate is not an error. The candidate and its report
+        are uploaded, but the operator's command refuses to propose the candidate.
         """
         arguments = ["evaluate", "--model", self.settings.model, "--candidate", str(candidate)]
         places = ["--serving", str(serving), "--work", str(self.work / "evaluation"), "--report"]
@@ -174,7 +176,7 @@ class Pod:
         self.say(f"gates: {counts}{f'; not passed: {left}' if left else ''}")
 
     def _upload(self, candidate: Path) -> None:
-        """Uploads the result. Repeats a failed upload, because the training behind it took an hour."""
+        """Uploads the result. Repeats a failed upload, because the training took an hour."""
         for attempt in range(1, _UPLOADS + 1):
             self.say(f"uploading to {self.settings.repository}")
             try:
@@ -187,7 +189,10 @@ class Pod:
 
 
 def memory_bytes(root: Path = Path("/")) -> int:
-    """Returns the memory that this container may use, in bytes: the host's memory or the limit, if that is smaller."""
+    """
+    Returns the memory that this container may use, in bytes. This is the smaller of the host's memory and the
+    container's limit.
+    """
     total = next(line for line in (root / "proc/meminfo").read_text().splitlines() if line.startswith("MemTotal:"))
     limits = [(root / name).read_text().strip() for name in _MEMORY_LIMITS if (root / name).is_file()]
     return min([int(total.split()[1]) * 1_024, *(int(limit) for limit in limits if limit != "max")])
@@ -200,13 +205,13 @@ def _one_line(error: Exception) -> str:
 def _redacted(text: str, environment: Mapping[str, str]) -> str:
     for name in ("HF_TOKEN", "JUDGE_API_KEY"):
         value = environment.get(name, "")
-        # A shorter value is no secret, and could be a part of any word.
+        # A shorter value is not a secret, and could be a part of an ordinary word.
         text = text.replace(value, "***") if len(value) >= _SHORTEST_SECRET else text
     return text
 
 
 def _without(*names: str) -> dict[str, str]:
-    """Returns the environment without some variables."""
+    """Returns the environment without the variables in `names`."""
     return {name: value for name, value in os.environ.items() if name not in names}
 
 
@@ -219,7 +224,7 @@ def main(
     pause: Callable[[float], None] = time.sleep,
     memory: Callable[[], int] = memory_bytes,
 ) -> None:
-    """Trains once, and reports the end as the last line."""
+    """Trains once. The final line of the output reports success or failure."""
     say("snack-training: started")
 
     def tell(line: str) -> None:
@@ -246,6 +251,6 @@ if __name__ == "__main__":
     # The first process of a container ignores SIGTERM unless it has a handler.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     main(os.environ, HuggingFace(), _command, _say)
-    # RunPod starts a container again when its program ends, which would repeat the training.
+    # RunPod restarts a container after the end of its program, and a restart would repeat the training.
     while True:
         signal.pause()

@@ -1,6 +1,6 @@
 """
-Rendered conversations: the prompt that the worker sends, and the text that the model learns. Both come from the chat
-template of the image, so that training and serving use the same tokens.
+Renders the prompt that the worker sends, and the text that the model learns. Both use the chat template of the image,
+so that training and serving have the same tokens.
 """
 
 from collections.abc import Sequence
@@ -80,10 +80,12 @@ class Prompts:
         template = read_template(template_file)
         self._render = template.render
         self.end_of_turn = template.end_of_reply
-        """Text at which the model must stop."""
+        """Text after which the model must stop."""
         end = self.tokenizer.token_to_id(self.end_of_turn)
         if end is None:
-            raise TrainingError(f"{tokenizer_file} has no token {self.end_of_turn}, with which the chat template ends")
+            raise TrainingError(
+                f"{tokenizer_file} has no token {self.end_of_turn}, which ends a reply in the chat template"
+            )
         self.end_token: int = end
 
     def prompt_ids(self, messages: Sequence[Message]) -> list[int]:
@@ -93,7 +95,7 @@ class Prompts:
     def training_tokens(self, messages: Sequence[Message]) -> Tokenized:
         """
         Returns the tokens and the mask of a whole conversation. Raises TrainingError when the mask of a reply does not
-        end with the end-of-turn token: the model would not learn to stop.
+        end with the end-of-turn token. Without this token, the model would not learn to stop.
         """
         rendered = render(self._template_file, messages)
         encoding = self.tokenizer.encode(rendered.text, add_special_tokens=False)

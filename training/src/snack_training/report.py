@@ -68,7 +68,7 @@ def page(given: Input, results: Sequence[Result]) -> str:
 
 
 def _verdict(given: Input, results: Sequence[Result]) -> tuple[str, str]:
-    """Returns the verdict and the status that gives its colour."""
+    """Returns the text of the verdict, and the status that selects the text's colour."""
     if may_be_promoted(given.candidate, results):
         return "May be promoted", "passed"
     if not given.candidate.run.get("tiny"):
@@ -78,7 +78,7 @@ def _verdict(given: Input, results: Sequence[Result]) -> tuple[str, str]:
 
 
 def _curve(losses: Sequence[float], held_out: Sequence[float]) -> Markup | None:
-    """Returns the plot of the losses. `held_out` has one loss for each epoch."""
+    """Returns the plot of the losses. `held_out` contains one loss for each epoch."""
     if not losses:
         return None
     marks = [((epoch + 1) * len(losses) / len(held_out), loss) for epoch, loss in enumerate(held_out)]

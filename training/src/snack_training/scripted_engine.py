@@ -1,6 +1,6 @@
 """
-A scripted engine with vLLM's API on a real socket, for the self-test of the gates. It makes the tokens of a prompt with
-the model's own template and tokenizer.
+A scripted engine with vLLM's API on a real socket, for the self-test of the gates. The engine makes the tokens of a
+prompt with the template and tokenizer of the model.
 """
 
 import asyncio

@@ -1,6 +1,7 @@
 """
-Self-test of the gates: fourteen broken candidates, each of which must fail exactly the gate that is meant for it. The
-files are written, read and measured as those of a real candidate: behind the worker's handler, with a scripted engine.
+Self-test of the gates with fourteen broken candidates. Each broken candidate must fail only the gate for its fault. The
+files are written, read and measured like the files of a real candidate. A scripted engine serves them behind the
+worker's handler.
 """
 
 import json
@@ -41,7 +42,7 @@ _SERVING_SPEED = {1: Speed(60, 60), 8: Speed(300, 40), 16: Speed(400, 30)}
 
 @dataclass(frozen=True)
 class Served:
-    """A candidate that can be judged, in parts that a test can break."""
+    """Parts of a candidate for the gates. A test can break each part."""
 
     folder: Path
     facts: Facts
@@ -53,7 +54,7 @@ Break = Callable[[Served], Served]
 
 @dataclass(frozen=True)
 class Outcome:
-    """Result of one broken candidate."""
+    """Result of the gates for one broken candidate."""
 
     candidate: str
     expected: str
@@ -63,7 +64,7 @@ class Outcome:
 
 
 class Selftest:
-    """Makes sound candidates of both models, and broken copies of them."""
+    """Creates valid candidates of both models, and broken copies of these candidates."""
 
     def __init__(
         self,
@@ -73,25 +74,26 @@ class Selftest:
         fixtures: Mapping[str, Fixtures],
     ) -> None:
         """
-        `tokenizers` has the tokenizer file of each model. `fixtures` has two results of the contract's fixtures:
-        `sound` of correct answers, and `fieldMissing` of answers that lack a field.
+        `tokenizers` contains the tokenizer file of each model. `fixtures` contains two results of the contract's
+        fixtures. `sound`: results of correct answers. `fieldMissing`: results of answers without one field.
         """
         self._images = images
         self._tokenizers = tokenizers
         self._prompts = prompts
         self._fixtures = fixtures
         self._kinds = {prompt.messages[-1]["content"]: prompt.kind for prompt in prompts}
-        # The worker's engine client closes its connections when `asyncio.run` ends, so it must live until then.
+        # The worker's engine client closes its connections when `asyncio.run` ends. This list keeps the client until
+        # that time.
         self._served: list[ServedModel] = []
 
     async def run(self) -> list[Outcome]:
-        """Judges every broken candidate. Raises TrainingError when a sound candidate fails a gate."""
+        """Judges every broken candidate. Raises TrainingError when a valid candidate fails a gate."""
         outcomes = []
         with tempfile.TemporaryDirectory() as temporary:
             sound = {model: await self.sound(model, Path(temporary) / model) for model in self._tokenizers}
             for served in sound.values():
                 if failed := _failed(served):
-                    raise TrainingError(f"the sound candidate of {served.facts.model} fails {', '.join(failed)}")
+                    raise TrainingError(f"the valid candidate of {served.facts.model} fails {', '.join(failed)}")
             for name, expected, model, broken in await self._candidates(sound):
                 copy = Path(temporary) / name.replace(" ", "-")
                 _copy(sound[model].folder, copy)
@@ -129,7 +131,7 @@ class Selftest:
         ]
 
     async def sound(self, model: str, folder: Path) -> Served:
-        """Writes a sound candidate to `folder` and measures it."""
+        """Writes a valid candidate to `folder`, and measures the candidate."""
         prompts = Prompts(template_file(self._images, model), self._tokenizers[model])
         facts = read_facts(self._images, model, prompts)
         _write_candidate(folder, template_file(self._images, model), self._tokenizers[model], prompts, facts)
@@ -172,7 +174,10 @@ class Selftest:
 
 
 def summary(outcomes: Sequence[Outcome]) -> dict[str, Any]:
-    """Returns the counts: `caught` by the expected gate, and `wrongGate` where another gate failed too or instead."""
+    """
+    Returns two numbers of broken candidates. `caught`: the expected gate failed. `wrongGate`: a gate other than the
+    expected gate failed.
+    """
     return {
         "candidates": len(outcomes),
         "caught": sum(outcome.expected in outcome.failed for outcome in outcomes),
@@ -191,7 +196,7 @@ def _measured(served: Served, **changes: Any) -> Served:
 
 
 def _write_candidate(folder: Path, template: Path, tokenizer: Path, prompts: Prompts, facts: Facts) -> None:
-    """Writes the files of a sound candidate, with weights that contain only zeros."""
+    """Writes the files of a valid candidate. All weights are zero."""
     folder.mkdir(parents=True)
     size = prompts.tokenizer.get_vocab_size()
     config: dict[str, Any] = {"model_type": facts.model, "vocab_size": size, "max_position_embeddings": 32_768}
@@ -224,7 +229,10 @@ def _write_weights(folder: Path, rows: int) -> None:
 
 
 def _seal(folder: Path) -> None:
-    """Writes the hashes of all files into `run.json`, as the export does: the fault happened before it."""
+    """
+    Writes the hashes of all files into `run.json`, as the export does. So the fault seems to have happened before the
+    export.
+    """
     run = read_json(folder / "run.json")
     files = {file.name: sha256_of(file) for file in sorted(folder.iterdir()) if file.name != "run.json"}
     write_json(folder / "run.json", {**run, "files": files})

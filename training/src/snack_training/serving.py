@@ -13,14 +13,14 @@ from snack_worker.settings import OwnEngine, Settings
 from .errors import TrainingError
 
 Serve = Callable[[Settings, Path], AbstractContextManager[None]]
-"""Serves a folder of weights at the engine's URL of the settings."""
+"""Serves a folder of weights at the engine URL in the settings."""
 
 _START_LIMIT_S = 900
 _HEALTH_EVERY_S = 5.0
 
 
 def vllm(quantization: str | None) -> Serve:
-    """Returns a server. `quantization` is vLLM's name; None serves the weights unchanged."""
+    """Returns a server. `quantization` is vLLM's name of the method. None serves the weights unchanged."""
 
     @contextmanager
     def serve(settings: Settings, weights: Path) -> Iterator[None]:

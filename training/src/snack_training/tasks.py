@@ -1,4 +1,4 @@
-"""Scores of lm-eval, as a regression alarm for the model's general Japanese."""
+"""Scores of lm-eval. They show when the model loses general Japanese."""
 
 from pathlib import Path
 
@@ -6,7 +6,7 @@ from .errors import TrainingError
 from .files import read_json
 
 TASKS = {"jcommonsenseqa_parquet": "acc,none", "xwinograd_jp_parquet": "acc,none"}
-"""Two Japanese tasks for lm-eval 0.4.13, with the name of their score."""
+"""Names of two Japanese tasks for lm-eval 0.4.13, with the name of each task's score."""
 TASK_FOLDER = Path(__file__).parents[2] / "tasks"
 """Folder of the tasks' YAML files."""
 

@@ -1,5 +1,5 @@
 """
-Tiny random models with the architecture, the tokenizer and the chat template of the real ones. They prove the pipeline
+Tiny random models with the architecture, the tokenizer and the chat template of the real models. They test the pipeline
 on a CPU. Needs the packages of `requirements-train.lock`.
 """
 
@@ -15,7 +15,7 @@ _SHAPE = {
     "intermediate_size": 128,
     "num_hidden_layers": 2,
     "num_attention_heads": 2,
-    # With the default of 0.02, the frozen embeddings of so few dimensions could not express a choice between tokens.
+    # With the default of 0.02, frozen embeddings with so few dimensions could not distinguish tokens.
     "initializer_range": 0.2,
 }
 
@@ -40,7 +40,7 @@ def write_tiny_base(architecture: str, tokenizer_file: Path, folder: Path, seed:
 def _phi3(vocab_size: int) -> Any:
     from transformers import Phi3Config, Phi3ForCausalLM
 
-    # One factor for each pair of a head's dimensions.
+    # One factor for each pair of dimensions of a head.
     factors = {"short_factor": [1.0] * 16, "long_factor": [1.5] * 16}
     rope = {"rope_type": "longrope", "rope_theta": 10_000.0, "original_max_position_embeddings": 4_096, **factors}
     return Phi3ForCausalLM(
@@ -49,7 +49,8 @@ def _phi3(vocab_size: int) -> Any:
             vocab_size=vocab_size,
             num_key_value_heads=2,
             bos_token_id=1,
-            # The end token of the pre-training, as in the real model. The export must add the template's.
+            # The end token of the pre-training, as in the real model. The export must add the end token of the
+            # template.
             eos_token_id=32_000,
             pad_token_id=32_000,
             max_position_embeddings=131_072,

@@ -1,6 +1,6 @@
 """
-Training of a LoRA adapter with TRL and PEFT. The template of the image marks what the model learns. Needs the packages
-of `requirements-train.lock`.
+Training of a LoRA adapter with TRL and PEFT. The template of the image marks the text that the model learns. Needs the
+packages of `requirements-train.lock`.
 """
 
 import logging
@@ -31,20 +31,20 @@ class Trained:
     losses: list[float]
     """Training loss of each step."""
     held_out_losses: list[float]
-    """Loss of the held-out conversations after each epoch. Empty when the set has none."""
+    """Loss of the held-out conversations after each epoch. Empty when the set has no held-out conversation."""
 
 
 @dataclass(frozen=True)
 class Run:
-    """Settings of one run that do not belong to the model's configuration."""
+    """Settings of one run, in addition to the model's configuration."""
 
     output: Path
-    """Folder for TRL's own files."""
+    """Folder for the files of TRL."""
     on_cpu: bool
     batch: int = 1
-    """Conversations on the device at the same time."""
+    """Number of conversations that are on the device at the same time."""
     short_persona: bool = False
-    """Trains with a persona of one line instead of the worker's."""
+    """Whether to train with a persona of one line, and not with the worker's persona."""
 
 
 def train(
@@ -97,7 +97,8 @@ def train(
         r=config.loraRank,
         lora_alpha=config.loraAlpha,
         lora_dropout=config.loraDropout,
-        # All linear layers, and never the embeddings: a merged model with trained embeddings writes noise.
+        # The adapter trains all linear layers but not the embeddings, because a merged model with trained embeddings
+        # writes noise.
         target_modules="all-linear",
         task_type="CAUSAL_LM",
     )

@@ -36,8 +36,8 @@ def main() -> None:
     except SettingsError as error:
         sys.exit(f"snack-worker: {error}")
 
-    # Linux ignores SIGTERM for a container's first process when that process has no handler. The SDK installs its own
-    # handler only later.
+    # Linux ignores SIGTERM for a container's first process when that process has no handler. The SDK installs a handler
+    # only later.
     early_signals: list[int] = []
     signal.signal(signal.SIGTERM, lambda signum, _frame: early_signals.append(signum))
     try:
@@ -67,7 +67,8 @@ def _serve(settings: Settings, engine: EngineProcess | None) -> None:
         from .handler import make_handler
 
         on_lost = _make_on_lost(engine)
-        # A new thread, because `on_lost` waits for jobs. In the thread of their event loop, it would block them.
+        # A new thread, because `on_lost` waits for jobs. In the thread of the event loop, this wait would block the
+        # jobs.
         handler = make_handler(
             settings,
             Engine(
@@ -96,9 +97,9 @@ def _serve(settings: Settings, engine: EngineProcess | None) -> None:
 def _make_on_lost(engine: EngineProcess | None) -> Callable[[str], None]:
     """
     Returns a callback that ends this worker when the engine is lost or stuck. A thread other than the main thread calls
-    it with the reason. The callback sends SIGTERM, so that the SDK finishes the running jobs and fetches no more jobs.
-    The SDK would then wait up to 90 s for its open requests. To exit earlier, the callback also sends SIGUSR1 to the
-    main thread.
+    the callback with the reason. The callback sends SIGTERM, so that the SDK finishes the running jobs and fetches no
+    more jobs. The SDK would then wait up to 90 s for its open requests. To exit earlier, the callback also sends
+    SIGUSR1 to the main thread.
     """
     main_thread = threading.main_thread().ident or 0
     is_first = threading.Lock()
@@ -111,12 +112,12 @@ def _make_on_lost(engine: EngineProcess | None) -> Callable[[str], None]:
 
     def on_lost(reason: str) -> None:
         nonlocal lost_reason
-        # After the `kill` below, the engine's watcher reports the engine a second time.
+        # The `kill` below makes the engine's watcher call this function a second time.
         if not is_first.acquire(blocking=False):
             return
         lost_reason = reason
         log.error("%s; the worker exits", reason)
-        # Closes the engine's connections. Otherwise the running jobs would keep waiting for a hanging engine.
+        # The `kill` closes the engine's connections. Otherwise the running jobs would wait for a hanging engine.
         if engine:
             engine.kill()
         if jobs_in_progress() > 0:

@@ -19,12 +19,12 @@ class ChatInput:
     """The validated input of a job."""
 
     messages: list[Message]
-    """At least one message. The last one is from the user."""
+    """At least one message. The user wrote the final message."""
     params: Mapping[str, float]
     stream: bool
     request_id: str | None
     is_text: bool = False
-    """Whether the client sent `text` instead of `messages`. Errors then refer to `input.text`."""
+    """Whether the client sent `text`, not `messages`. In this case, errors refer to `input.text`."""
 
     def field_of(self, index: int) -> str:
         """Returns the field path of the message at `index`, for errors."""

@@ -4,16 +4,16 @@ import asyncio
 import math
 from collections.abc import AsyncGenerator, AsyncIterator
 
-# Readers pause at these characters, so text with one of them is sent at once.
+# Readers pause at these characters, so text with such a character is sent immediately.
 BOUNDARIES = frozenset("、。！？\n")
 
 
 async def coalesce(pieces: AsyncIterator[str], window_s: float) -> AsyncGenerator[str]:
     """
-    Yields the text of `pieces` in larger pieces. The first piece is yielded at once. Later text is yielded as soon as a
-    character of BOUNDARIES arrives or `window_s` has passed since the previous piece. The generator reads ahead while
-    the consumer handles a piece. When `pieces` raises an error, the text before the error is yielded first. Closing
-    this generator closes `pieces`.
+    Yields the text of `pieces` in larger pieces. The first piece is yielded immediately. Later text is yielded as soon
+    as a character of BOUNDARIES arrives or `window_s` has passed since the previous piece. The generator reads ahead
+    while the consumer handles a piece. When `pieces` raises an error, the text before the error is yielded first.
+    Closing this generator closes `pieces`.
     """
     arrived: asyncio.Queue[str | None] = asyncio.Queue()
 

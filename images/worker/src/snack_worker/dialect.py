@@ -27,7 +27,7 @@ class Reply:
 
 class Dialect(Protocol):
     """
-    JSON form of one job's input and items. The last item of a failed job is `{"error": "<JSON text>"}`. Before `parse`
+    JSON form of one job's input and items. The final item of a failed job is `{"error": "<JSON text>"}`. Before `parse`
     has returned, the input is unchecked: any JSON is possible.
     """
 
@@ -53,7 +53,9 @@ class Dialect(Protocol):
 
 
 class NativeDialect:
-    """Our own form, in contrast to OpenAI's: `{"delta"}` items, then the complete result with `done: true`."""
+    """
+    The native form of this project, not OpenAI's form: `{"delta"}` items, then the complete result with `done: true`.
+    """
 
     def __init__(self, value: object, settings: Settings) -> None:
         self._value = value

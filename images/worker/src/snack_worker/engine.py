@@ -18,12 +18,12 @@ log = logging.getLogger(__name__)
 RETRY_DELAY_S = 0.2
 # Time limit for reading the rest of a response after its last event.
 DRAIN_LIMIT_S = 0.1
-# Ten times the longest reply that a client can request. An engine that sends more is broken.
+# Ten times the longest reply that a client can request. An engine that sends a longer reply is broken.
 MAX_REPLY_CHARS = 20_000
-# A normal event has a few hundred bytes. This limits the memory for an event that never ends.
+# A normal event has a few hundred bytes. This limit bounds the memory for an event that never ends.
 MAX_EVENT_BYTES = 2**20
-# After this number of consecutive replies without a first text in time, the engine counts as stuck. Its health page may
-# still return 200.
+# Number of consecutive replies without a first text in time after which the engine counts as stuck. The health page of
+# a stuck engine may still return 200.
 MAX_MISSED_FIRST_TEXTS = 3
 FINISH_REASONS = {"stop": "stop", "length": "length", "content_filter": "filter"}
 
@@ -71,9 +71,8 @@ class EngineError(WorkerError):
 
 class Engine:
     """
-    Client of one engine. `base_url` ends in `/v1`. Use each instance in one asyncio event loop only: when that loop
-    ends, the HTTP session closes. `on_stuck` gets the reason each time the engine becomes
-    stuck.
+    Client of one engine. `base_url` ends in `/v1`. Use each instance in only one asyncio event loop. The HTTP session
+    closes when that loop ends. `on_stuck` gets the reason each time the engine becomes stuck.
     """
 
     def __init__(
@@ -187,7 +186,7 @@ class Engine:
 async def _sse_data(lines: AsyncIterable[bytes]) -> AsyncGenerator[str]:
     """
     Yields the data of each server-sent event. `lines` are whole lines with their line endings, so that a character
-    split between two packets is decoded correctly. An incomplete last event is dropped. Raises ValueError for a line
+    split between two packets is decoded correctly. An incomplete final event is dropped. Raises ValueError for a line
     that is not UTF-8 and for an event of more than MAX_EVENT_BYTES.
     """
     data: list[str] = []

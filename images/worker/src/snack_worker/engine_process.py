@@ -18,8 +18,9 @@ STOP_GRACE_S = 10
 def cuda_graph_sizes(max_concurrency: int) -> list[int]:
     """
     Returns the batch sizes for which vLLM captures a CUDA graph at every start. vLLM pads a batch to the next size, and
-    runs a batch above the last size without a graph. The last size is therefore the largest possible batch of replies.
-    vLLM's default goes up to twice that size, which costs time at the start: 7 sizes for 16 replies, 11 for 32.
+    runs a batch above the last size without a graph. Therefore the last size is the largest possible batch of replies.
+    vLLM's default list goes up to twice that size, which costs time at the start. This list has 7 sizes for 16 replies,
+    and 11 sizes for 32 replies.
     """
     return [size for size in (1, 2, 4, *range(8, max_concurrency, 8)) if size < max_concurrency] + [max_concurrency]
 
@@ -39,7 +40,7 @@ def engine_command(settings: Settings, engine: OwnEngine) -> list[str]:
         *("--config-format", "hf"),
         *("--load-format", "safetensors"),
         # By default, the weights' generation_config.json replaces the sampling defaults of the API. With this flag,
-        # only its end tokens apply.
+        # only the end tokens of generation_config apply.
         *("--generation-config", "vllm"),
         *("--chat-template", str(settings.chat_template_file)),
         *("--max-model-len", str(settings.context_tokens)),
@@ -55,9 +56,9 @@ def engine_command(settings: Settings, engine: OwnEngine) -> list[str]:
 
 class EngineProcess:
     """
-    Process of the engine, started with `command`. It has a separate process group, so a SIGTERM or Ctrl-C for the
-    worker does not end the engine: the worker's last jobs still need the engine. Raises EngineNotReadyError when the
-    program is missing.
+    Process of the engine, started with `command`. The engine has a separate process group, so a SIGTERM or Ctrl-C for
+    the worker does not end the engine. The worker's running jobs still need the engine. Raises EngineNotReadyError when
+    the program is missing.
     """
 
     def __init__(self, command: Sequence[str]) -> None:
@@ -100,7 +101,9 @@ class EngineProcess:
         self.kill()
 
     def kill(self) -> None:
-        """Kills the engine and all its child processes. This closes the connections of jobs that wait for a reply."""
+        """
+        Kills the engine and all its child processes. The kill closes the connections of jobs that wait for a reply.
+        """
         with suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()

@@ -10,9 +10,9 @@ class WorkerError(Exception):
     """
     Error of a job. Clients see the text of this exception only, never the text of another exception.
 
-    `code` is a code of the registry. `message` replaces the registry's text with a more detailed one; it must not
+    `code` is a code of the registry. `message` replaces the registry's text with a more detailed text, which must not
     contain internals. `field` is the path of the invalid field; `message` does not repeat it. `cause` is the internal
-    reason; it is only logged.
+    reason, which is only logged.
     """
 
     def __init__(

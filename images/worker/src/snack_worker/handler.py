@@ -37,9 +37,9 @@ Handler = Callable[[Job], AsyncGenerator[Item]]
 
 def make_handler(settings: Settings, engine: Engine) -> Handler:
     """
-    Returns an async generator function that yields a job's items in the dialect of its input. The last item of a failed
-    job is `{"error": "<JSON text of the contract's error>"}`. Raises SettingsError when the tokenizer or the chat
-    template cannot be read.
+    Returns an async generator function that yields a job's items in the dialect of its input. The final item of a
+    failed job is `{"error": "<JSON text of the contract's error>"}`. Raises SettingsError when the tokenizer or the
+    chat template cannot be read.
     """
     prompt_format = read_prompt_format(settings.tokenizer_file, settings.chat_template_file)
     gate = TicketGate(settings.ticket_keys, settings.ticket_issuer, settings.model, settings.endpoint)
@@ -78,7 +78,8 @@ async def _answer(
         return
     ticket = gate.check(dialect.ticket(), submitted_after_s=job.get("submitted_after_s", now_s), now_s=now_s)
     if ticket.is_keep_alive:
-        # Not the customers' use: the engine, the count of the ticket's jobs and the log of replies do not see the job.
+        # A keep-alive job is not a customer's job. It does not reach the engine, the job count of the ticket, or the
+        # log of replies.
         log.info("job %s: keep-alive", job["id"])
         yield dialect.done(Reply("", Outcome(finish_reason="stop"), {"ttft_ms": 0, "total_ms": 0}))
         return

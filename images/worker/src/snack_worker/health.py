@@ -27,7 +27,7 @@ class EngineNotReadyError(Exception):
 
 async def wait_until_healthy(url: str, limit_s: float, describe_exit: DescribeExit = lambda: None) -> float:
     """
-    Waits until a request to `url` returns a status below 500. Returns the seconds that this took. vLLM and llama.cpp
+    Waits until a request to `url` returns a status below 500. Returns the waiting time in seconds. vLLM and llama.cpp
     return 503 while they load. Ollama has no health page and returns 404, which counts as healthy. Raises
     EngineNotReadyError after `limit_s`, or when the engine's process has exited.
     """

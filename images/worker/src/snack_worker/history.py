@@ -9,7 +9,7 @@ from .chat_input import ChatInput, Message
 from .errors import WorkerError
 from .tokenizer import CountTokens
 
-# A conversation of at most this number of bytes is counted in one step.
+# Maximum size in bytes of a conversation whose tokens are counted in one step.
 SHORT_BYTES = 12_000
 
 # Maximum number of bytes that a chat template writes around a message.
@@ -23,8 +23,8 @@ def fit_conversation(
     Returns `system` and the chat's messages. Consecutive messages of the same role are merged, because chat templates
     need alternating roles. When the prompt and a reply of `max_tokens` do not fit into `context_tokens`, the oldest
     messages are dropped. If the conversation starts with an assistant message, that message is dropped first, then
-    pairs of a user message and its reply. The last message is never dropped. Raises WorkerError too_long when even
-    `system` and the last message do not fit.
+    pairs of a user message and its reply. The newest message is never dropped. Raises WorkerError too_long when even
+    `system` and the newest message do not fit.
     """
     messages = chat.messages
 
@@ -44,9 +44,9 @@ def fit_conversation(
         return since(0)
     starts = [0, *(index for index in range(1, len(messages)) if messages[index]["role"] == "user")]
 
-    # Counting a whole conversation can take a tenth of a second, and all other jobs would wait. The messages are
-    # therefore counted one by one, starting with the last message, until the context is full. The sum differs by some
-    # tokens from the count of the whole prompt. The count of the whole prompt decides.
+    # The count of a whole conversation can take a tenth of a second, and all other jobs would wait. Therefore the
+    # messages are counted one by one, newest first, until the context is full. Their sum differs by some tokens from
+    # the count of the whole prompt. Only the count of the whole prompt is decisive.
     room = context_tokens - max_tokens - persona_tokens
     oldest = len(messages) - 1
     for index in reversed(range(len(messages))):
@@ -69,7 +69,8 @@ def _too_long(
     chat: ChatInput, system: Message, max_tokens: int, context_tokens: int, count_tokens: CountTokens
 ) -> WorkerError:
     """
-    Returns the error for a last message that does not fit. It names characters, because customers do not count tokens.
+    Returns the error for a newest message that does not fit. The error states the limit in characters, because
+    customers do not count tokens.
     """
     last = chat.messages[-1]
     overhead = _persona_tokens(system["content"], count_tokens)
@@ -85,7 +86,10 @@ def _too_long(
 
 @lru_cache(maxsize=8)
 def _persona_tokens(persona: str, count_tokens: CountTokens) -> int:
-    """Returns the tokens of a prompt with an empty message. Cached, because the persona is the same for hours."""
+    """
+    Returns the tokens of a prompt with an empty message. The result is cached, because the persona is the same for
+    hours.
+    """
     return count_tokens([{"role": "system", "content": persona}, _user("")])
 
 

@@ -3,7 +3,7 @@ Job loop that replaces `rp_scale.JobScaler` of RunPod's SDK (runpod 1.12 only). 
 gives the reasons.
 
 The loop takes one job per request and keeps several requests open while jobs are waiting. The SDK takes a batch of jobs
-per request, and one unreadable job of a batch loses the whole batch.
+per request, and loses the whole batch when one job cannot be read.
 """
 
 import asyncio
@@ -30,13 +30,13 @@ KNOWN_SDK = "1.12."
 POLL_S = 0.1
 # Time limit of a request for a job. RunPod holds the request while its queue is empty.
 TAKE_LIMIT_S = 90
-# Minimum delay between two requests without a job, for a server that answers such requests at once.
+# Minimum delay between two requests without a job. A server may answer such requests without a wait.
 EMPTY_DELAY_S = 0.1
 # Delays after a failed request. RunPod sends 400 to a worker that FlashBoot has just revived.
 ERROR_DELAY_S = 1.0
 STATUS_DELAYS_S = {400: EMPTY_DELAY_S, 429: 5.0}
 
-# When a request took longer than this, the queue was empty.
+# A request that took longer than this number of seconds was waiting at an empty queue.
 BACKLOG_S = 1
 # Factor by which the number of open requests grows while jobs are waiting.
 GROWTH = 4
@@ -49,7 +49,7 @@ Take = Callable[[], Awaitable[Job | None]]
 class _Taken:
     job: Job | None = None
     has_backlog: bool = False
-    """Whether the job was already in the queue at the time of the request. More jobs may then be waiting."""
+    """Whether the job was already in the queue at the time of the request. If true, more jobs may be waiting."""
 
 
 class JobLoop:
@@ -83,7 +83,7 @@ class JobLoop:
             free = self._capacity - len(self.running) if alive else 0
             while len(requests) < min(most_requests, free):
                 requests.add(asyncio.create_task(self._request()))
-            # While there is a free slot, there is an open request. Otherwise the next event is the end of a job.
+            # A free slot always has an open request. Without a free slot, the next event is the end of a job.
             done, _ = await asyncio.wait(
                 [*requests, *self.running.values()], timeout=POLL_S, return_when=asyncio.FIRST_COMPLETED
             )
@@ -124,8 +124,7 @@ class JobLoop:
             self._on_end(job["id"])
 
         task = asyncio.create_task(self._run_to_end(job))
-        # A callback, because a `finally` in the task is not enough: a task that is cancelled before its first step runs
-        # no code.
+        # A `finally` in the task is not enough, because a task that is cancelled before its first step runs no code.
         task.add_done_callback(end)
         self.running[job["id"]] = task
 
@@ -149,7 +148,7 @@ async def take_job(session: aiohttp.ClientSession, url: str) -> Job | None:
             return None
         response.raise_for_status()
         job = await read_job(response.content)
-        # Closes the connection when the body was not read to its end.
+        # Closes the connection if some of the body was not read.
         if not response.content.at_eof():
             response.close()
         return job

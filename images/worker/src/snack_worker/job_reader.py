@@ -26,7 +26,7 @@ MAX_VALUES = 4_000
 _STRING = rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"'
 _WORD = rb'[^\s,:"\[\]{}]++'
 
-# One value, or the beginning or the end of a list or object. Includes the white space and punctuation before it.
+# One value, or the beginning or the end of a list or object, with the white space and punctuation before it.
 _VALUE = re.compile(rb"[\s,:]*+(?:" + _STRING + rb"|([\[{])|([\]}])|" + _WORD + rb")", re.DOTALL)
 
 # The id before or after the input. `_ID_AFTER` cannot match an id inside the input, because at least one more bracket
@@ -46,15 +46,15 @@ class Job(TypedDict):
     """Parsed JSON, or the error with which the job is refused."""
     submitted_after_s: NotRequired[float]
     """
-    Earliest possible submission time of the job, in seconds since 1970: the last time at which the queue was empty.
-    RunPod does not return the submission time.
+    Earliest possible submission time of the job, in seconds since 1970. It is the newest time at which the queue was
+    empty, because RunPod does not return the submission time.
     """
 
 
 async def read_job(content: aiohttp.StreamReader) -> Job:
     """
-    Reads a job. Of a job that is too big, reads only the beginning. Raises ValueError when the job has no id. RunPod
-    then gets no result, and ends the job after its time limit.
+    Reads a job. Reads only the beginning of a job that is too big. Raises ValueError when the job has no id. In this
+    case RunPod gets no result, and ends the job at the job's time limit.
     """
     body = bytearray()
     while len(body) <= MAX_JOB_BYTES and (piece := await content.readany()):
@@ -69,7 +69,7 @@ def parse_job(body: bytes) -> Job:
     try:
         job = json.loads(body.decode())
     except ValueError:
-        # Python reads no number of more than 4,300 digits. RunPod passes it on, because it is valid JSON.
+        # Python refuses a number of more than 4,300 digits. Such a number is valid JSON, so RunPod passes it on.
         return {"id": _find_id(body), "input": WorkerError("invalid_input", "is not valid JSON.", field="input")}
     if not isinstance(job, dict) or not isinstance(job.get("id"), str):
         raise ValueError("the job has no id")
@@ -82,7 +82,7 @@ def _refusal(body: bytes) -> WorkerError | None:
         return WorkerError("too_long", f"at most {MAX_JOB_BYTES} bytes are allowed.", field="input")
     depth = position = 0
     for _ in range(MAX_VALUES):
-        # The regular expression is possessive, so a match takes time in proportion to the bytes that it consumes.
+        # The regular expression is possessive, so the time of a match is proportional to the matched bytes.
         if (value := _VALUE.match(body, position)) is None:
             return None
         position = value.end()
@@ -98,8 +98,8 @@ def _refusal(body: bytes) -> WorkerError | None:
 def _find_id(body: bytes) -> str:
     """Returns the id of a job that is not parsed. Raises ValueError when the id is not found."""
     found = _ID_BEFORE.match(body)
-    # When a body is too big to be read completely, its last bytes belong to the input. There, a client can write any
-    # id.
+    # When only a part of a body is read, the final bytes of this part belong to the input. A client can write any id
+    # there.
     if found is None and len(body) <= MAX_JOB_BYTES:
         found = _ID_AFTER.search(body, max(0, len(body) - _TAIL_BYTES))
     if found is None:

@@ -1,8 +1,8 @@
 """
 Runs one job and reports its items and its result to RunPod. Replaces `rp_job.handle_job` of RunPod's SDK.
 
-The SDK gives up a report after three attempts, or after one attempt when RunPod answers with a status such as 400. Then
-the stream misses a piece of text. Or the job has no result, and its customer waits until RunPod's time limit.
+The SDK gives up a report after three attempts, or after one attempt when RunPod answers with a status such as 400. An
+undelivered item leaves a gap in the stream. Without a result, the customer waits until RunPod's time limit.
 """
 
 import asyncio
@@ -103,8 +103,8 @@ class JobRunner:
 
     async def _attempt(self, session: aiohttp.ClientSession, job_id: str, url: str, text: str) -> str | None:
         """
-        Returns None after a success, and the problem when it may be temporary. Raises UndeliveredError for any other
-        problem.
+        Returns None after a success. Returns the text of a problem that may be temporary. Raises UndeliveredError for
+        any other problem.
         """
         try:
             async with session.post(

@@ -92,7 +92,7 @@ class OpenAiDialect:
 
     def done(self, reply: Reply) -> Item:
         """
-        When streaming, returns the last events as one item, because each item costs a request to RunPod. Otherwise
+        When streaming, returns the final events as one item, because each item costs a request to RunPod. Otherwise
         returns the complete response.
         """
         reason = FINISH_REASONS[str(reply.outcome.finish_reason)]

@@ -1,6 +1,7 @@
 """
 System prompt of every conversation: the persona (`persona.txt`), the season (`seasons.txt`) and a greeting for the time
-of day (`greetings.txt`). Each line of the last two files begins with the month or the hour from which it applies.
+of day (`greetings.txt`). A line of `seasons.txt` begins with its month. A line of `greetings.txt` begins with the first
+hour of the greeting.
 """
 
 from datetime import datetime, timedelta, timezone
@@ -20,8 +21,8 @@ def persona(now_s: float) -> Message:
 
     Season and greeting are at the end of the message, so that all customers share the persona in the engine's prefix
     cache. They share the whole message until the greeting changes. When the greeting changes during a conversation, the
-    engine recomputes the prompt once, starting at the greeting. If the greeting were in a user message, the engine
-    would recompute part of the prompt at every turn.
+    engine recomputes the prompt once, starting at the greeting. With the greeting in a user message, the engine would
+    recompute a part of the prompt at every turn.
     """
     now = datetime.fromtimestamp(now_s, TOKYO)
     season, greeting = _latest("seasons.txt", now.month), _latest("greetings.txt", now.hour)

@@ -48,8 +48,8 @@ def _type(validator: Any, allowed: Any, instance: Any, schema: Any) -> Iterable[
 
 def _items(validator: Any, items: Any, instance: Any, schema: Any) -> Iterable[ValidationError]:
     """
-    Checks `items` until the first invalid item, because one error is enough. Skips a list longer than `maxItems`, which
-    is rejected anyway. While an item is checked, all jobs of the worker wait.
+    Checks `items` until the first invalid item, because one error is enough. Skips a list longer than `maxItems`,
+    because such a list is rejected anyway. The check of an item blocks all jobs of the worker.
     """
     if not isinstance(instance, list) or len(instance) > schema.get("maxItems", math.inf):
         return

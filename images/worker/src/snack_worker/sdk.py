@@ -39,7 +39,7 @@ def jobs_in_progress() -> int:
 async def report_unhealthy(env: Mapping[str, str], check: str, reason: str) -> None:
     """
     Reports this worker as unhealthy to RunPod, in the format that the SDK uses for failed fitness checks. Errors are
-    ignored, because the worker exits afterwards in any case.
+    ignored, because the worker exits afterwards.
     """
     url, key = env.get("RUNPOD_WEBHOOK_PING"), env.get("RUNPOD_AI_API_KEY")
     if not url or not key:

@@ -33,7 +33,7 @@ class OwnEngine:
     quantization: str | None
     """vLLM's name of the quantization; None loads the weights unchanged."""
     health_every_s: float
-    """Seconds between health checks after the start. This is also the time limit of each check."""
+    """Seconds between health checks after the start. Each check also has this time limit."""
 
 
 @dataclass(frozen=True)
@@ -56,9 +56,9 @@ class Settings:
     """Issuer of accepted tickets: `snack-misaki/<stack>`."""
     ticket_keys: TicketKeys
     endpoint: str | None
-    """RunPod's id of this endpoint. RunPod sets it; None when the worker runs elsewhere."""
+    """RunPod's id of this endpoint. None when the worker does not run at RunPod."""
     engine_base_url: str
-    """Base URL of the OpenAI-compatible API, ending in `/v1`."""
+    """Base URL of the OpenAI-compatible API. It ends with `/v1`."""
     engine_start_limit_s: float
     """Time limit for the engine to become healthy."""
     first_text_limit_s: float
@@ -106,7 +106,7 @@ def read_settings(env: Mapping[str, str]) -> Settings:
         ticket_keys=keys,
         endpoint=env.get("RUNPOD_ENDPOINT_ID", "").strip() or None,
         engine_base_url=base_url,
-        # RunPod kills a starting worker after seven minutes without giving a reason. The default is shorter than that.
+        # RunPod kills a starting worker after seven minutes and gives no reason. Therefore the default is shorter.
         engine_start_limit_s=_whole_number(env, "ENGINE_START_LIMIT_S", default=400, most=3_600),
         first_text_limit_s=_whole_number(env, "FIRST_TEXT_LIMIT_S", default=30, most=90),
         own_engine=engine,
@@ -124,7 +124,7 @@ def _own_engine(env: Mapping[str, str]) -> OwnEngine:
 
 
 def _weights(env: Mapping[str, str]) -> Path:
-    source = _required(env, "WEIGHTS", "set WEIGHTS to start an engine, or ENGINE_BASE_URL to use a running one")
+    source = _required(env, "WEIGHTS", "set WEIGHTS to start an engine, or ENGINE_BASE_URL to use a running engine")
     if source == "baked":
         return BAKED_WEIGHTS
     if source != "cached":

@@ -2,13 +2,13 @@
 Tickets: short-lived JWTs (EdDSA, Ed25519) that let their holder send some jobs to one model. The worker verifies them
 offline, before it uses the GPU.
 
-Order of the checks: present, genuine (algorithm, `typ`, key, signature, issuer, shape), not expired, for this model
-and endpoint, not used up. A ticket without an endpoint is for all endpoints of its model.
+The checks have this order: present, genuine (algorithm, `typ`, key, signature, issuer, shape), not expired, for this
+model and endpoint, not used up. A ticket without an endpoint is for all endpoints of its model.
 
 RunPod does not return the submission time of a job. A job may wait for minutes while a worker starts, and its ticket
 may expire during the wait. Therefore the worker accepts a ticket that was valid at the earliest possible submission
-time. This is the last time at which the queue was empty, but at most MAX_QUEUE_S ago. When a worker keeps up with its
-queue, this time is about a second ago.
+time. This time is the newest time at which the queue was empty, but at most MAX_QUEUE_S ago. For a worker without a
+backlog, it is about a second ago.
 """
 
 import json
@@ -33,19 +33,19 @@ CLOCK_SKEW_S = 5
 # minutes.
 MAX_QUEUE_S = 600
 
-# Our tickets have about 500 characters. The worker does not decode a longer text than this.
+# Maximum length of a text that the worker decodes. Our tickets have about 500 characters.
 MAX_TICKET_CHARS = 4_096
 
 # Interval at which counts of expired tickets are dropped.
 PRUNE_S = 60
 
 TicketKeys = Mapping[str, jwt.PyJWK]
-"""Public keys by `kid`. There are two during a key rotation."""
+"""Public keys by `kid`. During a key rotation, there are two keys."""
 
 
 @dataclass(frozen=True)
 class Limits:
-    """Limits of one ticket. All are positive."""
+    """Limits of one ticket. Every limit is positive."""
 
     max_tokens: int
     max_messages: int
@@ -59,10 +59,10 @@ class Ticket:
     id: str
     expires_s: int
     jobs: int | None
-    """Number of jobs that a worker accepts with the ticket. None means no limit; tickets of older stacks have None."""
+    """Number of jobs that a worker accepts with the ticket. None: no limit, as in tickets of older stacks."""
     limits: Limits
     correlation_id: str | None
-    """Id of the API request that opened the session, for the log; None in the tickets of older stacks."""
+    """Id of the API request that opened the session, for the log. None in tickets of older stacks."""
     is_keep_alive: bool
     """Whether the job only keeps RunPod from shrinking an idle endpoint."""
 
@@ -171,8 +171,8 @@ def _verify_signature(ticket: str, keys: TicketKeys, issuer: str) -> dict[str, A
             algorithms=[ALGORITHM],
             issuer=issuer,
             leeway=CLOCK_SKEW_S,
-            # Expiry and audience have separate error codes and are checked by the caller. The issue time is not
-            # checked: a host with a slow clock would reject every new ticket.
+            # The caller checks expiry and audience, because they have separate error codes. The issue time is not
+            # checked. Otherwise a host with a slow clock would reject every new ticket.
             options={
                 "require": ["iss", "sub", "aud", "iat", "exp", "jti"],
                 "verify_exp": False,

@@ -31,8 +31,8 @@ class PromptFormat:
     stop: Mapping[str, object]
     """
     Fields of a request that make the engine stop at the end of the reply, even when the weights do not name the end
-    token. Without these fields, a retrained model whose `generation_config.json` lacks that token would write until its
-    limit.
+    token. Without these fields, a retrained model would write until its limit if its `generation_config.json` lacks
+    that token.
     """
 
 
@@ -68,8 +68,8 @@ def read_prompt_format(tokenizer_file: Path, chat_template_file: Path) -> Prompt
 
 def _stop_fields(end: str, end_token: int | None) -> dict[str, object]:
     # vLLM searches for `stop` in the text. A special token is not part of the text, so the request also contains the id
-    # of a stop mark that is a special token. vLLM normally removes the stop text, so it delays the last characters of
-    # each piece of a reply. `include_stop_str_in_output` prevents this delay.
+    # of a stop mark that is a special token. By default, vLLM removes the stop text, and therefore delays the final
+    # characters of each piece of a reply. `include_stop_str_in_output` prevents this delay.
     token = {} if end_token is None else {"stop_token_ids": [end_token], "include_stop_str_in_output": True}
     return {"stop": [end], **token}
 
