@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import type { ChatDone, Client, Plan, PlanInfo } from "../../client";
+import type { ChatDone, Client, PaidPlan, Plan, PlanInfo } from "../../client";
 import { mamaReply } from "../../local/llm/mamaReply";
 import { payAtCheckout, pressInPortal, WORKING_CARD } from "../../local/visitor/stripePages";
 import type { Random } from "../chaos/random";
@@ -57,6 +57,17 @@ export class Customer {
   ) {
     this.browser = new Browser(scene.cloud.started);
     this.tally = scene.tally;
+  }
+
+  /** Signs up, and buys a plan. */
+  async join(plan: Plan): Promise<void> {
+    await this.signUp();
+    if (this.account && plan !== "free") await this.purchase(this.account, plan);
+  }
+
+  /** Sends chats at the same time. */
+  async chatAtOnce(count: number): Promise<void> {
+    await Promise.all(Array.from({ length: count }, () => this.chat()));
   }
 
   /** Acts until the run is over. */
@@ -252,8 +263,11 @@ export class Customer {
   }
 
   private async buy(account: Account): Promise<void> {
-    const plan = this.random.pick(["paid", "paid", "vip"] as const);
-    const isDeclined = this.random.chance(0.2);
+    await this.purchase(account, this.random.pick(["paid", "paid", "vip"]), { isDeclined: this.random.chance(0.2) });
+  }
+
+  /** @param isDeclined whether the customer first tries a card that Stripe declines */
+  private async purchase(account: Account, plan: PaidPlan, { isDeclined = false } = {}): Promise<void> {
     await this.checked(`buys ${plan}`, ["billing"], async () => {
       const { url } = await this.browser.tab.checkout(plan);
       if (isDeclined && (await payAtCheckout(url, DECLINED_CARD))) throw new Error("Stripe accepted a declined card");

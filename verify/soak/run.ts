@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { root } from "../../cli/root";
-import { type Client, createApi, type Session } from "../../client";
+import { type Client, createApi } from "../../client";
 import { customers as seeded } from "../../local/cloud/customers";
 import { readStackConfig } from "../../local/support/stackConfig";
 import { configKey } from "../../names";
@@ -63,9 +63,16 @@ const WARM_UP = { leastMs: 5_000, share: 0.1 };
  * containers of a function.
  */
 const API_CALLS_AT_ONCE = 4;
-/** Number of concurrent chats per customer that start the relay's containers. The customers later start fewer chats. */
-const CHATS_AT_ONCE = 1.5;
-const FILL_ROUNDS = 2;
+/**
+ * Accounts that start the relay's containers, and the number of concurrent chats of each account. Together they send
+ * 1.5 chats per customer at a time, which is more than the customers later do. Chats of one account slow each other
+ * down, because each chat changes the usage of the account.
+ */
+const FILLERS = { perCustomer: 0.5, chatsAtOnce: 3 };
+/** The memory of a container grows during its first chats, until Node has compiled the code that runs often. */
+const FILL_ROUNDS = 40;
+/** The chain of external LLMs. The relay asks the next LLM when an LLM is overloaded. */
+const CHAIN = ["anthropic", "openai", "bedrock"] as const;
 /** Time limit for each customer's last action. */
 const HOMEWARD_MS = 180_000;
 const MONTH_SECONDS = 32 * 24 * 3600;
@@ -99,6 +106,8 @@ class Soak {
   private readonly switches: CloudSwitches;
   private readonly events: StripeEvents;
   private readonly customers: Customer[];
+  /** Customers who only fill the containers. */
+  private readonly fillers: Customer[];
   private readonly failed = new AbortController();
   private open = Promise.withResolvers<void>();
   private waiting = 0;
@@ -114,8 +123,13 @@ class Soak {
     this.switches = new CloudSwitches(cloud, this.stack, config.values[configKey("runpodApiKey")] ?? "");
     this.events = new StripeEvents(cloud, this.stack, config);
     const scene: Scene = { cloud, tally: this.tally, gate: () => this.gate(), isOver: () => this.isOver };
-    const names = Array.from({ length: options.customers }, (_, index) => index + 1);
-    this.customers = names.map((number) => new Customer(`customer ${number}`, scene, new Random(options.seed, number)));
+    const create = (kind: string, count: number) =>
+      Array.from({ length: count }, (_, index) => {
+        const random = new Random(options.seed, index + 1);
+        return new Customer(`${kind} ${index + 1}`, scene, random);
+      });
+    this.customers = create("customer", options.customers);
+    this.fillers = create("filler", Math.ceil(options.customers * FILLERS.perCustomer));
   }
 
   async run(): Promise<Omit<SoakResult, "leftProcesses">> {
@@ -126,6 +140,7 @@ class Soak {
     const showing = setInterval(() => show(this.state()), SHOW_EVERY_MS);
     try {
       say("warming up");
+      await Promise.all(this.fillers.map((filler, index) => filler.join(index % 2 === 0 ? "vip" : "free")));
       await this.fillContainers();
       this.open.resolve();
       const living = this.customers.map((customer) => customer.live());
@@ -199,35 +214,22 @@ class Soak {
   }
 
   /**
-   * Starts as many containers as a run can need. The relay's containers load the code of every LLM. Otherwise
-   * containers that start because of a fault would count as growth.
+   * Starts as many containers as a run can need, and runs their code until their memory no longer grows. Otherwise new
+   * containers and newly compiled code would count as growth.
    */
   private async fillContainers(): Promise<void> {
-    const vip = seeded.find(({ label }) => label === "vip");
-    if (!vip) throw new Error("There is no seeded customer of the plan vip");
     const browser = new Browser(this.cloud.started);
-    await browser.signIn(vip);
+    await browser.signIn(seededVip());
     await Promise.all(Array.from({ length: API_CALLS_AT_ONCE }, () => this.callApi(browser.tab)));
     await this.stack.invoke("reconciler");
-    const end = this.timeline.begin(["vip chat"]);
-    await this.switches.llms(["anthropic", "openai", "bedrock"], "overloaded");
-    const { session: openGuest } = new Browser(this.cloud.started).tab;
-    const sessions = [await browser.tab.session(), await openGuest()];
-    const chat = async ({ inference }: Session) => {
-      const response = await fetch(`${inference.url}/chat`, {
-        method: "POST",
-        headers: { "content-type": "application/json", authorization: inference.authorization },
-        body: JSON.stringify({ text: "こんばんは" }),
-      });
-      await response.text();
-    };
-    const count = Math.ceil(this.options.customers * CHATS_AT_ONCE);
-    // The memory of a container grows during its first chats, until all its code has run.
-    for (let round = 0; round < FILL_ROUNDS; round++)
-      for (const session of sessions) await Promise.all(Array.from({ length: count }, () => chat(session)));
-    await this.switches.llms(["anthropic", "openai", "bedrock"], "none");
-    end();
     browser.close();
+    const end = this.timeline.begin(["session", "worker chat", "vip chat"]);
+    for (let round = 0; round < FILL_ROUNDS; round++) {
+      await this.switches.llms(CHAIN.slice(0, round % (CHAIN.length + 1)), "overloaded");
+      await Promise.all(this.fillers.map((filler) => filler.chatAtOnce(FILLERS.chatsAtOnce)));
+      await this.switches.llms(CHAIN, "none");
+    }
+    end();
   }
 
   /**
@@ -270,6 +272,12 @@ class Soak {
     const faults = this.active.length > 0 ? this.active.join(" + ") : "no fault";
     return `${chats} chats, ${excused} explained errors, ${findings} findings; now: ${faults}`;
   }
+}
+
+function seededVip() {
+  const vip = seeded.find(({ label }) => label === "vip");
+  if (!vip) throw new Error("There is no seeded customer of the plan vip");
+  return vip;
 }
 
 function megabytes(before: Measurement, after: Measurement): Record<string, [number, number]> {
