@@ -2,6 +2,7 @@ import Table from "cli-table3";
 import pc from "picocolors";
 import { breakable } from "../../cli/breakable";
 import { command, run } from "../../cli/command";
+import { counted } from "../../cli/counted";
 import { setOperatorOutput } from "../../runpod/operatorOutput";
 import type { Check, Status } from "./check";
 import { examine } from "./examine";
@@ -41,7 +42,7 @@ The exit status is 1 when a check has failed.`,
     const count = (status: Status) => checks.filter((check) => check.status === status).length;
     const counts = { failed: count("failed"), warnings: count("warning"), unknown: count("unknown") };
     if (json) console.log(JSON.stringify({ stack, ...counts, checks }));
-    else console.log(report(checks), `\n${summary(count)}`);
+    else console.log(`${report(checks)}\n${summary(count)}`);
     if (count("failed") > 0) process.exitCode = 1;
   });
 
@@ -64,5 +65,5 @@ function report(checks: Check[]): string {
 }
 
 function summary(count: (status: Status) => number): string {
-  return `${count("ok")} ok, ${count("warning")} warnings, ${count("failed")} failed, ${count("unknown")} unknown`;
+  return `${count("ok")} ok, ${counted(count("warning"), "warning")}, ${count("failed")} failed, ${count("unknown")} unknown`;
 }
