@@ -485,10 +485,15 @@ describe("The AWS keys of the stack configuration", () => {
   });
 
   // The names of ECR's repositories contain the stack: no capitals, and no two separators in a row.
-  it.each(["prod.eu", "a-stack-name-of-19ch", "Prod", "prod_", "prod--eu"])("are refused for the stack name %s", async (stack) => {
-    await pulumi.runtime.setMocks(mocks, "snack-misaki", stack);
-    const message = problems({});
-    await pulumi.runtime.setMocks(mocks, "snack-misaki", "test");
-    expect(message).toContain("\n  the name of the stack: must be at most 18 lower-case letters and digits, with a single - or _ between them");
-  });
+  it.each(["prod.eu", "a-stack-name-of-19ch", "Prod", "prod_", "prod--eu"])(
+    "are refused for the stack name %s",
+    async (stack) => {
+      await pulumi.runtime.setMocks(mocks, "snack-misaki", stack);
+      const message = problems({});
+      await pulumi.runtime.setMocks(mocks, "snack-misaki", "test");
+      expect(message).toContain(
+        "\n  the name of the stack: must be at most 18 lower-case letters and digits, with a single - or _ between them",
+      );
+    },
+  );
 });

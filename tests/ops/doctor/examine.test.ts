@@ -237,7 +237,12 @@ describe("examine when a service cannot be read", () => {
   it("reports unknown for Stripe and RunPod without their keys", async () => {
     expect(await problems({ apiKey: undefined, stripeKey: "unread" })).toEqual([
       line("Stripe", "unknown", /is encrypted/, /^Set STRIPE_API_KEY in the environment, or sign in with Pulumi\.$/),
-      line("RunPod", "unknown", /runpodApiKey is not set/, /^Run: pulumi config set --secret runpodApiKey --stack start/),
+      line(
+        "RunPod",
+        "unknown",
+        /runpodApiKey is not set/,
+        /^Run: pulumi config set --secret runpodApiKey --stack start/,
+      ),
     ]);
   });
 
