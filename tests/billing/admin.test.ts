@@ -148,7 +148,11 @@ describe("admin while Cognito does not answer", () => {
 
   it("logs the failure as an error, with its cause", async () => {
     await admin({ command: "show", user: mori.email }, { cognitoUrl: "http://127.0.0.1:9" });
-    expect(console.error).toHaveBeenCalledWith({ admin: "show", code: "unavailable", cause: expect.stringMatching(/./) });
+    expect(console.error).toHaveBeenCalledWith({
+      admin: "show",
+      code: "unavailable",
+      cause: expect.stringMatching(/./),
+    });
   });
 
   it("shows a user who has a row", async () => {
