@@ -1,6 +1,6 @@
 import { webhookEvents } from "../../../stripe/events";
 import { type Check, failed, ok, unknown } from "../check";
-import { type StripeAccess, stripeClient, stripeReason } from "./client";
+import { type StripeAccess, stripeClient, stripeReason, stripeTodo } from "./client";
 
 /** Facts about one webhook endpoint of the account. */
 export interface EndpointFacts {
@@ -47,8 +47,8 @@ export async function checkWebhookEndpoint(access: StripeAccess, apiUrl: string,
     const facts = endpoints.map(({ id, url, status, enabled_events }) => ({ id, url, status, events: enabled_events }));
     return judgeWebhookEndpoint(facts, `${apiUrl}/webhook/stripe`, stack);
   } catch (error) {
-    const todo =
+    const permission =
       "Give stripeWebhookKey, or stripeApiKey, the permission to read webhook endpoints, or look at Stripe's dashboard.";
-    return unknown("webhook endpoint", `Stripe did not list the endpoints: ${stripeReason(error)}`, todo);
+    return unknown("webhook endpoint", `Stripe did not list the endpoints: ${stripeReason(error)}`, stripeTodo(error, permission));
   }
 }

@@ -45,8 +45,8 @@ it.each([
 
 describe("checkWebhookEndpoint", () => {
   const fixture = stripeFixture();
-  const check = (apiKey = API_KEY) =>
-    checkWebhookEndpoint({ apiKey, url: fixture().double.url, timeoutMs: 2_000 }, "https://api.example", "prod");
+  const check = (apiKey = API_KEY, stripeUrl = fixture().double.url) =>
+    checkWebhookEndpoint({ apiKey, url: stripeUrl, timeoutMs: 2_000 }, "https://api.example", "prod");
 
   it("finds the stack's endpoint by its URL, and notices that Stripe has disabled it", async () => {
     const { webhookEndpoints } = fixture().stripe;
@@ -58,6 +58,11 @@ describe("checkWebhookEndpoint", () => {
       seen: expect.stringContaining(`${id} is disabled`),
       todo: expect.stringContaining("npm run admin -- --stack prod events"),
     });
+  });
+
+  it("names the network, and no permission, when Stripe does not answer", async () => {
+    const { status, todo } = await check(API_KEY, "http://127.0.0.1:9");
+    expect([status, todo]).toEqual(["unknown", expect.stringMatching(/^Check this machine's network/)]);
   });
 
   it("reports unknown when the key may not read endpoints", async () => {
