@@ -27,7 +27,11 @@ export async function examineStripe(
   const webhookAccess = typeof stripeWebhookKey === "object" ? { ...access, apiKey: stripeWebhookKey.key } : access;
   const webhook = apiUrl.then((known) => {
     if (known) return checkWebhookEndpoint(webhookAccess, known, stack);
-    return unknown("webhook endpoint", "AWS did not return the URL of the API", "Do the next step of the line AWS or API first.");
+    return unknown(
+      "webhook endpoint",
+      "AWS did not return the URL of the API",
+      "Do the next step of the line AWS or API first.",
+    );
   });
   const lines = await Promise.all([
     checkStripeKey(access, stack),

@@ -14,8 +14,7 @@ export function judgeKey(apiKey: string, answer: KeyAnswer, stack: string): Chec
   const replace =
     "Make a restricted key in Stripe's dashboard (Developers, API keys), then: pulumi config set --secret stripeApiKey.";
   if (answer === "refused") return failed(name, "Stripe refuses it: nobody can buy a plan", replace);
-  if (answer !== "accepted")
-    return unknown(name, `Stripe did not accept a read: ${answer.reason}`, tryStripeAgain);
+  if (answer !== "accepted") return unknown(name, `Stripe did not accept a read: ${answer.reason}`, tryStripeAgain);
   const isLive = apiKey.includes("_live_");
   const isProduction = /^prod/.test(stack);
   if (isLive === isProduction) return ok(name, `works, in ${isLive ? "live" : "test"} mode`);

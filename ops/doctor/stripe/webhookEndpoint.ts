@@ -49,6 +49,10 @@ export async function checkWebhookEndpoint(access: StripeAccess, apiUrl: string,
   } catch (error) {
     const permission =
       "Give stripeWebhookKey, or stripeApiKey, the permission to read webhook endpoints, or look at Stripe's dashboard.";
-    return unknown("webhook endpoint", `Stripe did not list the endpoints: ${stripeReason(error)}`, stripeTodo(error, permission));
+    return unknown(
+      "webhook endpoint",
+      `Stripe did not list the endpoints: ${stripeReason(error)}`,
+      stripeTodo(error, permission),
+    );
   }
 }

@@ -65,7 +65,9 @@ it("judgePrices warns about a plan without prices and about two currencies", () 
 });
 
 it("judgePrices reports unknown when Stripe does not show a price", () => {
-  expect(judgePrices([paid({ reason: "StripePermissionError 403", todo: "Give the permission." }), vip])[0]).toMatchObject({
+  expect(
+    judgePrices([paid({ reason: "StripePermissionError 403", todo: "Give the permission." }), vip])[0],
+  ).toMatchObject({
     status: "unknown",
     seen: expect.stringContaining("StripePermissionError 403"),
     todo: "Give the permission.",
