@@ -1,8 +1,8 @@
 import { stripVTControlCharacters } from "node:util";
 import Table from "cli-table3";
 
-/** Width of a table in a file or a pipe, in characters. */
-const WIDTH_WITHOUT_TERMINAL = 120;
+/** Width of a table in a file or a pipe, in characters. The ids of Stripe's events fit, so that grep finds them. */
+const WIDTH_WITHOUT_TERMINAL = 200;
 /** Smallest width of a column that is narrowed, in characters. */
 const MIN_WIDTH = 12;
 
