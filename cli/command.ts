@@ -6,11 +6,14 @@ const isJson = process.argv.includes("--json");
 
 /** Creates a command of this repository with the options `--help` and `--json`. */
 export function command(name: string, description: string): Command {
-  const created = new Command(`npm run ${name} --`)
-    .description(description)
-    .option("--json", "print one JSON object and nothing else; an error is {error: {message}}");
-  // By default, Commander prints its own errors as text and exits.
-  return isJson ? created.exitOverride().configureOutput({ writeErr: () => {} }) : created;
+  return (
+    new Command(`npm run ${name} --`)
+      .description(description)
+      .option("--json", "print one JSON object and nothing else; an error is {error: {message}}")
+      // By default, Commander prints its own errors and exits. `run` prints them with the next step.
+      .exitOverride()
+      .configureOutput({ outputError: () => {}, ...(isJson && { writeErr: () => {} }) })
+  );
 }
 
 /**
@@ -67,10 +70,17 @@ export async function run(program: Command): Promise<void> {
   } catch (error) {
     // Commander throws this error after it has printed the help.
     if (error instanceof CommanderError && error.exitCode === 0) return;
-    const message = error instanceof Error ? error.message : String(error);
-    if (isJson) console.log(JSON.stringify({ error: { message: message.replace(/^error: /, "") } }));
+    const message = messageOf(error, program);
+    if (isJson) console.log(JSON.stringify({ error: { message } }));
     else console.error(pc.red(message));
     if (process.env.DEBUG && error instanceof Error) console.error(error.stack);
     process.exitCode = 1;
   }
+}
+
+function messageOf(error: unknown, program: Command): string {
+  if (!(error instanceof CommanderError)) return error instanceof Error ? error.message : String(error);
+  // Commander prints the help for a command line without a command. The text of its error is then "(outputHelp)".
+  const mistake = error.code === "commander.help" ? "a command is missing" : error.message.replace(/^error: /, "");
+  return `${mistake.replace(/\.$/, "").replaceAll("\n", " ")}. See: ${program.name()} --help`;
 }

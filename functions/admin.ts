@@ -192,7 +192,9 @@ export function create(settings: Settings): (event: unknown) => Promise<AdminAns
       return answered;
     } catch (thrown) {
       const error = thrown instanceof ApiError ? thrown : new ApiError("internal", undefined, { cause: thrown });
-      console.error({ admin: command, code: error.code, cause: causesText(error.cause) });
+      const line = { admin: command, code: error.code };
+      if (error.status >= 500) console.error({ ...line, cause: causesText(error.cause) });
+      else console.info(line);
       return withCause(error);
     }
   };

@@ -47,13 +47,19 @@ export function checkConfig(source: ConfigSource): CheckedConfig {
 }
 
 /**
- * Longest name of a stack. The name of a role contains the project, the stack and a purpose. AWS allows 64 characters.
+ * Maximum length of a stack's name. The name of a role contains the project, the stack and a purpose, and AWS allows 64
+ * characters.
  */
 const STACK_NAME_LIMIT = 18;
 
+/** Form of a part of an ECR repository's name (CreateRepository, `repositoryName`). The stack's name is such a part. */
+const STACK_NAME = /^[a-z0-9]+([_-][a-z0-9]+)*$/;
+
 function badStackName(stack: string): string[] {
-  if (stack.length <= STACK_NAME_LIMIT && /^[\w-]+$/.test(stack)) return [];
-  const allowed = `at most ${STACK_NAME_LIMIT} letters, digits, - and _, because names at AWS contain it`;
+  if (stack.length <= STACK_NAME_LIMIT && STACK_NAME.test(stack)) return [];
+  const allowed =
+    `at most ${STACK_NAME_LIMIT} lower-case letters and digits, with a single - or _ between them, because names at AWS ` +
+    "contain it";
   return [`the name of the stack: must be ${allowed}, got "${stack}"`];
 }
 
@@ -125,7 +131,7 @@ export function contradictions(config: PlainConfig, stack: string): string[] {
     if (registry.kind === "delegation" && isDelegated && registry.ids[model] === undefined) {
       problems.push(`registry.ids.${model}: must be RunPod's id of the delegation for the model's repository`);
     }
-    if (workersMin > 0 && /^dev\b/.test(stack)) {
+    if (workersMin > 0 && /^dev([_-]|$)/.test(stack)) {
       problems.push(
         `${model}.workersMin: must be 0 in a dev stack, because such a worker always costs money, got ${workersMin}`,
       );

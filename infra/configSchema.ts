@@ -452,6 +452,9 @@ const BillingConfig = z
   .prefault({})
   .describe("Sale of plans. Without stripeApiKey nothing is for sale, and only operators grant plans.");
 
+/** Largest number of chats per day for which costs are estimated. */
+export const MAX_CHATS_PER_DAY = 1_000_000_000;
+
 const OperationsConfig = z
   .strictObject({
     emails: z
@@ -474,6 +477,7 @@ const OperationsConfig = z
     expectedChatsPerDay: z
       .number()
       .min(0)
+      .max(MAX_CHATS_PER_DAY)
       .default(100)
       .describe("Chats per day for which npm run cost estimates the costs. A chat is one message and its reply."),
   })

@@ -1,7 +1,7 @@
-import Table from "cli-table3";
 import type { Command } from "commander";
 import pc from "picocolors";
 import { command, run } from "../../cli/command";
+import { fittedTable } from "../../cli/fittedTable";
 import type { AdminCandidate, AdminEvent, AdminUser } from "../../contract/admin";
 import { type Model, models } from "../../contract/plan";
 import { candidateTable } from "./candidateTable";
@@ -173,15 +173,12 @@ function userTable({ user_id, plan, reason, expires_at, grace_until, cancel_at, 
 }
 
 function eventTable(events: AdminEvent[]): string {
-  const table = new Table({
-    head: ["created", "type", "delivered", "outcome", "user", "customer", "id"],
-    style: { head: [], border: [] },
-  });
-  for (const { created, type, delivered, outcome, user_id, customer, id } of events) {
+  if (events.length === 0) return "Stripe has no events.";
+  const rows = events.map(({ created, type, delivered, outcome, user_id, customer, id }) => {
     const handled = outcome ?? pc.yellow("not handled yet");
-    table.push([created, type, delivered ? "yes" : pc.yellow("no"), handled, user_id ?? "", customer ?? "", id]);
-  }
-  return events.length > 0 ? table.toString() : "Stripe has no events.";
+    return [created, type, delivered ? "yes" : pc.yellow("no"), handled, user_id ?? "", customer ?? "", id];
+  });
+  return fittedTable(rows, { head: ["created", "type", "delivered", "outcome", "user", "customer", "id"] });
 }
 
 function oneOf<T extends string>(name: string, value: string, allowed: readonly T[]): T {

@@ -1,16 +1,16 @@
 import Table from "cli-table3";
+import { fittedWidths, withoutLines } from "../../cli/fittedTable";
 
 /**
  * Creates a table with one field per row: a name and a value.
  *
- * @param widths characters of both columns. A longer value continues on the next line
+ * @param widths largest number of characters of both columns. A longer value continues on the next line
  */
 export function fieldTable(widths: [number, number]): Table.Table {
   return new Table({
     style: { head: [], border: [] },
-    // No lines between rows: they would double the height.
-    chars: { mid: "", "left-mid": "", "mid-mid": "", "right-mid": "" },
-    colWidths: widths,
+    chars: withoutLines,
+    colWidths: fittedWidths(widths),
     wordWrap: true,
     wrapOnWordBoundary: false,
   });

@@ -53,7 +53,8 @@ export function connect({ stack, dir }: Target): Ask {
       throw new Error(`${functionName} failed: ${sentence(answer?.errorMessage ?? FunctionError)} ${examine}`);
     if ("error" in answer) {
       const { code, message } = (answer as ErrorBody).error;
-      throw new Error(code === "invalid_input" ? message : `${sentence(message)} ${examine}`);
+      const isOperatorsInput = code === "invalid_input" || code === "too_long";
+      throw new Error(isOperatorsInput ? message : `${sentence(message)} ${examine}`);
     }
     return answer;
   };

@@ -1,8 +1,7 @@
-import Table from "cli-table3";
 import pc from "picocolors";
-import { breakable } from "../../cli/breakable";
 import { command, run } from "../../cli/command";
 import { counted } from "../../cli/counted";
+import { fittedTable } from "../../cli/fittedTable";
 import type { StackConfig } from "../../local/support/stackConfig";
 import { configKey } from "../../names";
 import { secretReader } from "../doctor/secrets";
@@ -91,20 +90,11 @@ function summary({ stack, against, problems, warnings, differences, compared }: 
   return `${found}, ${counted(warnings.length, "warning")}, ${counted(differences.length, "difference")} from ${against}`;
 }
 
-const WIDTHS = [30, 34, 34, 60];
-
 function differenceTable(stack: string, against: string, differences: Difference[]): string {
-  const table = new Table({
-    head: ["key", against, stack, "meaning"],
-    colWidths: WIDTHS,
-    wordWrap: true,
-    style: { head: [], border: [] },
+  const rows = differences.map(({ key, value, against: other, meaning }) => {
+    return [key, valueText(other), valueText(value), meaning];
   });
-  for (const { key, value, against: other, meaning } of differences) {
-    const cells = [key, valueText(other), valueText(value), meaning];
-    table.push(cells.map((text, column) => breakable(text, WIDTHS[column] ?? 0)));
-  }
-  return table.toString();
+  return fittedTable(rows, { head: ["key", against, stack, "meaning"] });
 }
 
 function valueText(value: unknown): string {

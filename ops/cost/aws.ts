@@ -39,9 +39,9 @@ export function awsLines(args: AwsArgs): Line[] {
   const { cloudwatch, cognito, httpApi, kms, scheduler, sns } = awsPrices;
   const calls = apiCalls(args);
   const runs = lambdaRuns(program.functions, traffic, calls);
-  const metrics = byCase(
-    (of) => billedMetrics(config.operations.metrics) + (of === "worst" ? Object.keys(alarmCodes).length : 0),
-  );
+  // `CandidateShare` has no value for a model without a candidate.
+  const usual = billedMetrics(config.operations.metrics) - models.filter((model) => !config[model].candidate).length;
+  const metrics = byCase((of) => usual + (of === "worst" ? Object.keys(alarmCodes).length : 0));
   const scheduled = program.functions.reduce((sum, { runs }) => sum + (runs ?? 0), 0);
   const messages = { ...MESSAGES, worst: program.alarms * DAYS };
   const instances = byCase((of) => (of === "worst" ? relayConcurrency(config) : 1));

@@ -1,5 +1,6 @@
 import { command, run } from "../../cli/command";
 import { Progress } from "../../cli/progress";
+import { MAX_CHATS_PER_DAY } from "../../infra/configSchema";
 import { configOption } from "../../local/support/configOption";
 import { parseOverrides } from "../../local/support/stackConfig";
 import { billOf, capacityNotes } from "./bill";
@@ -53,6 +54,7 @@ void run(program);
 
 function chatCount(text: string): number {
   const count = Number(text);
-  if (text.trim() !== "" && Number.isFinite(count) && count >= 0) return count;
-  throw new Error(`--chats-per-day: must be a number of at least 0, got ${text}`);
+  if (text.trim() !== "" && count >= 0 && count <= MAX_CHATS_PER_DAY) return count;
+  const most = MAX_CHATS_PER_DAY.toLocaleString("en");
+  throw new Error(`--chats-per-day: must be a number from 0 to ${most}, got "${text}"`);
 }

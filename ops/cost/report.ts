@@ -1,5 +1,5 @@
-import Table from "cli-table3";
 import pc from "picocolors";
+import { fittedTable, withoutLines } from "../../cli/fittedTable";
 import { type ByCase, cases, type Line, total } from "./estimate";
 import type { PriceSource } from "./prices/source";
 import type { SettingEffect } from "./settings";
@@ -58,34 +58,29 @@ export function reportText({ stack, chatsPerDay, totals, lines, settings, prices
 }
 
 function billTable(lines: Line[], totals: ByCase<number>): string {
-  const table = plainTable(["", "item", "counted", ...cases], ["left", "left", "left", "right", "right", "right"]);
-  for (const { group, item, basis, usd } of lines) {
-    table.push([group, item, pc.dim(basis), ...cases.map((of) => dollars(usd[of]))]);
-  }
-  table.push(["", pc.bold("total"), "", ...cases.map((of) => pc.bold(dollars(totals[of])))]);
-  return table.toString();
+  const rows = lines.map(({ group, item, basis, usd }) => {
+    return [group, item, basis, ...cases.map((of) => dollars(usd[of]))];
+  });
+  const sums = ["", pc.bold("total"), "", ...cases.map((of) => pc.bold(dollars(totals[of])))];
+  return plainTable([...rows, sums], ["", "item", "counted", ...cases]);
 }
 
 function settingsTable({ expected, worst }: CostReport["settings"]): string {
-  const table = plainTable(
-    ["moves most", "setting", "change", ...cases],
-    ["left", "left", "left", "right", "right", "right"],
-  );
-  for (const [of, effects] of Object.entries({ expected, worst })) {
-    for (const { path, from, to, usd } of effects) {
+  const rows = Object.entries({ expected, worst }).flatMap(([of, effects]) =>
+    effects.map(({ path, from, to, usd }) => {
       const change = `${JSON.stringify(from)} → ${JSON.stringify(to)}`;
-      table.push([of, path, change, ...cases.map((each) => signed(usd[each]))]);
-    }
-  }
-  return table.toString();
+      return [of, path, change, ...cases.map((each) => signed(usd[each]))];
+    }),
+  );
+  return plainTable(rows, ["moves most", "setting", "change", ...cases]);
 }
 
-function plainTable(head: string[], colAligns: ("left" | "right")[]) {
-  return new Table({
+/** A table with three columns of text and one column of dollars for each case. */
+function plainTable(rows: string[][], head: string[]): string {
+  return fittedTable(rows, {
     head,
-    colAligns,
-    style: { head: [], border: [] },
-    chars: { mid: "", "left-mid": "", "mid-mid": "", "right-mid": "" },
+    colAligns: ["left", "left", "left", "right", "right", "right"],
+    chars: withoutLines,
   });
 }
 

@@ -1,7 +1,7 @@
-import Table from "cli-table3";
 import pc from "picocolors";
-import { breakable } from "../../cli/breakable";
 import { command, run } from "../../cli/command";
+import { counted } from "../../cli/counted";
+import { fittedTable, withoutLines } from "../../cli/fittedTable";
 import { setOperatorOutput } from "../../runpod/operatorOutput";
 import type { Check, Status } from "./check";
 import { examine } from "./examine";
@@ -12,9 +12,6 @@ interface Options {
   dir: string;
   json?: boolean;
 }
-
-const SEEN_WIDTH = 56;
-const NEXT_STEP_WIDTH = 52;
 
 const program = command(
   "doctor",
@@ -41,7 +38,7 @@ The exit status is 1 when a check has failed.`,
     const count = (status: Status) => checks.filter((check) => check.status === status).length;
     const counts = { failed: count("failed"), warnings: count("warning"), unknown: count("unknown") };
     if (json) console.log(JSON.stringify({ stack, ...counts, checks }));
-    else console.log(report(checks), `\n${summary(count)}`);
+    else console.log(`${report(checks)}\n${summary(count)}`);
     if (count("failed") > 0) process.exitCode = 1;
   });
 
@@ -49,20 +46,10 @@ void run(program);
 
 function report(checks: Check[]): string {
   const colour = { ok: pc.green, warning: pc.yellow, failed: pc.red, unknown: pc.magenta };
-  const table = new Table({
-    head: ["", "check", "finding", "next step"],
-    style: { head: [], border: [] },
-    // No lines between rows: they would double the height.
-    chars: { mid: "", "left-mid": "", "mid-mid": "", "right-mid": "" },
-    colWidths: [10, 20, SEEN_WIDTH, NEXT_STEP_WIDTH],
-    wordWrap: true,
-  });
-  for (const { name, status, seen, todo } of checks) {
-    table.push([colour[status](status), name, breakable(seen, SEEN_WIDTH), breakable(todo, NEXT_STEP_WIDTH)]);
-  }
-  return table.toString();
+  const rows = checks.map(({ name, status, seen, todo }) => [colour[status](status), name, seen, todo]);
+  return fittedTable(rows, { head: ["", "check", "finding", "next step"], chars: withoutLines });
 }
 
 function summary(count: (status: Status) => number): string {
-  return `${count("ok")} ok, ${count("warning")} warnings, ${count("failed")} failed, ${count("unknown")} unknown`;
+  return `${count("ok")} ok, ${counted(count("warning"), "warning")}, ${count("failed")} failed, ${count("unknown")} unknown`;
 }

@@ -90,8 +90,8 @@ export const secretVariables = [
   ...Object.values(vipProviderKeys).flatMap((key) => (key ? [providerKeyVariable(key)] : [])),
 ];
 
-/** `anthropicApiKey` is in the environment as ANTHROPIC_API_KEY. */
-function providerKeyVariable(key: string): string {
+/** Environment variable of an external LLM's key: ANTHROPIC_API_KEY for `anthropicApiKey`. */
+export function providerKeyVariable(key: string): string {
   return key.replaceAll(/[A-Z]/g, "_$&").toUpperCase();
 }
 

@@ -15,6 +15,7 @@ import { answered, billingFixture, delivery } from "./fixture";
 const on = billingFixture();
 vi.spyOn(console, "error").mockImplementation(() => {});
 vi.spyOn(console, "log").mockImplementation(() => {});
+vi.spyOn(console, "info").mockImplementation(() => {});
 afterEach(() => vi.clearAllMocks());
 
 const PARAMETER_TYPE = "aws:ssm/parameter:Parameter";
@@ -99,6 +100,12 @@ describe("admin with a user that the user pool does not have", () => {
     expect(await on().rows.get(typo)).toBeUndefined();
   });
 
+  it("logs an operator's mistake as information, because the doctor warns of error lines", async () => {
+    await admin({ command: "show", user: "nobody@example.com" });
+    expect(console.info).toHaveBeenCalledWith({ admin: "show", code: "invalid_input" });
+    expect(console.error).not.toHaveBeenCalled();
+  });
+
   it("refuses an e-mail address that several users share, and lists their subs", async () => {
     const answer = await admin({ command: "grant", user: "twin@example.com", plan: "vip" });
     expect(answer).toMatchObject(refused(new RegExp(`several users .*${twins[0].sub}, ${twins[1].sub}$`)));
@@ -137,6 +144,15 @@ describe("admin while Cognito does not answer", () => {
       error: { code: "unavailable", message: expect.stringMatching(/ Cause: user pool: \S/) },
     });
     expect(await on().rows.get(twins[0].sub)).toBeUndefined();
+  });
+
+  it("logs the failure as an error, with its cause", async () => {
+    await admin({ command: "show", user: mori.email }, { cognitoUrl: "http://127.0.0.1:9" });
+    expect(console.error).toHaveBeenCalledWith({
+      admin: "show",
+      code: "unavailable",
+      cause: expect.stringMatching(/./),
+    });
   });
 
   it("shows a user who has a row", async () => {

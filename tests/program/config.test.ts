@@ -189,10 +189,12 @@ describe("Stack configuration", () => {
   });
 
   it("accepts workersMin above 0, except in a dev stack", async () => {
-    await pulumi.runtime.setMocks(mocks, "snack-misaki", "dev");
-    expect(problems({ "phi3.workersMin": 1 })).toContain(
-      "snack-misaki:phi3.workersMin: must be 0 in a dev stack, because such a worker always costs money, got 1",
-    );
+    for (const stack of ["dev", "dev-2", "dev_2"]) {
+      await pulumi.runtime.setMocks(mocks, "snack-misaki", stack);
+      expect(problems({ "phi3.workersMin": 1 })).toContain(
+        "snack-misaki:phi3.workersMin: must be 0 in a dev stack, because such a worker always costs money, got 1",
+      );
+    }
     await pulumi.runtime.setMocks(mocks, "snack-misaki", "test");
     expect(load("local", { "phi3.workersMin": 1 }).phi3.workersMin).toBe(1);
   });
@@ -482,10 +484,16 @@ describe("The AWS keys of the stack configuration", () => {
     );
   });
 
-  it.each(["prod.eu", "a-stack-name-of-19ch"])("are refused for the stack name %s", async (stack) => {
-    await pulumi.runtime.setMocks(mocks, "snack-misaki", stack);
-    const message = problems({});
-    await pulumi.runtime.setMocks(mocks, "snack-misaki", "test");
-    expect(message).toContain("\n  the name of the stack: must be at most 18 letters, digits, - and _");
-  });
+  // The names of ECR's repositories contain the stack: no capitals, and no two separators in a row.
+  it.each(["prod.eu", "a-stack-name-of-19ch", "Prod", "prod_", "prod--eu"])(
+    "are refused for the stack name %s",
+    async (stack) => {
+      await pulumi.runtime.setMocks(mocks, "snack-misaki", stack);
+      const message = problems({});
+      await pulumi.runtime.setMocks(mocks, "snack-misaki", "test");
+      expect(message).toContain(
+        "\n  the name of the stack: must be at most 18 lower-case letters and digits, with a single - or _ between them",
+      );
+    },
+  );
 });

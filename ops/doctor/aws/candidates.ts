@@ -1,4 +1,5 @@
 import { GetParametersCommand, SSMClient } from "@aws-sdk/client-ssm";
+import { counted } from "../../../cli/counted";
 import { type Model, models } from "../../../contract/plan";
 import { audienceOf, Candidate } from "../../../functions/core/canary/candidate";
 import type { PlainConfig } from "../../../infra/configSchema";
@@ -18,13 +19,13 @@ export async function checkCandidates(config: PlainConfig & { stack: string }, a
   const { Parameters = [] } = await client.send(new GetParametersCommand({ Names: models.map(nameOf) }));
   return models.flatMap((model) => {
     const value = Parameters.find(({ Name }) => Name === nameOf(model))?.Value;
-    return checkCandidate(model, config[model].candidate, nameOf(model), value) ?? [];
+    return checkCandidate(model, config, nameOf(model), value) ?? [];
   });
 }
 
 function checkCandidate(
   model: Model,
-  configured: PlainConfig[Model]["candidate"],
+  { stack, [model]: { candidate: configured } }: PlainConfig & { stack: string },
   name: string,
   value: string | undefined,
 ): Check | undefined {
@@ -47,11 +48,11 @@ function checkCandidate(
       `Run "pulumi up": it deletes the candidate.`,
     );
   const { share, testers } = audienceOf(candidate);
-  const seen = `${image} answers ${share} % of the users and ${testers.length} testers`;
+  const seen = `${image} answers ${share} % of the users and ${counted(testers.length, "tester")}`;
   if (image !== (configured.imageTag ?? configured.pushedTag ?? configured.imageUri))
     return warning(label, `${seen}, but the configuration has another image`, `Run "pulumi up".`);
   if (override) {
-    const todo = `Compare the versions: npm run admin -- canary ${model} status. Then remove it, or set another share.`;
+    const todo = `Compare the versions: npm run admin -- --stack ${stack} canary ${model} status. Then remove it, or set another share.`;
     return warning(label, `${seen}, configured ${candidate.share} %, since ${override.at}: ${override.reason}`, todo);
   }
   if (configured.share !== candidate.share)

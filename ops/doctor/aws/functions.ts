@@ -1,6 +1,7 @@
 import { CloudWatchClient, GetMetricDataCommand } from "@aws-sdk/client-cloudwatch";
 import { CloudWatchLogsClient, type FilteredLogEvent, paginateFilterLogEvents } from "@aws-sdk/client-cloudwatch-logs";
 import { GetFunctionConfigurationCommand, LambdaClient } from "@aws-sdk/client-lambda";
+import { counted } from "../../../cli/counted";
 import { type Aws, awsClient } from "../awsClient";
 import { type Check, failed, ok, warning } from "../check";
 import { createAgain, logicalName } from "./stackResources";
@@ -185,5 +186,5 @@ function short(text: string): string {
 
 function ago(at: Date, now: Date): string {
   const minutes = Math.max(0, Math.round((now.getTime() - at.getTime()) / 60_000));
-  return minutes < 120 ? `${minutes} minutes ago` : `${Math.round(minutes / 60)} hours ago`;
+  return `${minutes < 120 ? counted(minutes, "minute") : counted(minutes / 60, "hour")} ago`;
 }

@@ -1,6 +1,8 @@
+import { vipProviderKeys } from "../../../contract/relay";
 import { awsTodo } from "../../awsTodo";
 import { attempt, type Check, unknown } from "../check";
-import type { Target } from "../target";
+import { secretTodo } from "../secrets";
+import { providerKeyVariable, type Target } from "../target";
 import { checkBedrock } from "./bedrock";
 import { checkModel } from "./models";
 
@@ -16,7 +18,8 @@ export async function examineProviders({ config, providers, aws }: Target, timeo
     if (typeof key !== "object") {
       const seen =
         key === "unread" ? "the key is encrypted, and the pulumi command could not read it" : "the key is not set";
-      return [unknown(label, seen, "Set the key in the environment (see --help), or sign in with Pulumi.")];
+      const secret = vipProviderKeys[name];
+      return [unknown(label, seen, secretTodo(key, secret, providerKeyVariable(secret), config.stack))];
     }
     return [await checkModel({ name, model, key: key.key, baseUrl, timeoutMs })];
   });

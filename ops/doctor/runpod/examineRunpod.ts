@@ -6,6 +6,7 @@ import type { Listing } from "../../../runpod/nullable";
 import { type WorkerMonitor, workerMonitor } from "../../../runpod/workers";
 import { readImage } from "../aws/imageTags";
 import { attempt, type Check, failed, unknown } from "../check";
+import { secretTodo } from "../secrets";
 import type { Target } from "../target";
 import { checkAccount, checkKey } from "./account";
 import { checkBrowserAccess } from "./browser";
@@ -45,7 +46,7 @@ export async function examineRunpod(target: Target, { timeoutMs, logMs }: Examin
       apiKey === undefined
         ? "runpodApiKey is not set in the stack's file"
         : "runpodApiKey is encrypted in the stack's file, and the pulumi command could not read it";
-    return [unknown("RunPod", seen, "Set RUNPOD_API_KEY in the environment, or sign in with Pulumi.")];
+    return [unknown("RunPod", seen, secretTodo(apiKey, "runpodApiKey", "RUNPOD_API_KEY", config.stack))];
   }
   const options = { apiKey: apiKey.key, url: config.runpodApiUrl, timeoutMs };
   const client = apis[config.runpodApi](options);

@@ -20,6 +20,20 @@ export function stripeReason(error: unknown): string {
   return [error.type, error.statusCode].filter(Boolean).join(" ");
 }
 
+/**
+ * Next step after a failed read.
+ *
+ * @param permission next step when Stripe refuses the key
+ */
+export function stripeTodo(error: unknown, permission: string): string {
+  const status = error instanceof Stripe.errors.StripeError ? error.statusCode : undefined;
+  return status === 401 || status === 403 ? permission : tryStripeAgain;
+}
+
+/** Next step when Stripe does not answer, or answers with another error than a refusal. */
+export const tryStripeAgain =
+  "Check this machine's network and stripeApiUrl. Is Stripe up? https://status.stripe.com. Then run the doctor again.";
+
 /** Whether Stripe does not have the object in this account and mode. */
 export function isMissing(error: unknown): boolean {
   return error instanceof Stripe.errors.StripeError && error.code === "resource_missing";

@@ -1,4 +1,5 @@
 import { type Check, ok, unknown, warning } from "../check";
+import { secretTodo } from "../secrets";
 import type { Target } from "../target";
 import type { StripeAccess } from "./client";
 import { checkStripeKey } from "./key";
@@ -18,15 +19,19 @@ export async function examineStripe(
 ): Promise<Check[]> {
   if (stripeKey === undefined) return [withoutKey(config.billing.prices)];
   if (stripeKey === "unread") {
-    const todo = "Set STRIPE_API_KEY in the environment, or sign in with Pulumi.";
+    const todo = secretTodo(stripeKey, "stripeApiKey", "STRIPE_API_KEY", config.stack);
     return [unknown("Stripe", "stripeApiKey is encrypted, and the pulumi command could not read it", todo)];
   }
   const { billing, stack, stripeApiUrl: url } = config;
   const access: StripeAccess = { apiKey: stripeKey.key, url, timeoutMs };
   const webhookAccess = typeof stripeWebhookKey === "object" ? { ...access, apiKey: stripeWebhookKey.key } : access;
   const webhook = apiUrl.then((known) => {
-    if (known) return checkWebhookEndpoint(webhookAccess, known);
-    return unknown("webhook endpoint", "AWS did not return the URL of the API", "See the line about the API.");
+    if (known) return checkWebhookEndpoint(webhookAccess, known, stack);
+    return unknown(
+      "webhook endpoint",
+      "AWS did not return the URL of the API",
+      "Do the next step of the line AWS or API first.",
+    );
   });
   const lines = await Promise.all([
     checkStripeKey(access, stack),

@@ -1,6 +1,6 @@
 import Stripe from "stripe";
 import { type Check, failed, ok, unknown, warning } from "../check";
-import { type StripeAccess, stripeClient, stripeReason } from "./client";
+import { type StripeAccess, stripeClient, stripeReason, tryStripeAgain } from "./client";
 
 /** Answer to a read with the key. */
 export type KeyAnswer = "accepted" | "refused" | { reason: string };
@@ -14,12 +14,7 @@ export function judgeKey(apiKey: string, answer: KeyAnswer, stack: string): Chec
   const replace =
     "Make a restricted key in Stripe's dashboard (Developers, API keys), then: pulumi config set --secret stripeApiKey.";
   if (answer === "refused") return failed(name, "Stripe refuses it: nobody can buy a plan", replace);
-  if (answer !== "accepted")
-    return unknown(
-      name,
-      `Stripe did not accept a read: ${answer.reason}`,
-      "Check stripeApiUrl and https://status.stripe.com.",
-    );
+  if (answer !== "accepted") return unknown(name, `Stripe did not accept a read: ${answer.reason}`, tryStripeAgain);
   const isLive = apiKey.includes("_live_");
   const isProduction = /^prod/.test(stack);
   if (isLive === isProduction) return ok(name, `works, in ${isLive ? "live" : "test"} mode`);

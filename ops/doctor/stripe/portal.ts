@@ -1,5 +1,5 @@
 import { type Check, failed, ok, unknown, warning } from "../check";
-import { isMissing, type StripeAccess, stripeClient, stripeReason } from "./client";
+import { isMissing, type StripeAccess, stripeClient, stripeReason, stripeTodo } from "./client";
 
 const DASHBOARD = "Stripe's dashboard (Settings, Billing, Customer portal)";
 
@@ -30,8 +30,8 @@ export async function checkPortal(access: StripeAccess, configuration: string | 
         `billing.portalConfiguration: Stripe does not know ${configuration} in this account and mode`,
         `Use the id of a configuration in ${DASHBOARD}, or remove the key to use the default.`,
       );
-    const todo =
+    const permission =
       "Give stripeApiKey the permission to read customer portal configurations, or check the portal by hand.";
-    return unknown(name, `Stripe did not show its settings: ${stripeReason(error)}`, todo);
+    return unknown(name, `Stripe did not show its settings: ${stripeReason(error)}`, stripeTodo(error, permission));
   }
 }

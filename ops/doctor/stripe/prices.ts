@@ -1,6 +1,12 @@
 import type Stripe from "stripe";
 import { type Check, failed, ok, unknown, warning } from "../check";
-import { isMissing, type StripeAccess, stripeClient, stripeReason } from "./client";
+import { isMissing, type StripeAccess, stripeClient, stripeReason, stripeTodo } from "./client";
+
+/** Reason why Stripe did not show a price, and the next step. */
+interface Unread {
+  reason: string;
+  todo: string;
+}
 
 /** A configured price. */
 export interface PriceFacts {
@@ -9,7 +15,7 @@ export interface PriceFacts {
   /** Whether the program sells this price: the first one of its plan. */
   isSold: boolean;
   /** The price with its product; `missing` when Stripe does not have it. */
-  found: Stripe.Price | "missing" | { reason: string };
+  found: Stripe.Price | "missing" | Unread;
 }
 
 /** Checks that each configured price can be sold or renewed. One line per plan. */
@@ -24,17 +30,12 @@ export function judgePrices(prices: PriceFacts[]): Check[] {
         "the plan has no price, so that nobody can buy it",
         `Set billing.prices.${plan}, if the plan is for sale.`,
       );
-    const unread = own.flatMap(({ found }) => (typeof found === "object" && "reason" in found ? [found.reason] : []));
+    const [unread] = own.flatMap(({ found }) => (typeof found === "object" && "reason" in found ? [found] : []));
     const problems = own.flatMap((price) => problemsOf(price).map((problem) => `${price.id} ${problem}`));
     const isBroken = own.some((price) => price.isSold && problemsOf(price).length > 0);
     const todo = `Create a recurring price of the plan's product in Stripe's dashboard, and set it first in billing.prices.${plan}.`;
     if (problems.length > 0) return (isBroken ? failed : warning)(name, problems.join("; "), todo);
-    if (unread.length > 0)
-      return unknown(
-        name,
-        `Stripe did not show them: ${unread[0]}`,
-        "Give stripeApiKey the permission to read prices and products.",
-      );
+    if (unread) return unknown(name, `Stripe did not show them: ${unread.reason}`, unread.todo);
     return ok(name, own.map(describe).join("; "));
   });
   if (new Set(sold).size > 1) {
@@ -67,7 +68,13 @@ function describe({ id, found }: PriceFacts): string {
   if (!isPrice(found)) return id;
   const { product, currency, unit_amount, recurring } = found;
   const name = typeof product === "object" && "name" in product ? product.name : "";
-  return `${id} (${name}, ${unit_amount} ${currency} a ${recurring?.interval})`;
+  return `${id} (${name}, ${amountText(unit_amount ?? 0, currency)} a ${recurring?.interval})`;
+}
+
+/** Stripe's amount in the currency's main unit. Stripe counts cents, except for currencies without cents, such as jpy. */
+function amountText(amount: number, currency: string): string {
+  const { maximumFractionDigits = 0 } = new Intl.NumberFormat("en", { style: "currency", currency }).resolvedOptions();
+  return `${(amount / 10 ** maximumFractionDigits).toFixed(maximumFractionDigits)} ${currency}`;
 }
 
 /** Reads the prices of `billing.prices`, with their products. */
@@ -76,7 +83,9 @@ export async function checkPrices(access: StripeAccess, prices: Record<"paid" | 
   const asked = (["paid", "vip"] as const).flatMap((plan) =>
     prices[plan].map(async (id, index): Promise<PriceFacts> => {
       const found = await stripe.prices.retrieve(id, { expand: ["product"] }).catch((error: unknown) => {
-        return isMissing(error) ? ("missing" as const) : { reason: stripeReason(error) };
+        if (isMissing(error)) return "missing" as const;
+        const permission = "Give stripeApiKey the permission to read prices and products.";
+        return { reason: stripeReason(error), todo: stripeTodo(error, permission) };
       });
       return { plan, id, isSold: index === 0, found };
     }),

@@ -1,6 +1,6 @@
 import { webhookEvents } from "../../../stripe/events";
 import { type Check, failed, ok, unknown } from "../check";
-import { type StripeAccess, stripeClient, stripeReason } from "./client";
+import { type StripeAccess, stripeClient, stripeReason, stripeTodo } from "./client";
 
 /** Facts about one webhook endpoint of the account. */
 export interface EndpointFacts {
@@ -15,7 +15,7 @@ export interface EndpointFacts {
  *
  * @param url URL of the stack's webhook
  */
-export function judgeWebhookEndpoint(endpoints: EndpointFacts[], url: string): Check {
+export function judgeWebhookEndpoint(endpoints: EndpointFacts[], url: string, stack: string): Check {
   const name = "webhook endpoint";
   const own = endpoints.filter((endpoint) => endpoint.url === url);
   if (own.length === 0) {
@@ -28,7 +28,8 @@ export function judgeWebhookEndpoint(endpoints: EndpointFacts[], url: string): C
   if (!endpoint) {
     const ids = own.map(({ id }) => id).join(", ");
     const todo =
-      "Repair the cause (npm run admin -- events), then enable the endpoint in Stripe's dashboard (Developers, Webhooks).";
+      `Repair the cause (npm run admin -- --stack ${stack} events), then enable the endpoint in Stripe's dashboard ` +
+      "(Developers, Webhooks).";
     return failed(name, `${ids} is disabled: Stripe disables an endpoint that fails for days`, todo);
   }
   const missing = webhookEvents.filter((type) => !endpoint.events.some((each) => each === type || each === "*"));
@@ -38,16 +39,20 @@ export function judgeWebhookEndpoint(endpoints: EndpointFacts[], url: string): C
 }
 
 /** Lists the account's webhook endpoints. */
-export async function checkWebhookEndpoint(access: StripeAccess, apiUrl: string): Promise<Check> {
+export async function checkWebhookEndpoint(access: StripeAccess, apiUrl: string, stack: string): Promise<Check> {
   try {
     const endpoints = await stripeClient(access)
       .webhookEndpoints.list({ limit: 100 })
       .autoPagingToArray({ limit: 1_000 });
     const facts = endpoints.map(({ id, url, status, enabled_events }) => ({ id, url, status, events: enabled_events }));
-    return judgeWebhookEndpoint(facts, `${apiUrl}/webhook/stripe`);
+    return judgeWebhookEndpoint(facts, `${apiUrl}/webhook/stripe`, stack);
   } catch (error) {
-    const todo =
+    const permission =
       "Give stripeWebhookKey, or stripeApiKey, the permission to read webhook endpoints, or look at Stripe's dashboard.";
-    return unknown("webhook endpoint", `Stripe did not list the endpoints: ${stripeReason(error)}`, todo);
+    return unknown(
+      "webhook endpoint",
+      `Stripe did not list the endpoints: ${stripeReason(error)}`,
+      stripeTodo(error, permission),
+    );
   }
 }

@@ -72,6 +72,11 @@ it.each([
     ok({ error: { code: "invalid_input", message: "limit: must be at most 100", retryable: false } }),
     "limit: must be at most 100",
   ],
+  [
+    "a text that is too long",
+    ok({ error: { code: "too_long", message: "note: at most 500 characters are allowed", retryable: false } }),
+    /^note: at most 500 characters are allowed$/,
+  ],
 ])("admin with %s says what is wrong and what to do next", async (_what, given, message) => {
   answer = given;
   await expect(events()).rejects.toThrow(message);

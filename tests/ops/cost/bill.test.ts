@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { models } from "../../../contract/plan";
 import { alarmCodes } from "../../../functions/core/alarmCodes";
 import { billedMetrics } from "../../../functions/core/metrics";
 import { parsePlainConfig } from "../../../infra/configSchema";
@@ -95,11 +96,15 @@ describe("A month's bill", () => {
     expect(line(args("dev"), "workers of mistral").expected).toBeGreaterThan(withLlm);
   });
 
-  it("counts the custom metrics of the setting, and in the worst case also the metrics of all alarm codes", () => {
+  it("counts the metrics of the setting and of the candidates, and in the worst case those of all alarm codes", () => {
     const { expected, worst } = line(args("dev"), "CloudWatch metrics");
-    expect(expected).toBeCloseTo(billedMetrics("few") * 0.3, 5);
-    expect(worst).toBeCloseTo((billedMetrics("few") + Object.keys(alarmCodes).length) * 0.3, 5);
-    expect(line(args("prod"), "CloudWatch metrics").expected).toBeCloseTo(billedMetrics("all") * 0.3, 5);
+    const few = billedMetrics("few") - models.length;
+    expect(expected).toBeCloseTo(few * 0.3, 5);
+    expect(worst).toBeCloseTo((few + Object.keys(alarmCodes).length) * 0.3, 5);
+    const all = billedMetrics("all") - models.length;
+    expect(line(args("prod"), "CloudWatch metrics").expected).toBeCloseTo(all * 0.3, 5);
+    const one = args("prod", { "mistral.candidate.imageTag": "2026-12-01" });
+    expect(line(one, "CloudWatch metrics").expected).toBeCloseTo((all + 1) * 0.3, 5);
   });
 
   it("charges the chats above vip.dailyUsd at the paid model's price", () => {

@@ -134,7 +134,17 @@ describe("npm run cost refuses", () => {
     [
       "an invalid number of chats",
       ["--stack", "dev", "--chats-per-day", "many"],
-      /^--chats-per-day: must be a number of at least 0, got many\n$/,
+      /^--chats-per-day: must be a number from 0 to 1,000,000,000, got "many"\n$/,
+    ],
+    [
+      "an impossible number of chats",
+      ["--stack", "dev", "--chats-per-day", "1e30"],
+      /^--chats-per-day: must be a number from 0 to 1,000,000,000, got "1e30"\n$/,
+    ],
+    [
+      "a negative number of chats",
+      ["--stack", "dev", "--chats-per-day", "-5"],
+      /^--chats-per-day: must be a number from 0 to 1,000,000,000, got "-5"\n$/,
     ],
     [
       "an invalid value",

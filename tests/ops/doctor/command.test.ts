@@ -81,8 +81,8 @@ it("doctor reports failed checks in a table and in JSON and exits with status 1"
 
   const table = await doctor("--dir", dir);
   expect(table.code).toBe(1);
-  expect(table.out).toMatch(/failed +│ phi3 drift +│ workersMax is 0, configured 2: RunPod sets this/);
-  expect(table.out).toMatch(/\d+ ok, \d+ warnings, \d+ failed, \d+ unknown\n$/);
+  expect(table.out).toMatch(/failed +│ phi3 drift +│ workersMax is 0, configured 2: RunPod/);
+  expect(table.out).toMatch(/\d+ ok, \d+ warnings?, \d+ failed, \d+ unknown\n$/);
 });
 
 it("doctor prints help, and names an unreadable stack file in one line", async () => {

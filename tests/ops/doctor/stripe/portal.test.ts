@@ -4,8 +4,8 @@ import { checkPortal } from "../../../../ops/doctor/stripe/portal";
 import { API_KEY, stripeFixture } from "../../../local/stripe/fixture";
 
 const fixture = stripeFixture();
-const check = (apiKey = API_KEY, configuration?: string) =>
-  checkPortal({ apiKey, url: fixture().double.url, timeoutMs: 2_000 }, configuration);
+const check = (apiKey = API_KEY, configuration?: string, url = fixture().double.url) =>
+  checkPortal({ apiKey, url, timeoutMs: 2_000 }, configuration);
 
 it("doctor finds no problem when customers can change their plan in the portal", async () => {
   expect(await check()).toMatchObject({ name: "customer portal", status: "ok" });
@@ -29,6 +29,14 @@ it("doctor reports unknown, without the key, when Stripe does not show the porta
   const shown = await check("rk_test_canary");
   expect(shown).toMatchObject({ status: "unknown", seen: expect.stringContaining("401") });
   expect(JSON.stringify(shown)).not.toContain("canary");
+});
+
+it("doctor names the network, and no permission, when Stripe does not answer", async () => {
+  const { status, todo } = await check(API_KEY, undefined, "http://127.0.0.1:9");
+  expect([status, todo]).toEqual([
+    "unknown",
+    expect.stringMatching(/^Check this machine's network and stripeApiUrl\./),
+  ]);
 });
 
 it("doctor examines the configuration of billing.portalConfiguration instead of the default", async () => {

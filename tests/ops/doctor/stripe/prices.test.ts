@@ -46,6 +46,11 @@ it.each([
   });
 });
 
+it("judgePrices shows an amount in the currency's main unit, not in cents", () => {
+  const [line] = judgePrices([paid(price({ currency: "usd", unit_amount: 980 }))]);
+  expect(line?.seen).toBe("price_1 (Regular, 9.80 usd a month)");
+});
+
 it("judgePrices accepts an archived old price, and warns about a missing old price", () => {
   expect(judgePrices([paid(price()), paid(price({ active: false }), false), vip])[0]).toMatchObject({ status: "ok" });
   expect(judgePrices([paid(price()), paid("missing", false), vip])[0]).toMatchObject({ status: "warning" });
@@ -60,16 +65,24 @@ it("judgePrices warns about a plan without prices and about two currencies", () 
 });
 
 it("judgePrices reports unknown when Stripe does not show a price", () => {
-  expect(judgePrices([paid({ reason: "StripePermissionError 403" }), vip])[0]).toMatchObject({
+  expect(
+    judgePrices([paid({ reason: "StripePermissionError 403", todo: "Give the permission." }), vip])[0],
+  ).toMatchObject({
     status: "unknown",
     seen: expect.stringContaining("StripePermissionError 403"),
+    todo: "Give the permission.",
   });
 });
 
 describe("checkPrices", () => {
   const fixture = stripeFixture();
-  const check = (apiKey: string, paid: string[]) =>
-    checkPrices({ apiKey, url: fixture().double.url, timeoutMs: 2_000 }, { paid, vip: [] });
+  const check = (apiKey: string, paid: string[], url = fixture().double.url) =>
+    checkPrices({ apiKey, url, timeoutMs: 2_000 }, { paid, vip: [] });
+
+  it("names the network, and no permission, when Stripe does not answer", async () => {
+    const [line] = await check(API_KEY, ["price_1"], "http://127.0.0.1:9");
+    expect([line?.status, line?.todo]).toEqual(["unknown", expect.stringMatching(/^Check this machine's network/)]);
+  });
 
   it("reads a price with its product", async () => {
     const { data } = await fixture().stripe.prices.list({ limit: 1 });
@@ -82,6 +95,9 @@ describe("checkPrices", () => {
 
   it("reports a missing price, and reports unknown when Stripe refuses the key", async () => {
     expect((await check(API_KEY, ["price_gone"]))[0]).toMatchObject({ status: "failed" });
-    expect((await check("rk_test_canary", ["price_gone"]))[0]).toMatchObject({ status: "unknown" });
+    expect((await check("rk_test_canary", ["price_gone"]))[0]).toMatchObject({
+      status: "unknown",
+      todo: expect.stringContaining("permission to read prices"),
+    });
   });
 });

@@ -16,7 +16,7 @@ it.each([
   ["beside the disabled endpoint of a rotation", [{ ...endpoint, id: "we_0", status: "disabled" }, endpoint]],
 ] as const)("judgeWebhookEndpoint accepts an enabled endpoint %s", (_what, endpoints) => {
   const facts = endpoints.map((one) => ({ ...one, events: [...one.events] }));
-  expect(judgeWebhookEndpoint(facts, url)).toMatchObject({
+  expect(judgeWebhookEndpoint(facts, url, "prod")).toMatchObject({
     status: "ok",
     seen: expect.stringMatching(/^we_1 is enabled/),
   });
@@ -35,7 +35,7 @@ it.each([
     /^we_1 does not get charge\.dispute\.closed$/,
   ],
 ] as const)("judgeWebhookEndpoint reports an endpoint %s", (_what, change, seen) => {
-  const check = judgeWebhookEndpoint([{ ...endpoint, ...change } as EndpointFacts], url);
+  const check = judgeWebhookEndpoint([{ ...endpoint, ...change } as EndpointFacts], url, "prod");
   expect(check).toMatchObject({
     status: "failed",
     seen: expect.stringMatching(seen),
@@ -45,15 +45,24 @@ it.each([
 
 describe("checkWebhookEndpoint", () => {
   const fixture = stripeFixture();
-  const check = (apiKey = API_KEY) =>
-    checkWebhookEndpoint({ apiKey, url: fixture().double.url, timeoutMs: 2_000 }, "https://api.example");
+  const check = (apiKey = API_KEY, stripeUrl = fixture().double.url) =>
+    checkWebhookEndpoint({ apiKey, url: stripeUrl, timeoutMs: 2_000 }, "https://api.example", "prod");
 
   it("finds the stack's endpoint by its URL, and notices that Stripe has disabled it", async () => {
     const { webhookEndpoints } = fixture().stripe;
     const { id } = await webhookEndpoints.create({ url, enabled_events: [...webhookEvents] });
     expect(await check()).toMatchObject({ name: "webhook endpoint", status: "ok" });
     await webhookEndpoints.update(id, { disabled: true });
-    expect(await check()).toMatchObject({ status: "failed", seen: expect.stringContaining(`${id} is disabled`) });
+    expect(await check()).toMatchObject({
+      status: "failed",
+      seen: expect.stringContaining(`${id} is disabled`),
+      todo: expect.stringContaining("npm run admin -- --stack prod events"),
+    });
+  });
+
+  it("names the network, and no permission, when Stripe does not answer", async () => {
+    const { status, todo } = await check(API_KEY, "http://127.0.0.1:9");
+    expect([status, todo]).toEqual(["unknown", expect.stringMatching(/^Check this machine's network/)]);
   });
 
   it("reports unknown when the key may not read endpoints", async () => {
