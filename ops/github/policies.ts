@@ -128,7 +128,7 @@ export function boundaryStatements(place: Place, { boundaryArn, state, stack }: 
   ];
 }
 
-/** Types with data, secrets or code of customers, whose names begin with the stack's name. */
+/** Types with data, secrets or code, and with names that begin with the name of the stack. */
 const namedTypes = [
   "aws:dynamodb/table:Table",
   "aws:lambda/function:Function",
@@ -138,8 +138,8 @@ const namedTypes = [
 ];
 
 /**
- * Denies the data, the secrets and the functions of other stacks in the account. Otherwise a deployment of dev could create
- * a function that reads the customers of prod.
+ * Denies the data, the secrets and the functions of other stacks in the account. Otherwise a deployment of dev could
+ * create a function that reads the customers of prod.
  */
 function notOtherStacks(scope: Scope): Statement[] {
   const byName = ["dynamodb:*", "lambda:*", "scheduler:*", "sqs:*"];

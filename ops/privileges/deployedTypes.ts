@@ -65,7 +65,7 @@ const taggedForStack = ({ stack }: Scope) => ({ StringEquals: { "aws:RequestTag/
 const nothing = () => [];
 const everything = () => ["*"];
 /**
- * Sets the tags of a resource whose name AWS chooses. The resource is new, or belongs to the stack, and stays in the stack.
+ * Sets the tags of a resource that is new or belongs to the stack. The tag `stack` can only get the name of the stack.
  */
 const tagging = (...write: string[]): DeployedType => ({
   read: [],

@@ -129,7 +129,7 @@ function trustProblem({ type, props }: StackResource): string | undefined {
   if (type !== ROLE) return undefined;
   for (const { Principal, Condition } of statementsOf(props.assumeRolePolicy)) {
     const kinds = typeof Principal === "object" && Principal !== null ? Object.keys(Principal) : [];
-    if (kinds.length !== 1 || kinds[0] !== "Service") return "somebody else than an AWS service may assume it";
+    if (kinds.length !== 1 || kinds[0] !== "Service") return "a principal other than an AWS service may assume it";
     const isScoped = ["SourceAccount", "SourceArn"].some((key) => at(Condition, `StringEquals.aws:${key}`));
     if (texts(at(Principal, "Service")).includes("scheduler.amazonaws.com") && !isScoped)
       return "a schedule of any account may assume it";
@@ -172,7 +172,7 @@ function signInProblem({ type, props }: StackResource): string | undefined {
     return custom ? `its users may change the attribute ${at(custom, "name")}` : undefined;
   }
   if (type !== "aws:cognito/userPoolClient:UserPoolClient") return undefined;
-  if (texts(props.allowedOauthFlows).some((flow) => flow !== "code")) return "it allows another flow than code";
+  if (texts(props.allowedOauthFlows).some((flow) => flow !== "code")) return "it allows an OAuth flow other than code";
   // Without a list, Cognito accepts passwords.
   const flows = texts(props.explicitAuthFlows);
   if (flows.length === 0 || flows.some((flow) => !flowsWithoutPassword.includes(flow)))
@@ -230,7 +230,8 @@ export const accessRules: Rule[] = [
   {
     name: "sign-in",
     description: "Customers sign in at the hosted pages, and cannot change attributes that decide about their plan.",
-    advice: "Keep the flow code and the client's settings of infra/identity.ts. Plans belong into the users table.",
+    advice:
+      "Keep the OAuth flow code and the client's settings from infra/identity.ts. Store plans in the users table.",
     check: signInProblem,
   },
 ];

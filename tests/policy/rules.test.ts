@@ -189,10 +189,10 @@ const examples: Record<string, { follow: Example[]; break: [Example, RegExp][] }
       }),
     ],
     break: [
-      [one(ROLE, { assumeRolePolicy: trust({ AWS: "arn:aws:iam::2:root" }) }), /somebody else/],
+      [one(ROLE, { assumeRolePolicy: trust({ AWS: "arn:aws:iam::2:root" }) }), /other than an AWS service/],
       [
         one(ROLE, { assumeRolePolicy: trust({ Service: "lambda.amazonaws.com", AWS: "arn:aws:iam::2:root" }) }),
-        /somebody else/,
+        /other than an AWS service/,
       ],
       [one(ROLE, { assumeRolePolicy: trust({ Service: "scheduler.amazonaws.com" }) }), /any account/],
       [
@@ -217,7 +217,7 @@ const examples: Record<string, { follow: Example[]; break: [Example, RegExp][] }
   "sign-in": {
     follow: [one(CLIENT, client), one(POOL, {}), one(POOL, { schemas: [{ name: "plan", mutable: false }] })],
     break: [
-      [one(CLIENT, { ...client, allowedOauthFlows: ["code", "implicit"] }), /another flow/],
+      [one(CLIENT, { ...client, allowedOauthFlows: ["code", "implicit"] }), /flow other than code/],
       [one(CLIENT, { ...client, explicitAuthFlows: ["ALLOW_USER_PASSWORD_AUTH"] }), /passwords/],
       [one(CLIENT, { ...client, explicitAuthFlows: ["ALLOW_REFRESH_TOKEN_AUTH", "ALLOW_USER_AUTH"] }), /passwords/],
       [one(CLIENT, { ...client, explicitAuthFlows: ["ADMIN_NO_SRP_AUTH"] }), /passwords/],
