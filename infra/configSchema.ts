@@ -508,7 +508,9 @@ export const ConfigSchema = z.object({
     .string()
     .regex(/^arn:aws[\w-]*:iam::\d{12}:policy\/\S+$/, "must be the ARN of an IAM policy")
     .optional()
-    .describe("Permissions boundary of every IAM role: the output permissionsBoundary of ops/github. Default: none."),
+    .describe(
+      "Permissions boundary of every IAM role: the output permissionsBoundaries.<stack> of ops/github. Default: none.",
+    ),
   ...StripeConfig.shape,
   ...byModel(() => ModelConfig),
 });

@@ -46,8 +46,8 @@ export function loadConfig(): GithubConfig {
 }
 
 /**
- * A stack's role may change every name that begins with the stack's name. So no name may begin with another one, and none
- * with `github`, as the names of this program do.
+ * A stack's role may change every name that begins with the stack's name. So the name of a stack must not begin with the
+ * name of another stack, and not with `github`, as the names of this program do.
  */
 function sharedNames(environments: string[]): string[] {
   return environments.flatMap((name) => {

@@ -40,23 +40,18 @@ function stateOf(stacks: string[], write: boolean): pulumi.Output<Statement[]> {
   return pulumi.all([bucket, pulumi.all(known)]).apply(([arn, ids]) => stateStatements(arn, stacks, ids, write));
 }
 
-const boundary = new iam.Policy("boundary", {
-  name: `${PIPELINE}-boundary`,
-  policy: pulumi
-    .all([place, bucket, pulumi.all(Object.values(keys))])
-    .apply(([at, bucketArn, keyArns]) =>
-      policyOf(
-        boundaryStatements(at, `arn:${at.partition}:iam::${at.accountId}:policy/${PIPELINE}-boundary`, [
-          bucketArn,
-          `${bucketArn}/*`,
-          ...keyArns,
-        ]),
-      ),
-    ),
-});
+/** Creates the boundary of one stack's roles, or the boundary of the role of previews. */
+function createBoundary(name: string, stack?: string): iam.Policy {
+  const fullName = `${PIPELINE}-${name}`;
+  const policy = pulumi.all([place, bucket, pulumi.all(Object.values(keys))]).apply(([at, bucketArn, keyArns]) => {
+    const boundaryArn = `arn:${at.partition}:iam::${at.accountId}:policy/${fullName}`;
+    return policyOf(boundaryStatements(at, { boundaryArn, state: [bucketArn, `${bucketArn}/*`, ...keyArns], stack }));
+  });
+  return new iam.Policy(name, { name: fullName, policy });
+}
 
 /** Creates a role for the jobs of one subject. */
-function roleFor(name: string, subject: string): iam.Role {
+function roleFor(name: string, subject: string, boundary: iam.Policy): iam.Role {
   return new iam.Role(name, {
     name: `${PIPELINE}-${name}`,
     assumeRolePolicy: pulumi.output(provider).apply((arn) => trustOf(arn, `repo:${repository}:${subject}`)),
@@ -79,9 +74,9 @@ function attach(name: string, role: iam.Role, statements: pulumi.Input<Statement
   new iam.RolePolicyAttachment(name, { role: role.name, policyArn: policy.arn });
 }
 
-function deployRoleOf(stack: string): pulumi.Output<string> {
+function deployRoleOf(stack: string, boundary: iam.Policy): pulumi.Output<string> {
   const name = `deploy-${stack}`;
-  const role = roleFor(name, `environment:${stack}`);
+  const role = roleFor(name, `environment:${stack}`, boundary);
   allow(
     name,
     role,
@@ -92,7 +87,7 @@ function deployRoleOf(stack: string): pulumi.Output<string> {
 }
 
 function createPreviewRole(): pulumi.Output<string> {
-  const role = roleFor("preview", "pull_request");
+  const role = roleFor("preview", "pull_request", createBoundary("boundary"));
   allow("preview", role, stateOf(previews, false));
   for (const stack of previews)
     attach(
@@ -103,8 +98,12 @@ function createPreviewRole(): pulumi.Output<string> {
   return role.arn;
 }
 
+const boundaries = environments.map((stack) => [stack, createBoundary(`boundary-${stack}`, stack)] as const);
+
 /** ARN of each environment's role: the variable AWS_DEPLOY_ROLE of the environment at GitHub. */
-export const deployRoles = Object.fromEntries(environments.map((stack) => [stack, deployRoleOf(stack)]));
+export const deployRoles = Object.fromEntries(
+  boundaries.map(([stack, boundary]) => [stack, deployRoleOf(stack, boundary)]),
+);
 
 /** ARN of the role of previews: the variable AWS_PREVIEW_ROLE of the repository at GitHub. It can change nothing. */
 export const previewRole = previews.length > 0 ? createPreviewRole() : undefined;
@@ -117,5 +116,5 @@ export const secretsProviders = Object.fromEntries(
   Object.entries(keys).map(([environment, arn]) => [environment, pulumi.interpolate`awskms:///${arn}`]),
 );
 
-/** The boundary of all roles: snack-misaki:permissionsBoundary in the configuration of each stack. */
-export const permissionsBoundary = boundary.arn;
+/** Boundary of each stack's roles: snack-misaki:permissionsBoundary in the configuration of the stack. */
+export const permissionsBoundaries = Object.fromEntries(boundaries.map(([stack, { arn }]) => [stack, arn]));

@@ -1,4 +1,4 @@
-import { PROJECT } from "../../names";
+import { PROJECT, stackNames } from "../../names";
 import { deployedTypes, type Scope } from "../privileges/deployedTypes";
 import { deployerPolicy, previewPolicy } from "../privileges/deployerPolicy";
 
@@ -72,14 +72,21 @@ function serviceOf(action: string): string {
   return action.slice(0, action.indexOf(":"));
 }
 
+/** Names that a boundary needs. */
+export interface BoundaryArgs {
+  /** ARN of the boundary itself. */
+  boundaryArn: string;
+  /** ARNs of the bucket and the keys of the state. Only the pipeline's own roles may use them. */
+  state: string[];
+  /** The only stack that the roles may change. Undefined for the role of previews, which changes nothing. */
+  stack: string | undefined;
+}
+
 /**
  * The most that a deployment may do, and the most that any role may do that a deployment creates. Without the second
  * limit, a deployment could create a function whose role may do everything.
- *
- * @param boundaryArn ARN of this policy
- * @param state ARNs of the bucket and the keys of the state. Only the pipeline's own roles may use them
  */
-export function boundaryStatements(place: Place, boundaryArn: string, state: string[]): Statement[] {
+export function boundaryStatements(place: Place, { boundaryArn, state, stack }: BoundaryArgs): Statement[] {
   const iam = (path: string) => `arn:${place.partition}:iam::${place.accountId}:${path}`;
   const pipelineRoles = iam(`role/${PIPELINE}-*`);
   return [
@@ -93,7 +100,7 @@ export function boundaryStatements(place: Place, boundaryArn: string, state: str
       Sid: "OnlyOurRoles",
       Effect: "Deny",
       Action: ["iam:*"],
-      NotResource: [iam(`role/${PROJECT}-*`), iam("role/aws-service-role/*")],
+      NotResource: [iam(`role/${stack ? stackNames(stack).prefix : PROJECT}-*`), iam("role/aws-service-role/*")],
     },
     {
       Sid: "NotThePipeline",
@@ -116,6 +123,46 @@ export function boundaryStatements(place: Place, boundaryArn: string, state: str
       Action: ["s3:*", "kms:*"],
       Resource: state,
       Condition: { ArnNotLike: { "aws:PrincipalArn": pipelineRoles } },
+    },
+    ...(stack ? notOtherStacks({ ...place, stack }) : []),
+  ];
+}
+
+/** Types with data, secrets or code, and with names that begin with the name of the stack. */
+const namedTypes = [
+  "aws:dynamodb/table:Table",
+  "aws:lambda/function:Function",
+  "aws:scheduler/schedule:Schedule",
+  "aws:sqs/queue:Queue",
+  "aws:ssm/parameter:Parameter",
+];
+
+/**
+ * Denies the data, the secrets and the functions of other stacks in the account. Otherwise a deployment of dev could
+ * create a function that reads the customers of prod.
+ */
+function notOtherStacks(scope: Scope): Statement[] {
+  const byName = ["dynamodb:*", "lambda:*", "scheduler:*", "sqs:*"];
+  const parameters = ["ssm:GetParameter*", "ssm:PutParameter", "ssm:DeleteParameter*"];
+  return [
+    {
+      Sid: "NamesOfThisStack",
+      Effect: "Deny",
+      Action: [...byName, ...parameters],
+      NotResource: namedTypes.flatMap((type) => deployedTypes[type]?.resources(scope) ?? []),
+    },
+    {
+      // AWS chooses the names of these resources. A stack may pull the images of another stack, so ECR is not here.
+      Sid: "TagsOfThisStack",
+      Effect: "Deny",
+      Action: ["acm", "apigateway", "cloudfront", "cloudwatch", "cognito-idp", "logs", "sns"].map(
+        (name) => `${name}:*`,
+      ),
+      Resource: ["*"],
+      Condition: {
+        StringNotEquals: { "aws:ResourceTag/stack": scope.stack },
+        Null: { "aws:ResourceTag/stack": "false" },
+      },
     },
   ];
 }

@@ -60,13 +60,21 @@ const certificates = ({ partition, region, accountId }: Scope) =>
 const distributions = ({ partition, accountId }: Scope) => [`arn:${partition}:cloudfront::${accountId}:distribution/*`];
 const ofStack = ({ stack }: Scope) => ({ StringEquals: { "aws:ResourceTag/stack": stack } });
 const notOfOthers = ({ stack }: Scope) => ({ StringEqualsIfExists: { "aws:ResourceTag/stack": stack } });
-/** A new resource gets the stack's tag. A resource with the tag of another stack cannot get it. */
-const taggedForStack = (scope: Scope) => ({
-  StringEquals: { "aws:RequestTag/stack": scope.stack },
-  ...notOfOthers(scope),
-});
+/** A new resource must get the stack's tag. */
+const taggedForStack = ({ stack }: Scope) => ({ StringEquals: { "aws:RequestTag/stack": stack } });
 const nothing = () => [];
 const everything = () => ["*"];
+/**
+ * Sets the tags of a resource that is new or belongs to the stack. The tag `stack` can only get the name of the stack.
+ */
+const tagging = (...write: string[]): DeployedType => ({
+  read: [],
+  write,
+  resources: everything,
+  condition: ({ stack }) => ({
+    StringEqualsIfExists: { "aws:RequestTag/stack": stack, "aws:ResourceTag/stack": stack },
+  }),
+});
 
 /** Creates the role with which an AWS service works in the account, if the account does not have it yet. */
 const serviceRole = (service: string, role: string): DeployedType => ({
@@ -79,10 +87,10 @@ const serviceRole = (service: string, role: string): DeployedType => ({
 });
 
 const alarmTags = ["cloudwatch:TagResource", "cloudwatch:UntagResource"];
-const alarm = (put: string): DeployedType => ({
+const alarm = (writeOne: string[], writeAnywhere: string[]): DeployedType => ({
   read: ["cloudwatch:ListTagsForResource"],
-  write: [put, "cloudwatch:DeleteAlarms", ...alarmTags],
-  anywhere: ["cloudwatch:DescribeAlarms"],
+  write: [...writeOne, "cloudwatch:DeleteAlarms", ...alarmTags],
+  anywhere: ["cloudwatch:DescribeAlarms", ...writeAnywhere],
   resources: alarms,
 });
 const apiPart: DeployedType = {
@@ -108,10 +116,11 @@ export const deployedTypes: Record<string, DeployedType> = {
     also: [
       {
         read: [],
-        write: ["acm:RequestCertificate", "acm:AddTagsToCertificate"],
+        write: ["acm:RequestCertificate"],
         resources: everything,
         condition: taggedForStack,
       },
+      tagging("acm:AddTagsToCertificate"),
     ],
   },
   "aws:acm/certificateValidation:CertificateValidation": {
@@ -156,9 +165,11 @@ export const deployedTypes: Record<string, DeployedType> = {
     anywhere: ["cloudfront:CreateDistribution"],
     resources: distributions,
     condition: ofStack,
-    also: [{ read: [], write: ["cloudfront:TagResource"], resources: distributions, condition: taggedForStack }],
+    also: [tagging("cloudfront:TagResource")],
   },
-  "aws:cloudwatch/compositeAlarm:CompositeAlarm": alarm("cloudwatch:PutCompositeAlarm"),
+  // AWS refuses PutCompositeAlarm when the permission names alarms:
+  // https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutCompositeAlarm.html
+  "aws:cloudwatch/compositeAlarm:CompositeAlarm": alarm([], ["cloudwatch:PutCompositeAlarm"]),
   "aws:cloudwatch/dashboard:Dashboard": {
     read: ["cloudwatch:GetDashboard"],
     write: ["cloudwatch:PutDashboard", "cloudwatch:DeleteDashboards"],
@@ -184,7 +195,7 @@ export const deployedTypes: Record<string, DeployedType> = {
     write: ["logs:PutMetricFilter", "logs:DeleteMetricFilter"],
     resources: logGroups,
   },
-  "aws:cloudwatch/metricAlarm:MetricAlarm": alarm("cloudwatch:PutMetricAlarm"),
+  "aws:cloudwatch/metricAlarm:MetricAlarm": alarm(["cloudwatch:PutMetricAlarm"], []),
   "aws:cloudwatch/queryDefinition:QueryDefinition": {
     read: [],
     write: [],
@@ -207,7 +218,6 @@ export const deployedTypes: Record<string, DeployedType> = {
       "cognito-idp:UpdateUserPool",
       "cognito-idp:SetUserPoolMfaConfig",
       "cognito-idp:DeleteUserPool",
-      "cognito-idp:TagResource",
       "cognito-idp:UntagResource",
     ],
     anywhere: ["cognito-idp:CreateUserPool"],
@@ -215,7 +225,10 @@ export const deployedTypes: Record<string, DeployedType> = {
     condition: ofStack,
     // Cognito sends e-mail through SES with a service-linked role:
     // https://docs.aws.amazon.com/cognito/latest/developerguide/using-service-linked-roles.html
-    also: [serviceRole("email.cognito-idp.amazonaws.com", "AWSServiceRoleForAmazonCognitoIdpEmailService")],
+    also: [
+      tagging("cognito-idp:TagResource"),
+      serviceRole("email.cognito-idp.amazonaws.com", "AWSServiceRoleForAmazonCognitoIdpEmailService"),
+    ],
   },
   "aws:cognito/userPoolClient:UserPoolClient": {
     read: ["cognito-idp:DescribeUserPoolClient"],

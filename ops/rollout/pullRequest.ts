@@ -11,6 +11,7 @@ export interface ChangedFile {
 
 /** Texts of a pull request. */
 export interface PullRequest {
+  /** Wanted name of the branch. It gets a number when git already has a branch with this name. */
   branch: string;
   /** Subject of the commit, and title of the pull request. */
   subject: string;
@@ -26,8 +27,9 @@ export interface PullRequest {
  */
 export async function openPullRequest(
   { file, from, to }: ChangedFile,
-  { branch, subject, paragraphs }: PullRequest,
+  { branch: wanted, subject, paragraphs }: PullRequest,
 ): Promise<string> {
+  const branch = await unusedBranch(wanted);
   const body = [`From \`${from}\` to \`${to}\`.`, ...paragraphs].join("\n\n");
   await runTool("git", ["switch", "--create", branch]);
   await runTool("git", ["commit", "--message", subject, "--message", `From ${from} to ${to}.`, "--", file]);
@@ -37,4 +39,19 @@ export async function openPullRequest(
     throw new Error(`${cause.message}. The branch ${branch} is pushed: open its pull request yourself`, { cause });
   });
   return output.split("\n").at(-1) ?? output;
+}
+
+/**
+ * Returns a name that no branch has yet, here or at GitHub. A branch usually remains after its merge, and a later change can
+ * go back to the same image.
+ */
+async function unusedBranch(wanted: string): Promise<string> {
+  const [here, remote] = await Promise.all([
+    runTool("git", ["for-each-ref", "--format=%(refname)", "refs/heads"]),
+    runTool("git", ["ls-remote", "origin", "refs/heads/*"]),
+  ]);
+  const used = new Set([...`${here}\n${remote}`.matchAll(/refs\/heads\/(.+)$/gm)].map(([, name]) => name));
+  let branch = wanted;
+  for (let number = 2; used.has(branch); number++) branch = `${wanted}-${number}`;
+  return branch;
 }

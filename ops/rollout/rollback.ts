@@ -4,13 +4,17 @@ import { type ChangeOptions, changeImage, modelArgument, withChangeOptions } fro
 import { previousImage } from "./previousImage";
 
 const program = withChangeOptions(
-  command("rollback", "Sets a model's image in a stack's file to the one before. The next `pulumi up` rolls it out."),
+  command(
+    "rollback",
+    "Sets a model's image in a stack's file to the previous image. The next `pulumi up` rolls it out.",
+  ),
 )
   .addArgument(modelArgument())
   .addHelpText(
     "after",
     `
-The image before is the last different one in git's history of the file. A second rollback returns to the newer image.
+The previous image is the newest different image in the git history of the file. A second rollback returns to the newer
+image.
 The program takes the old tag from the stack's ECR, which keeps every tagged image, and builds nothing (pushedTag instead of
 imageTag). An imageUri names the old image itself. From an imageUri back to a tag, the program builds that tag again, and this
 command names the sources that you must get back first. The same is true for model.json of a model with weights: cached.

@@ -4,6 +4,9 @@ import { at, type Problem, type Rule, type StackResource, texts } from "../rule"
 const PERMISSION = "aws:lambda/permission:Permission";
 const FUNCTION_URL = "aws:lambda/functionUrl:FunctionUrl";
 const DISTRIBUTION = "aws:cloudfront/distribution:Distribution";
+const ROLE = "aws:iam/role:Role";
+const IAM_POLICY = /^aws:iam\/(?:policy|(?:role|user|group)Policy):/;
+const IAM_ATTACHMENT = /^aws:iam\/(?:policy|(?:role|user|group)Policy)Attachment:/;
 
 /** The only addresses that need no sign-in. Each checks its callers itself. */
 const publicRoutes = ["POST /auth/guest", "POST /webhook/stripe"];
@@ -16,6 +19,7 @@ interface PolicyStatement {
   NotAction?: unknown;
   NotResource?: unknown;
   Principal?: unknown;
+  NotPrincipal?: unknown;
   Condition?: unknown;
 }
 
@@ -32,11 +36,19 @@ const resourcePolicies: Record<string, string> = {
   "aws:sns/topicPolicy:TopicPolicy": "policy",
   "aws:ecr/repositoryPolicy:RepositoryPolicy": "policy",
   "aws:s3/bucketPolicy:BucketPolicy": "policy",
-  "aws:iam/role:Role": "assumeRolePolicy",
+  [ROLE]: "assumeRolePolicy",
 };
 
-function isForEverybody({ Effect, Principal }: PolicyStatement): boolean {
-  return Effect === "Allow" && (Principal === "*" || texts(at(Principal, "AWS")).includes("*"));
+function isForEverybody({ Effect, Principal, NotPrincipal }: PolicyStatement): boolean {
+  const isOpen = Principal === "*" || texts(at(Principal, "AWS")).includes("*") || NotPrincipal !== undefined;
+  return Effect === "Allow" && isOpen;
+}
+
+/** Whether a permission allows calls only through the function's URL. */
+function isForUrl({ action, functionUrlAuthType, invokedViaFunctionUrl }: StackResource["props"]): boolean {
+  return action === "lambda:InvokeFunctionUrl"
+    ? functionUrlAuthType === "NONE"
+    : action === "lambda:InvokeFunction" && invokedViaFunctionUrl === true;
 }
 
 function publicProblem({ type, props }: StackResource): string | undefined {
@@ -49,8 +61,9 @@ function publicProblem({ type, props }: StackResource): string | undefined {
     return isOpen ? `the URL of ${props.functionName} has no authorization` : undefined;
   }
   if (type === PERMISSION) {
-    const isOpen = props.principal === "*" && !publicFunction.test(String(props.function));
-    return isOpen ? `everybody may call ${props.function}` : undefined;
+    if (props.principal !== "*") return undefined;
+    if (!publicFunction.test(String(props.function))) return `everybody may call ${props.function}`;
+    return isForUrl(props) ? undefined : `everybody may call ${props.function} without its URL`;
   }
   const policy = resourcePolicies[type] && props[resourcePolicies[type]];
   return policy && statementsOf(policy).some(isForEverybody) ? "its policy allows everybody" : undefined;
@@ -91,9 +104,17 @@ function tlsProblem({ type, props }: StackResource): string | undefined {
 }
 
 function wildcardProblem({ type, props }: StackResource): string | undefined {
-  if (type === "aws:iam/rolePolicyAttachment:RolePolicyAttachment") return `it attaches ${props.policyArn}`;
-  if (type !== "aws:iam/rolePolicy:RolePolicy" && type !== "aws:iam/policy:Policy") return undefined;
-  for (const { Effect, Action, Resource, NotAction, NotResource } of statementsOf(props.policy)) {
+  if (IAM_ATTACHMENT.test(type)) return `it attaches ${props.policyArn}`;
+  if (IAM_POLICY.test(type)) return wildcardIn(props.policy);
+  if (type !== ROLE) return undefined;
+  const [attached] = texts(props.managedPolicyArns);
+  if (attached !== undefined) return `it attaches ${attached}`;
+  const inline = [props.inlinePolicies ?? []].flat().map((each) => at(each, "policy") ?? "{}");
+  return inline.map(wildcardIn).find(Boolean);
+}
+
+function wildcardIn(document: unknown): string | undefined {
+  for (const { Effect, Action, Resource, NotAction, NotResource } of statementsOf(document)) {
     if (Effect === "Deny") continue;
     if (NotAction ?? NotResource) return "it uses NotAction or NotResource";
     for (const action of texts(Action)) {
@@ -105,12 +126,13 @@ function wildcardProblem({ type, props }: StackResource): string | undefined {
 }
 
 function trustProblem({ type, props }: StackResource): string | undefined {
-  if (type !== "aws:iam/role:Role") return undefined;
+  if (type !== ROLE) return undefined;
   for (const { Principal, Condition } of statementsOf(props.assumeRolePolicy)) {
-    const services = texts(at(Principal, "Service"));
-    if (services.length === 0) return "somebody else than an AWS service may assume it";
-    const isScoped = at(Condition, "StringEquals") !== undefined;
-    if (services.includes("scheduler.amazonaws.com") && !isScoped) return "a schedule of any account may assume it";
+    const kinds = typeof Principal === "object" && Principal !== null ? Object.keys(Principal) : [];
+    if (kinds.length !== 1 || kinds[0] !== "Service") return "a principal other than an AWS service may assume it";
+    const isScoped = ["SourceAccount", "SourceArn"].some((key) => at(Condition, `StringEquals.aws:${key}`));
+    if (texts(at(Principal, "Service")).includes("scheduler.amazonaws.com") && !isScoped)
+      return "a schedule of any account may assume it";
   }
   return undefined;
 }
@@ -141,7 +163,8 @@ function corsProblem({ type, props }: StackResource): string | undefined {
   return bad === undefined ? undefined : `it allows the origin ${bad}`;
 }
 
-const passwordFlows = ["ALLOW_USER_PASSWORD_AUTH", "ALLOW_ADMIN_USER_PASSWORD_AUTH", "ALLOW_USER_SRP_AUTH"];
+/** Flows of Cognito's API that accept no password. `ALLOW_USER_AUTH` accepts one. */
+const flowsWithoutPassword = ["ALLOW_CUSTOM_AUTH", "ALLOW_REFRESH_TOKEN_AUTH"];
 
 function signInProblem({ type, props }: StackResource): string | undefined {
   if (type === "aws:cognito/userPool:UserPool") {
@@ -149,9 +172,10 @@ function signInProblem({ type, props }: StackResource): string | undefined {
     return custom ? `its users may change the attribute ${at(custom, "name")}` : undefined;
   }
   if (type !== "aws:cognito/userPoolClient:UserPoolClient") return undefined;
-  if (texts(props.allowedOauthFlows).some((flow) => flow !== "code")) return "it allows another flow than code";
-  const direct = texts(props.explicitAuthFlows).find((flow) => passwordFlows.includes(flow));
-  if (direct ?? texts(props.explicitAuthFlows).length === 0)
+  if (texts(props.allowedOauthFlows).some((flow) => flow !== "code")) return "it allows an OAuth flow other than code";
+  // Without a list, Cognito accepts passwords.
+  const flows = texts(props.explicitAuthFlows);
+  if (flows.length === 0 || flows.some((flow) => !flowsWithoutPassword.includes(flow)))
     return "its API accepts passwords outside the hosted pages";
   if (props.preventUserExistenceErrors !== "ENABLED") return "it tells strangers which users exist";
   return texts(props.writeAttributes).some((name) => name.startsWith("custom:"))
@@ -206,7 +230,8 @@ export const accessRules: Rule[] = [
   {
     name: "sign-in",
     description: "Customers sign in at the hosted pages, and cannot change attributes that decide about their plan.",
-    advice: "Keep the flow code and the client's settings of infra/identity.ts. Plans belong into the users table.",
+    advice:
+      "Keep the OAuth flow code and the client's settings from infra/identity.ts. Store plans in the users table.",
     check: signInProblem,
   },
 ];

@@ -15,13 +15,14 @@ const secretInputs: Record<string, string[]> = {
   "pulumi-nodejs:dynamic/stripe:WebhookSecrets": ["secret"],
 };
 
-/** Beginnings of the keys that Stripe, RunPod, the external LLMs, Hugging Face and AWS issue, and private keys. */
+/** Beginnings of the keys that the stack's services and image registries issue, and of private keys. */
 const secretPatterns = [
   /\b[sr]k_(?:live|test)_\w{6,}/,
   /\bwhsec_\w{6,}/,
   /\brpa_\w{6,}/,
-  /\bsk-(?:ant|proj)-[\w-]{6,}/,
+  /\bsk-(?:ant|proj|svcacct|admin)-[\w-]{6,}/,
   /\bhf_\w{6,}/,
+  /\b(?:gh[opsu]|github_pat|dckr_pat)_[\w-]{6,}/,
   /\b(?:AKIA|ASIA)[0-9A-Z]{16}\b/,
   /-----BEGIN [A-Z ]*PRIVATE KEY-----/,
 ];
@@ -63,7 +64,7 @@ export const secretRules: Rule[] = [
   },
   {
     name: "no-plain-secrets",
-    description: "No input contains a key of Stripe, RunPod, an external LLM, Hugging Face or AWS.",
+    description: "No input contains a key of Stripe, RunPod, an external LLM, Hugging Face, AWS or an image registry.",
     advice: "Store the secret with createSecret in infra/secrets.ts, and pass only the parameter's name.",
     check: (resource) => {
       const [path] = plainSecrets(resource);

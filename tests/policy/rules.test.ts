@@ -60,7 +60,7 @@ const lambda = {
   name: "snack-misaki-dev-plan-1a2b3c4",
   runtime: "nodejs24.x",
   timeout: 10,
-  loggingConfig: { logFormat: "JSON" },
+  loggingConfig: { logFormat: "JSON", logGroup: "plan-1a2b3c4" },
 };
 const alarm = {
   name: "a",
@@ -117,6 +117,9 @@ const examples: Record<string, { follow: Example[]; break: [Example, RegExp][] }
     break: [
       [one(URL, { functionName: "snack-misaki-dev-admin", authorizationType: "NONE" }), /admin/],
       [one(PERMISSION, { ...everybody, function: "snack-misaki-dev-admin" }), /everybody may call/],
+      [one(PERMISSION, { ...everybody, action: "lambda:InvokeFunction" }), /without its URL/],
+      [one(PERMISSION, { ...everybody, action: "lambda:*", invokedViaFunctionUrl: true }), /without its URL/],
+      [one(QUEUE, { policy: policy({ Effect: "Allow", Action: "sqs:*", NotPrincipal: { AWS: "1" } }) }), /everybody/],
       [one(ROUTE, { routeKey: "GET /billing/plan", authorizationType: "NONE" }), /no authorizer/],
       [one(ROUTE, { routeKey: "GET /billing/plan" }), /no authorizer/],
       [one(QUEUE, { policy: policy({ Effect: "Allow", Action: "sqs:*", Principal: "*" }) }), /everybody/],
@@ -161,6 +164,7 @@ const examples: Record<string, { follow: Example[]; break: [Example, RegExp][] }
       one(ROLE_POLICY, { policy: policy(allow("ecr:GetAuthorizationToken", "*")) }),
       one(ROLE_POLICY, { policy: policy(allow("logs:PutLogEvents", "arn:aws:logs:x:1:log-group:plan:*")) }),
       one(ROLE_POLICY, { policy: policy(allow("dynamodb:GetItem", "arn:aws:dynamodb:x:1:table/users")) }),
+      one(ROLE, { managedPolicyArns: [], inlinePolicies: [{}] }),
     ],
     break: [
       [one(ROLE_POLICY, { policy: policy(allow("dynamodb:*", "arn:aws:dynamodb:x:1:table/users")) }), /dynamodb:\*/],
@@ -171,6 +175,10 @@ const examples: Record<string, { follow: Example[]; break: [Example, RegExp][] }
         one("aws:iam/rolePolicyAttachment:RolePolicyAttachment", { policyArn: "arn:aws:iam::aws:policy/A" }),
         /attaches/,
       ],
+      [one("aws:iam/policyAttachment:PolicyAttachment", { policyArn: "arn:aws:iam::aws:policy/A" }), /attaches/],
+      [one("aws:iam/userPolicy:UserPolicy", { policy: policy(allow("s3:*", "*")) }), /s3:\* on \*/],
+      [one(ROLE, { managedPolicyArns: ["arn:aws:iam::aws:policy/AdministratorAccess"] }), /attaches .*Administrator/],
+      [one(ROLE, { inlinePolicies: [{ name: "all", policy: policy(allow("s3:*", "*")) }] }), /s3:\* on \*/],
     ],
   },
   "trusted-services": {
@@ -181,8 +189,18 @@ const examples: Record<string, { follow: Example[]; break: [Example, RegExp][] }
       }),
     ],
     break: [
-      [one(ROLE, { assumeRolePolicy: trust({ AWS: "arn:aws:iam::2:root" }) }), /somebody else/],
+      [one(ROLE, { assumeRolePolicy: trust({ AWS: "arn:aws:iam::2:root" }) }), /other than an AWS service/],
+      [
+        one(ROLE, { assumeRolePolicy: trust({ Service: "lambda.amazonaws.com", AWS: "arn:aws:iam::2:root" }) }),
+        /other than an AWS service/,
+      ],
       [one(ROLE, { assumeRolePolicy: trust({ Service: "scheduler.amazonaws.com" }) }), /any account/],
+      [
+        one(ROLE, {
+          assumeRolePolicy: trust({ Service: "scheduler.amazonaws.com" }, { StringEquals: { "aws:x": "1" } }),
+        }),
+        /any account/,
+      ],
     ],
   },
   "cors-origins": {
@@ -199,8 +217,10 @@ const examples: Record<string, { follow: Example[]; break: [Example, RegExp][] }
   "sign-in": {
     follow: [one(CLIENT, client), one(POOL, {}), one(POOL, { schemas: [{ name: "plan", mutable: false }] })],
     break: [
-      [one(CLIENT, { ...client, allowedOauthFlows: ["code", "implicit"] }), /another flow/],
+      [one(CLIENT, { ...client, allowedOauthFlows: ["code", "implicit"] }), /flow other than code/],
       [one(CLIENT, { ...client, explicitAuthFlows: ["ALLOW_USER_PASSWORD_AUTH"] }), /passwords/],
+      [one(CLIENT, { ...client, explicitAuthFlows: ["ALLOW_REFRESH_TOKEN_AUTH", "ALLOW_USER_AUTH"] }), /passwords/],
+      [one(CLIENT, { ...client, explicitAuthFlows: ["ADMIN_NO_SRP_AUTH"] }), /passwords/],
       [one(CLIENT, { ...client, explicitAuthFlows: [] }), /passwords/],
       [one(CLIENT, { ...client, preventUserExistenceErrors: "LEGACY" }), /which users exist/],
       [one(CLIENT, { ...client, writeAttributes: ["custom:plan"] }), /custom attributes/],
@@ -222,12 +242,21 @@ const examples: Record<string, { follow: Example[]; break: [Example, RegExp][] }
       one(FUNCTION, { environment: { variables: { KEY: "/snack-misaki/dev/stripe-api-key" } } }),
     ],
     break: [
-      ...["sk_live_canary", "rk_test_canary", "whsec_canary", "rpa_canary", "sk-ant-canary", "hf_canary0"].map(
-        (secret): [Example, RegExp] => [
-          one(FUNCTION, { environment: { variables: { KEY: secret } } }),
-          /^the input environment\.variables\.KEY contains a secret$/,
-        ],
-      ),
+      ...[
+        "sk_live_canary",
+        "rk_test_canary",
+        "whsec_canary",
+        "rpa_canary",
+        "sk-ant-canary",
+        "hf_canary0",
+        "sk-svcacct-canary",
+        "ghp_canary0",
+        "github_pat_canary",
+        "dckr_pat_canary",
+      ].map((secret): [Example, RegExp] => [
+        one(FUNCTION, { environment: { variables: { KEY: secret } } }),
+        /^the input environment\.variables\.KEY contains a secret$/,
+      ]),
       [one(FUNCTION, { code: { assets: { "__index.js": { text: "key='AKIAABCDEFGHIJKLMNOP'" } } } }), /code/],
       [one(PARAMETER, { description: "-----BEGIN PRIVATE KEY-----" }), /description/],
       [one("docker-build:index:Image", { buildArgs: { HF_TOKEN: "hf_canary0" } }), /buildArgs\.HF_TOKEN/],
@@ -246,6 +275,7 @@ const examples: Record<string, { follow: Example[]; break: [Example, RegExp][] }
     break: [
       [one(FUNCTION, { ...lambda, runtime: "nodejs20.x" }), /nodejs20/],
       [one(FUNCTION, { ...lambda, loggingConfig: undefined }), /JSON/],
+      [one(FUNCTION, { ...lambda, loggingConfig: { logFormat: "JSON" } }), /never expire/],
     ],
   },
   "function-limits": {

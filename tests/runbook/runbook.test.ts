@@ -41,6 +41,7 @@ const examples: Record<string, string> = {
   // `STACK` is also the name of an environment in ops/github.
   '--arg stack "$STACK" \'.secretsProviders': "--arg stack prod '.secretsProviders",
   '--arg stack "$STACK" \'.deployRoles': "--arg stack prod '.deployRoles",
+  '--arg stack "$STACK" \'.permissionsBoundaries': "--arg stack prod '.permissionsBoundaries",
 };
 
 const githubOutputs = {
@@ -48,7 +49,7 @@ const githubOutputs = {
   previewRole: "arn:aws:iam::000000000000:role/snack-misaki-github-preview",
   backendUrl: "s3://snack-misaki-state?region=ap-northeast-1&awssdk=v2",
   secretsProviders: { prod: "awskms:///arn:aws:kms:ap-northeast-1:000000000000:key/1" },
-  permissionsBoundary: "arn:aws:iam::000000000000:policy/snack-misaki-github-boundary",
+  permissionsBoundaries: { prod: "arn:aws:iam::000000000000:policy/snack-misaki-github-boundary-prod" },
 };
 
 const dir = mkdtempSync(join(tmpdir(), "snack-misaki-runbook-"));

@@ -250,7 +250,7 @@ describe("The workflows rollout and rollback", () => {
   const contexts = { "inputs.stack": "prod", "inputs.model": "phi3", "secrets.PROPOSE_TOKEN": "token" };
   const image = `ghcr.io/example/snack-phi3@${digest}`;
 
-  it("propose the new image, and after its merge the image before, each as a pull request of one changed line", async () => {
+  it("open a pull request with one changed line for the new image, and after its merge for the previous image", async () => {
     const runner = newRunner();
     expectSuccess(await runner.job("rollout", "propose", { ...contexts, "inputs.image": image }), 3);
     const branch = `roll-out/prod-phi3-${"d".repeat(12)}`;

@@ -33,7 +33,7 @@ it("ops/github runs through Pulumi's entry point and creates its roles in the lo
   expect(outputs).toMatchObject({
     deployRoles: { dev: role("deploy-dev"), staging: role("deploy-staging"), prod: role("deploy-prod") },
     previewRole: role("preview"),
-    permissionsBoundary: `arn:aws:iam::${LOCAL_ACCOUNT_ID}:policy/snack-misaki-github-boundary`,
+    permissionsBoundaries: { prod: `arn:aws:iam::${LOCAL_ACCOUNT_ID}:policy/snack-misaki-github-boundary-prod` },
   });
   const { steps } = await up(options);
   expect(new Set(steps.map(({ op }) => op))).toEqual(new Set(["same"]));

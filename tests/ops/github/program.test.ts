@@ -5,6 +5,7 @@ import { beforeAll, describe, expect, it } from "vitest";
 import type { Statement } from "../../../ops/github/policies";
 import { deployedTypes } from "../../../ops/privileges/deployedTypes";
 import { deployerPolicy, MAX_INLINE_POLICY_CHARS } from "../../../ops/privileges/deployerPolicy";
+import { allows } from "../iamPolicy";
 
 interface Created {
   type: string;
@@ -18,7 +19,7 @@ interface Outputs {
   previewRole: string;
   backendUrl: string;
   secretsProviders: Record<string, string>;
-  permissionsBoundary: string;
+  permissionsBoundaries: Record<string, string>;
 }
 
 const account = "123456789012";
@@ -103,7 +104,10 @@ it("ops/github outputs the values for GitHub's variables and for the stacks", as
       dev: `awskms:///arn:aws:kms::${account}:key/dev`,
       prod: `awskms:///arn:aws:kms::${account}:key/prod`,
     },
-    permissionsBoundary: `arn:aws:iam::${account}:policy/snack-misaki-github-boundary`,
+    permissionsBoundaries: {
+      dev: `arn:aws:iam::${account}:policy/snack-misaki-github-boundary-dev`,
+      prod: `arn:aws:iam::${account}:policy/snack-misaki-github-boundary-prod`,
+    },
   });
 });
 
@@ -137,19 +141,57 @@ describe("The trust of ops/github", () => {
 });
 
 describe("The boundary of ops/github", () => {
-  const boundaryArn = `arn:aws:iam::${account}:policy/snack-misaki-github-boundary`;
-  const boundary = () => statementsOf(resource("aws:iam/policy:Policy", "boundary").policy);
+  const boundaryArn = `arn:aws:iam::${account}:policy/snack-misaki-github-boundary-dev`;
+  const boundary = () => statementsOf(resource("aws:iam/policy:Policy", "boundary-dev").policy);
   const denied = (sid: string) => boundary().find(({ Sid, Effect }) => Sid === sid && Effect === "Deny");
 
   it("limits every role", () => {
-    expect(roles().map(({ name }) => name)).toEqual(["deploy-dev", "deploy-prod", "preview"]);
-    for (const { inputs } of roles()) expect(inputs.permissionsBoundary).toBe(boundaryArn);
+    expect(
+      roles().map(({ name, inputs }) => [name, String(inputs.permissionsBoundary).replace(/.*-github-/, "")]),
+    ).toEqual([
+      ["deploy-dev", "boundary-dev"],
+      ["deploy-prod", "boundary-prod"],
+      ["preview", "boundary"],
+    ]);
   });
 
-  it("denies IAM outside of the project's names", () => {
+  it.each([
+    ["dynamodb:GetItem", "dynamodb:ap-northeast-1:ACCOUNT:table/snack-misaki-STACK-users"],
+    ["dynamodb:Query", "dynamodb:ap-northeast-1:ACCOUNT:table/snack-misaki-STACK-users/index/by-customer"],
+    ["ssm:GetParameters", "ssm:ap-northeast-1:ACCOUNT:parameter/snack-misaki/STACK/stripe-api-key"],
+    ["lambda:InvokeFunction", "lambda:ap-northeast-1:ACCOUNT:function:snack-misaki-STACK-admin"],
+    ["sqs:SendMessage", "sqs:ap-northeast-1:ACCOUNT:snack-misaki-STACK-registryRefresh-failed"],
+    ["scheduler:UpdateSchedule", "scheduler:ap-northeast-1:ACCOUNT:schedule/default/snack-misaki-STACK-poller"],
+    ["iam:PutRolePolicy", "iam::ACCOUNT:role/snack-misaki-STACK-admin"],
+    ["cognito-idp:AdminGetUser", "cognito-idp:ap-northeast-1:ACCOUNT:userpool/p"],
+    ["sns:Publish", "sns:ap-northeast-1:ACCOUNT:snack-misaki-STACK-alarms"],
+  ])("of dev allows %s in dev, and denies it in another stack of the account", (action, pattern) => {
+    const may = (stack: string) =>
+      allows(boundary(), action, `arn:aws:${pattern.replace("ACCOUNT", account).replace("STACK", stack)}`, {
+        "aws:ResourceTag/stack": stack,
+        "iam:PermissionsBoundary": boundaryArn,
+      });
+    expect([may("dev"), may("prod")]).toEqual([true, false]);
+  });
+
+  it("of dev denies nothing that a deployment of dev needs", () => {
+    const context = { "aws:ResourceTag/stack": "dev", "iam:PermissionsBoundary": boundaryArn };
+    const needed = policyOf("deploy-dev").flatMap(({ Action, Resource = [] }) =>
+      Action.flatMap((action) => Resource.map((arn) => [action, arn] as const)),
+    );
+    expect(needed.length).toBeGreaterThan(200);
+    expect(needed.filter(([action, arn]) => !allows(boundary(), action, arn, context))).toEqual([]);
+    // A new resource has no tag yet.
+    expect(allows(boundary(), "cognito-idp:CreateUserPool", "*")).toBe(true);
+  });
+
+  it("denies IAM outside of the stack's names", () => {
     expect(denied("OnlyOurRoles")).toMatchObject({
       Action: ["iam:*"],
-      NotResource: [`arn:aws:iam::${account}:role/snack-misaki-*`, `arn:aws:iam::${account}:role/aws-service-role/*`],
+      NotResource: [
+        `arn:aws:iam::${account}:role/snack-misaki-dev-*`,
+        `arn:aws:iam::${account}:role/aws-service-role/*`,
+      ],
     });
   });
 
@@ -162,7 +204,7 @@ describe("The boundary of ops/github", () => {
       ],
     });
     for (const { inputs } of roles()) expect(inputs.name).toMatch(/^snack-misaki-github-/);
-    expect(resource("aws:iam/policy:Policy", "boundary").name).toMatch(/^snack-misaki-github-/);
+    expect(resource("aws:iam/policy:Policy", "boundary-dev").name).toMatch(/^snack-misaki-github-/);
   });
 
   it("denies roles and permissions without the boundary, and denies the boundary's removal", () => {
@@ -183,7 +225,7 @@ describe("The boundary of ops/github", () => {
     expect(allowed?.Action).toEqual(expect.arrayContaining(["dynamodb:*", "lambda:*", "bedrock:*", "s3:*", "kms:*"]));
     expect(allowed?.Action).not.toContain("ec2:*");
     expect(allowed?.Action.filter((action) => action.startsWith("sts:"))).toEqual([]);
-    expect((resource("aws:iam/policy:Policy", "boundary").policy as string).length).toBeLessThan(6144);
+    expect((resource("aws:iam/policy:Policy", "boundary-dev").policy as string).length).toBeLessThan(6144);
   });
 
   it("denies the state and its keys to every role that a deployment creates", () => {

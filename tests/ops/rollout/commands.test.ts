@@ -89,6 +89,24 @@ describe("npm run rollout", () => {
   });
 });
 
+describe("npm run rollout --propose", () => {
+  it("uses a new branch when the branch of an earlier rollout of the same image remains", () => {
+    writeFileSync(join(dir, "gh"), "#!/bin/sh\necho https://github.test/pull/7\n", { mode: 0o755 });
+    const branches = () =>
+      repository.git("ls-remote", "origin", "refs/heads/roll-out/dev-phi3-again*").split("\n").filter(Boolean).length;
+    const propose = () => run("rollout", "phi3", "again", "--stack", "dev", "--propose");
+    expect(propose()).toMatchObject({ status: 0, err: "" });
+    repository.git("checkout", "--quiet", "main");
+    // In this clone the branch remains, as for an operator.
+    expect(propose()).toMatchObject({ status: 0, err: "" });
+    repository.git("checkout", "--quiet", "main");
+    // In a new clone only GitHub has the branches, as for a workflow.
+    for (const name of ["again", "again-2"]) repository.git("branch", "-D", `roll-out/dev-phi3-${name}`);
+    expect(propose()).toMatchObject({ status: 0, err: "" });
+    expect(branches()).toBe(3);
+  });
+});
+
 describe("npm run rollback", () => {
   it("restores the previous image, even when later commits changed other keys", () => {
     commitTag("v2");
