@@ -466,7 +466,7 @@ const OperationsConfig = z
       .enum(["all", "few"])
       .default("all")
       .describe(
-        "all: every metric of the stack, at most 61. few: without the details of the endpoints, for a dev stack. CloudWatch " +
+        "all: every metric of the stack, at most 60 without a candidate. few: without the details of the endpoints, for a dev stack. CloudWatch " +
           "bills each metric.",
       ),
     hourlyUsd: z

@@ -17,9 +17,9 @@ describe.each(pages)("%s", (page) => {
   });
 
   it("names only source files that exist", () => {
-    // Skips paths with a placeholder such as `<name>`. A file name without a folder may belong to the worker's or a
-    // model's folder.
-    const paths = captures(page, /`((?!\.build)[\w./-]+\.(?:ts|cjs|py|json|yaml|jinja|md))`/g);
+    // Skips paths with a placeholder such as `<name>`, and files that commands write. A file name without a folder may
+    // belong to the worker's or a model's folder.
+    const paths = captures(page, /`((?!\.build|\.local)[\w./-]+\.(?:ts|cjs|py|json|yaml|jinja|md))`/g);
     const places = ["", "images/worker/src/snack_worker/", "images/phi3/"];
     expect(paths.filter((path) => !places.some((place) => existsSync(place + path)))).toEqual([]);
   });

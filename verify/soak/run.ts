@@ -19,7 +19,7 @@ import { watchWebhooks } from "./webhooks";
 
 /** Options of a run. */
 export interface SoakOptions {
-  /** Time with faults, without the start, the warm-up and the checks at the end. */
+  /** Time with faults, without the start, the fillings of the containers and the checks at the end. */
   minutes: number;
   customers: number;
   /** Seed of the customers' actions. The times of the actions also depend on the machine. */
@@ -46,9 +46,9 @@ export interface SoakResult extends Findings {
   rounds: number;
   /** Accounts that were created. */
   accounts: number;
-  /** Largest growth of a program's resident memory, in percent. */
+  /** Largest growth of a program's resident memory in the last two thirds of the time with faults, in percent. */
   memoryGrowth: number;
-  /** Resident memory of an average process of each program in MB: after the warm-up, and at the end. */
+  /** Resident memory of an average process of each program in MB: after a third of the time, and at the end. */
   memoryMb: Record<string, [number, number]>;
   /** Number of Lambda's containers at the two measurements. */
   containers: [number, number];
@@ -56,8 +56,11 @@ export interface SoakResult extends Findings {
   leftProcesses: string[];
 }
 
-/** Shortest warm-up, and its share of the time with faults. */
-const WARM_UP = { leastMs: 5_000, share: 0.1 };
+/**
+ * Share of the time with faults before the first measurement of the memory. Until then, every fault has occurred, so
+ * that Node has compiled the code that handles the fault.
+ */
+const WARM_UP_SHARE = 1 / 3;
 /**
  * Number of concurrent calls of each route that start the API's containers. The local cloud starts at most four
  * containers of a function.
@@ -70,7 +73,7 @@ const API_CALLS_AT_ONCE = 4;
  */
 const FILLERS = { perCustomer: 0.5, chatsAtOnce: 3 };
 /** The memory of a container grows during its first chats, until Node has compiled the code that runs often. */
-const FILL_ROUNDS = 40;
+const FILL_ROUNDS = 8;
 /** The chain of external LLMs. The relay asks the next LLM when an LLM is overloaded. */
 const CHAIN = ["anthropic", "openai", "bedrock"] as const;
 /** Time limit for each customer's last action. */
@@ -123,13 +126,11 @@ class Soak {
     this.switches = new CloudSwitches(cloud, this.stack, config.values[configKey("runpodApiKey")] ?? "");
     this.events = new StripeEvents(cloud, this.stack, config);
     const scene: Scene = { cloud, tally: this.tally, gate: () => this.gate(), isOver: () => this.isOver };
-    const create = (kind: string, count: number) =>
-      Array.from({ length: count }, (_, index) => {
-        const random = new Random(options.seed, index + 1);
-        return new Customer(`${kind} ${index + 1}`, scene, random);
-      });
-    this.customers = create("customer", options.customers);
-    this.fillers = create("filler", Math.ceil(options.customers * FILLERS.perCustomer));
+    const { seed, customers } = options;
+    const numbers = Array.from({ length: Math.ceil(customers * (1 + FILLERS.perCustomer)) }, (_, index) => index + 1);
+    const all = numbers.map((number) => new Customer(`customer ${number}`, scene, new Random(seed, number)));
+    this.customers = all.slice(0, customers);
+    this.fillers = all.slice(customers);
   }
 
   async run(): Promise<Omit<SoakResult, "leftProcesses">> {
@@ -145,17 +146,12 @@ class Soak {
       this.open.resolve();
       const living = this.customers.map((customer) => customer.live());
       const crash = Promise.all(living).catch((error: unknown) => this.failed.abort(error));
-      await this.sleep(Math.max(WARM_UP.leastMs, durationMs * WARM_UP.share));
-      const before = await this.pausedMeasurement();
       say(`${this.options.customers} customers, and faults for ${minutes} min`);
-      const chatsBefore = this.tally.chats;
-      const rounds = await cycleFaults({
-        ...{ switches: this.switches, timeline: this.timeline, durationMs, signal: this.failed.signal },
-        onRound: (names) => {
-          this.active = names;
-        },
-      });
-      const chatsPerMinute = Math.round((this.tally.chats - chatsBefore) / minutes);
+      const first = await this.cycle(durationMs * WARM_UP_SHARE);
+      const before = await this.pausedMeasurement();
+      const second = await this.cycle(durationMs * (1 - WARM_UP_SHARE));
+      const chatsPerMinute = Math.round((first.chats + second.chats) / minutes);
+      const rounds = first.rounds + second.rounds;
       say("waiting for the last actions");
       this.isOver = true;
       await Promise.race([crash, sleep(HOMEWARD_MS, undefined, { ref: false }).then(() => this.report("hang"))]);
@@ -178,6 +174,19 @@ class Soak {
       await stopWatching();
       this.stack.close();
     }
+  }
+
+  /** Turns the faults on and off. Returns the number of rounds, and of the complete replies. */
+  private async cycle(durationMs: number): Promise<{ rounds: number; chats: number }> {
+    const { switches, timeline, tally } = this;
+    const chatsBefore = tally.chats;
+    const rounds = await cycleFaults({
+      ...{ switches, timeline, durationMs, signal: this.failed.signal },
+      onRound: (names) => {
+        this.active = names;
+      },
+    });
+    return { rounds, chats: tally.chats - chatsBefore };
   }
 
   /** Compares plans and events, now and after the end of each subscription's period. */
@@ -247,6 +256,7 @@ class Soak {
   private async pausedMeasurement(): Promise<Measurement> {
     this.open = Promise.withResolvers();
     while (this.waiting < this.customers.length) await this.sleep(50);
+    await this.fillContainers();
     await sleep(QUIET_MS);
     const measurement = await this.cloud.measure();
     this.open.resolve();
