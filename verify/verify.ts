@@ -184,8 +184,8 @@ lostEvents         Stripe's events that were never handled, and replies with mis
 wrongPlans         plans that differ from the purchased plan, at the end and after Stripe's clock has moved by a month
 unexpected5xx      server errors that no active fault explains
 unexpectedErrors   other errors that no active fault explains
-memoryGrowth       growth of the resident memory in the last two thirds of the minutes, in percent, after garbage
-                   collection, without Lambda containers that started meanwhile. In the first third, Node compiles code
+memoryGrowth       growth of the resident memory from one third of --minutes to the end, in percent, after garbage
+                   collection, without Lambda containers that started meanwhile. Before that, Node still compiles code
 leftProcesses      processes that still run after the stop of the local cloud
 The start, the two measurements and the checks take some more minutes. The command prints each finding on stderr.
 Exits with status 1 when memoryGrowth is above ${MAX_GROWTH_PERCENT}, or when lostEvents, wrongPlans, unexpected5xx,

@@ -232,7 +232,8 @@ export interface CycleOptions {
 }
 
 /**
- * Turns the faults on and off, one round after another, until the time is over. At the end, all faults are off.
+ * Turns the faults on and off, one round after another, until the time is over and every fault has occurred. At the
+ * end, all faults are off.
  *
  * @returns number of rounds
  */
@@ -240,7 +241,7 @@ export async function cycleFaults({ switches, timeline, durationMs, signal, onRo
   const untilMs = performance.now() + durationMs;
   const roundMs = Math.min(ROUND_MS.most, Math.max(ROUND_MS.least, durationMs / rounds.length));
   let done = 0;
-  for (; performance.now() < untilMs && !signal.aborted; done++) {
+  for (; (performance.now() < untilMs || done < rounds.length) && !signal.aborted; done++) {
     const round = rounds[done % rounds.length] ?? [];
     onRound(round.map(({ name }) => name));
     const ends = await Promise.all(round.map((fault) => begin(fault, switches, timeline)));

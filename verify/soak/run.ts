@@ -19,7 +19,7 @@ import { watchWebhooks } from "./webhooks";
 
 /** Options of a run. */
 export interface SoakOptions {
-  /** Time with faults, without the start, the fillings of the containers and the checks at the end. */
+  /** Time with faults, without the start, the time that fills the containers and the checks at the end. */
   minutes: number;
   customers: number;
   /** Seed of the customers' actions. The times of the actions also depend on the machine. */
@@ -44,7 +44,7 @@ export interface SoakResult extends Findings {
   stalledSeconds: number;
   /** Number of rounds of faults. */
   rounds: number;
-  /** Accounts that were created. */
+  /** Accounts of the customers, without the accounts that fill the containers. */
   accounts: number;
   /** Largest growth of a program's resident memory in the last two thirds of the time with faults, in percent. */
   memoryGrowth: number;
@@ -57,8 +57,8 @@ export interface SoakResult extends Findings {
 }
 
 /**
- * Share of the time with faults before the first measurement of the memory. Until then, every fault has occurred, so
- * that Node has compiled the code that handles the fault.
+ * Share of the time with faults before the first measurement of the memory. In this time every fault occurs once, so
+ * that Node compiles the code that handles the fault.
  */
 const WARM_UP_SHARE = 1 / 3;
 /**
