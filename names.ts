@@ -26,6 +26,23 @@ export function stackTags(stack: string): Record<string, string> {
   return { project: PROJECT, stack };
 }
 
+/**
+ * Maximum length of a stack's name. The name of a role contains the project, the stack and a purpose, and AWS allows 64
+ * characters.
+ */
+const STACK_NAME_LIMIT = 18;
+
+/** What the name of a stack must have, for messages. */
+export const STACK_NAME_RULE = `at most ${STACK_NAME_LIMIT} characters: lower-case letters and digits, and - or _ between two of them`;
+
+/**
+ * Whether a stack may have the name. The name is a part of an ECR repository's name (CreateRepository,
+ * `repositoryName`).
+ */
+export function isStackName(name: string): boolean {
+  return name.length <= STACK_NAME_LIMIT && /^[a-z0-9]+([_-][a-z0-9]+)*$/.test(name);
+}
+
 /** Region of the certificates that CloudFront uses. Cognito's custom domains are CloudFront distributions, too. */
 export const CLOUDFRONT_REGION = "us-east-1";
 

@@ -4,7 +4,7 @@ import Table from "cli-table3";
 /** Width of a table in a file or a pipe, in characters. The ids of Stripe's events fit, so that grep finds them. */
 const WIDTH_WITHOUT_TERMINAL = 200;
 /** Smallest width of a column that is narrowed, in characters. */
-const MIN_WIDTH = 12;
+const MIN_WIDTH = 10;
 
 type Options = Pick<Table.TableConstructorOptions, "head" | "colAligns" | "chars">;
 

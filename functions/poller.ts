@@ -53,7 +53,7 @@ type Values = Partial<Record<MetricName, number | undefined>>;
 
 /**
  * Runs each minute. Publishes RunPod's numbers of each endpoint and the age of the registry token as metrics, and sends a
- * keep-alive job to each endpoint every 48 hours. A part that RunPod does not answer has no metrics in that minute.
+ * keep-alive job to each endpoint every 48 hours. Values that cannot be read have no metrics in that minute.
  */
 export function create(settings: Settings): () => Promise<void> {
   const parameter = createParameters();

@@ -129,7 +129,7 @@ const money: MetricAlarm[] = [
     ...{ statistic: "Maximum", periodSeconds: 5 * MINUTE, periods: 1, comparison: "above", threshold: 15 * MINUTE },
     missing: quiet,
     means:
-      "Stripe's events are handled more than 15 minutes after their creation. Customers wait for the plan that they paid.",
+      "Stripe's events are handled more than 15 minutes after their creation. Customers wait for the plan that they paid for.",
     run: events,
   },
   {
@@ -262,7 +262,7 @@ const operations: MetricAlarm[] = [
     metric: { of: "stack", name: "QueueDepth", model: models[0] },
     ...{ statistic: "SampleCount", periodSeconds: MINUTE, periods: 5, comparison: "below", threshold: 1 },
     missing: silent,
-    means: "The poller does not run or cannot read RunPod. Until it does, the alarms of the endpoints cannot fire.",
+    means: "The poller does not run or cannot read RunPod. Meanwhile, the alarms of the endpoints cannot fire.",
     run: doctor,
   },
   {

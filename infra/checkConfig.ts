@@ -1,6 +1,6 @@
 import { type Model, models } from "../contract/plan";
 import { vipProviderKeys } from "../contract/relay";
-import { configKey, stackTags } from "../names";
+import { configKey, isStackName, STACK_NAME_RULE, stackTags } from "../names";
 import { isPrivateEcr } from "../runpod/imageName";
 import {
   anySecret,
@@ -46,21 +46,9 @@ export function checkConfig(source: ConfigSource): CheckedConfig {
   };
 }
 
-/**
- * Maximum length of a stack's name. The name of a role contains the project, the stack and a purpose, and AWS allows 64
- * characters.
- */
-const STACK_NAME_LIMIT = 18;
-
-/** Form of a part of an ECR repository's name (CreateRepository, `repositoryName`). The stack's name is such a part. */
-const STACK_NAME = /^[a-z0-9]+([_-][a-z0-9]+)*$/;
-
 function badStackName(stack: string): string[] {
-  if (stack.length <= STACK_NAME_LIMIT && STACK_NAME.test(stack)) return [];
-  const allowed =
-    `at most ${STACK_NAME_LIMIT} lower-case letters and digits, with a single - or _ between them, because names at AWS ` +
-    "contain it";
-  return [`the name of the stack: must be ${allowed}, got "${stack}"`];
+  if (isStackName(stack)) return [];
+  return [`the name of the stack: must have ${STACK_NAME_RULE}, because names at AWS contain it, got "${stack}"`];
 }
 
 /**

@@ -4,7 +4,7 @@ import { fittedWidths, withoutLines } from "../../cli/fittedTable";
 /**
  * Creates a table with one field per row: a name and a value.
  *
- * @param widths largest number of characters of both columns. A longer value continues on the next line
+ * @param widths maximum width of each column in characters. A longer value continues on the next line
  */
 export function fieldTable(widths: [number, number]): Table.Table {
   return new Table({

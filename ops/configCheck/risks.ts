@@ -86,7 +86,7 @@ function localUrls({ frontend, billing }: PlainConfig): Risk[] {
 }
 
 /** Names under the reserved domain `.example`, and the account id of AWS's documentation. */
-const exampleValue = /\.example\b|:123456789012:/;
+const exampleValue = /\.example(?=[^\w.-]|$)|:123456789012:/;
 
 function unchangedExamples(config: PlainConfig): Risk[] {
   return [...leavesOf(config)].flatMap(([key, value]) => {

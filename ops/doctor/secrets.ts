@@ -16,7 +16,7 @@ interface Given {
 /** A secret; `unread` when it is set but could not be read; undefined when it is not set. */
 export type Secret = { key: string } | "unread" | undefined;
 
-/** Next step of an operator whose secret the doctor does not have. */
+/** Next step when the doctor cannot read a secret, or the secret is not set. */
 export function secretTodo(secret: "unread" | undefined, key: string, variable: string, stack: string): string {
   if (secret === "unread") return `Set ${variable} in the environment, or sign in with Pulumi.`;
   return `Run: pulumi config set --secret ${key} --stack ${stack}, then pulumi up. For the doctor alone, set ${variable}.`;

@@ -1,8 +1,9 @@
 import * as pulumi from "@pulumi/pulumi";
 import * as z from "zod";
 import { parseConfig } from "../../dynamic/config";
+import { isStackName, STACK_NAME_RULE } from "../../names";
 
-const stackName = z.string().regex(/^[\w-]{1,18}$/, "must be the name of a stack: at most 18 letters, digits, - and _");
+const stackName = z.string().refine(isStackName, `must be the name of a stack: ${STACK_NAME_RULE}`);
 
 /** Configuration of the program, without secrets. */
 const GithubConfig = z.object({
@@ -46,8 +47,8 @@ export function loadConfig(): GithubConfig {
 }
 
 /**
- * A stack's role may change every name that begins with the stack's name. So the name of a stack must not begin with the
- * name of another stack, and not with `github`, as the names of this program do.
+ * A stack's role may change every name that begins with the stack's name and a hyphen. So the name of a stack must not
+ * begin with the name of another stack and a hyphen. `github` counts as a stack, because this program uses such names.
  */
 function sharedNames(environments: string[]): string[] {
   return environments.flatMap((name) => {

@@ -72,7 +72,7 @@ function serviceOf(action: string): string {
   return action.slice(0, action.indexOf(":"));
 }
 
-/** Names that a boundary needs. */
+/** Parameters of a boundary. */
 export interface BoundaryArgs {
   /** ARN of the boundary itself. */
   boundaryArn: string;
@@ -143,6 +143,7 @@ const namedTypes = [
  */
 function notOtherStacks(scope: Scope): Statement[] {
   const byName = ["dynamodb:*", "lambda:*", "scheduler:*", "sqs:*"];
+  const imageWrites = ["BatchDelete*", "Delete*", "Put*", "*Upload", "UploadLayerPart"].map((name) => `ecr:${name}`);
   const parameters = ["ssm:GetParameter*", "ssm:PutParameter", "ssm:DeleteParameter*"];
   return [
     {
@@ -152,7 +153,14 @@ function notOtherStacks(scope: Scope): Statement[] {
       NotResource: namedTypes.flatMap((type) => deployedTypes[type]?.resources(scope) ?? []),
     },
     {
-      // AWS chooses the names of these resources. A stack may pull the images of another stack, so ECR is not here.
+      // A stack may pull the images of another stack, but not change them.
+      Sid: "ImagesOfThisStack",
+      Effect: "Deny",
+      Action: imageWrites,
+      NotResource: deployedTypes["aws:ecr/repository:Repository"]?.resources(scope) ?? [],
+    },
+    {
+      // AWS chooses some of these names, and some of these actions have no resource.
       Sid: "TagsOfThisStack",
       Effect: "Deny",
       Action: ["acm", "apigateway", "cloudfront", "cloudwatch", "cognito-idp", "logs", "sns"].map(

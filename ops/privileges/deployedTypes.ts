@@ -65,7 +65,8 @@ const taggedForStack = ({ stack }: Scope) => ({ StringEquals: { "aws:RequestTag/
 const nothing = () => [];
 const everything = () => ["*"];
 /**
- * Sets the tags of a resource that is new or belongs to the stack. The tag `stack` can only get the name of the stack.
+ * Sets the tags of a resource that belongs to the stack, or that has no tag `stack`. The tag `stack` can only get the name
+ * of the stack. IAM cannot tell a new resource from another resource without this tag.
  */
 const tagging = (...write: string[]): DeployedType => ({
   read: [],

@@ -11,7 +11,7 @@ export interface ChangedFile {
 
 /** Texts of a pull request. */
 export interface PullRequest {
-  /** Wanted name of the branch. It gets a number when git already has a branch with this name. */
+  /** Preferred name of the branch. `openPullRequest` appends a number if this branch exists. */
   branch: string;
   /** Subject of the commit, and title of the pull request. */
   subject: string;

@@ -18,6 +18,12 @@ describe("A table", () => {
     expect(lines.join("")).not.toContain("…");
   });
 
+  it("of seven columns fits a terminal of 80 columns", () => {
+    const long = Array.from({ length: 7 }, () => "evt_1RunPodMisakiMama");
+    const [border = ""] = fittedTable([long], { head: long }, 80).split("\n");
+    expect(border.length).toBeLessThanOrEqual(80);
+  });
+
   it("does not break a coloured word that fits into its column", () => {
     const coloured = `\u001b[33mwarning\u001b[39m`;
     expect(fittedTable([[coloured, "word ".repeat(30)]], { head: ["", ""] }, 60)).toContain(` ${coloured} `);
@@ -31,5 +37,5 @@ describe("A table", () => {
 it("only the widest columns of a table lose characters", () => {
   expect(fittedWidths([10, 20, 56, 52], 120)).toEqual([10, 20, 42, 43]);
   expect(fittedWidths([10, 20], 120)).toEqual([10, 20]);
-  expect(fittedWidths([40, 40, 40], 20)).toEqual([12, 12, 12]);
+  expect(fittedWidths([40, 40, 40], 20)).toEqual([10, 10, 10]);
 });

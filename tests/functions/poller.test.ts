@@ -132,7 +132,7 @@ describe("The poller", () => {
     expect(raised.failed[part]).toMatch(/RunPod answered \S+ with 200 and an unexpected body/);
   });
 
-  it("counts a failed job once, even if another container has read the endpoint in the meantime", async () => {
+  it("does not count failed jobs again after a pause of more than five minutes", async () => {
     vi.useFakeTimers({ toFake: ["Date"], now: new Date("2026-11-22T12:10:00Z") });
     const [first, second] = [create(settings), create(settings)];
     const failed = (count: number) => {

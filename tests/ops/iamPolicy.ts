@@ -10,7 +10,7 @@ interface Statement {
 }
 
 /**
- * Decides as IAM whether a policy allows an action: one statement must allow it, and none may deny it.
+ * Decides like IAM whether a policy allows an action. A statement must allow the action, and no statement may deny it.
  *
  * @param context values of the condition keys, such as `aws:ResourceTag/stack`
  */

@@ -492,7 +492,7 @@ describe("The AWS keys of the stack configuration", () => {
       const message = problems({});
       await pulumi.runtime.setMocks(mocks, "snack-misaki", "test");
       expect(message).toContain(
-        "\n  the name of the stack: must be at most 18 lower-case letters and digits, with a single - or _ between them",
+        "\n  the name of the stack: must have at most 18 characters: lower-case letters and digits, and - or _ between two of them",
       );
     },
   );

@@ -178,7 +178,7 @@ describe("npm start", () => {
     expect(changed.used.filter((image) => first.used.includes(image))).toEqual([]);
   });
 
-  it("starts a worker of the candidate and of the released model when --config names a candidate", async () => {
+  it("starts one worker of the candidate and one of the released model when --config names a candidate", async () => {
     const paid = customers.find(({ label }) => label === "paid");
     if (!paid) throw new Error("There is no customer of the plan paid");
     const config = ["mistral.candidate.imageTag=local-2", `mistral.candidate.testers[0]=${paid.sub}`];

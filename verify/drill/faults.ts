@@ -35,7 +35,7 @@ function runpodFails(stage: Stage, on: string, answer: RunpodFault["answer"]): U
   return () => void switches.faults.splice(switches.faults.indexOf(fault), 1);
 }
 
-/** A function whose archive is broken: Lambda does not find the handler. */
+/** Changes the handler of a function to a missing one, like a broken archive. */
 function breakArchive(stage: Stage, name: FunctionName): Undo {
   return stage.changeFunction(name, { handler: "__index.missing" });
 }

@@ -32,9 +32,9 @@ export const alarmMeanings: Record<string, string> = {
   "reconciler-failed": "reconciler がイベントの処理またはお客様の同期に失敗しました。次の実行でやり直します。",
   "reconciler-incomplete":
     "reconciler の時間が足りませんでした。次の実行で続けます。繰り返す場合は、お客様の数に対して時間が足りません。",
-  "api-5xx": "API がこちらの原因のエラーを返しています。お客様はサインイン、支払い、会話ができません。",
+  "api-5xx": "API が 5xx エラーを返しています。お客様はサインイン、支払い、会話ができません。",
   "<function>-throttled": "Lambda が <function> の実行を拒否しています。予約またはアカウントの同時実行数の上限です。",
-  "relay-5xx": "リレーが、最初の文を送る前にこちらの原因のエラーを返しています。",
+  "relay-5xx": "リレーが、最初の文を送る前に 5xx エラーを返しています。",
   "relay-fallbacks":
     "モデルがたびたび失敗し、リレーが再試行するか次のモデルに切り替えています。待ち時間が長くなります。",
   "relay-provider":

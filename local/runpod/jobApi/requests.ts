@@ -23,7 +23,7 @@ export interface RouteLimits {
 /**
  * JSON body of a request. RunPod passes any JSON value on to the worker.
  *
- * @returns undefined if the body is not JSON, or if JSON.stringify cannot write its levels (more than some thousand).
+ * @returns undefined if the body is not JSON, or if the nesting is too deep for JSON.stringify (some thousand levels).
  * RunPod does not document a limit for levels
  */
 export async function readJson(c: Context<Env>): Promise<unknown> {

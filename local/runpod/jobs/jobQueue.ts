@@ -37,7 +37,7 @@ export interface Job {
   streamed: boolean;
   /** Number of times the job was queued again. */
   retries: number;
-  /** Number of lost workers of the job since its submission or its newest `/retry`. */
+  /** Number of workers that this job has lost since its submission or newest `/retry`. */
   losses: number;
 }
 

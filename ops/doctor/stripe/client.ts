@@ -30,9 +30,9 @@ export function stripeTodo(error: unknown, permission: string): string {
   return status === 401 || status === 403 ? permission : tryStripeAgain;
 }
 
-/** Next step when Stripe does not answer, or answers with another error than a refusal. */
+/** Next step when Stripe does not answer, or returns an error other than a refusal. */
 export const tryStripeAgain =
-  "Check this machine's network and stripeApiUrl. Is Stripe up? https://status.stripe.com. Then run the doctor again.";
+  "Check this machine's network, stripeApiUrl and https://status.stripe.com. Then run the doctor again.";
 
 /** Whether Stripe does not have the object in this account and mode. */
 export function isMissing(error: unknown): boolean {

@@ -30,7 +30,7 @@ export async function examineStripe(
     return unknown(
       "webhook endpoint",
       "AWS did not return the URL of the API",
-      "Do the next step of the line AWS or API first.",
+      "First do the next step in the line AWS or API.",
     );
   });
   const lines = await Promise.all([

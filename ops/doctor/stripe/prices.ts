@@ -68,11 +68,19 @@ function describe({ id, found }: PriceFacts): string {
   if (!isPrice(found)) return id;
   const { product, currency, unit_amount, recurring } = found;
   const name = typeof product === "object" && "name" in product ? product.name : "";
-  return `${id} (${name}, ${amountText(unit_amount ?? 0, currency)} a ${recurring?.interval})`;
+  return `${id} (${name}, ${amountText(unit_amount, currency)} a ${recurring?.interval})`;
 }
 
-/** Stripe's amount in the currency's main unit. Stripe counts cents, except for currencies without cents, such as jpy. */
-function amountText(amount: number, currency: string): string {
+/** Currencies without cents whose amounts Stripe gives in cents all the same: https://docs.stripe.com/currencies. */
+const withTwoDecimals = ["isk", "ugx"];
+
+/**
+ * Stripe's amount in the currency's main unit. Stripe counts cents, except for currencies without cents, such as jpy. A
+ * price with tiers has no amount.
+ */
+function amountText(amount: number | null, currency: string): string {
+  if (amount === null) return `tiers in ${currency}`;
+  if (withTwoDecimals.includes(currency)) return `${(amount / 100).toFixed(0)} ${currency}`;
   const { maximumFractionDigits = 0 } = new Intl.NumberFormat("en", { style: "currency", currency }).resolvedOptions();
   return `${(amount / 10 ** maximumFractionDigits).toFixed(maximumFractionDigits)} ${currency}`;
 }

@@ -135,7 +135,7 @@ describe("Workers that cannot start", () => {
     expect(await health(named)).toMatchObject({ throttled: 1 });
   });
 
-  it("include idle workers at the end of capacity, and include a busy worker after its job", async () => {
+  it("include idle workers when the capacity ends, and a busy worker after its job", async () => {
     const { switches, tick } = runpod.double;
     const { id } = await runpod.deploy();
     const submit = () => runpod.json(`${id}/run`, { input: { text: "x" } });

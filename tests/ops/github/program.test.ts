@@ -165,6 +165,8 @@ describe("The boundary of ops/github", () => {
     ["iam:PutRolePolicy", "iam::ACCOUNT:role/snack-misaki-STACK-admin"],
     ["cognito-idp:AdminGetUser", "cognito-idp:ap-northeast-1:ACCOUNT:userpool/p"],
     ["sns:Publish", "sns:ap-northeast-1:ACCOUNT:snack-misaki-STACK-alarms"],
+    ["ecr:PutImage", "ecr:ap-northeast-1:ACCOUNT:repository/snack-misaki-STACK-mistral-0123456"],
+    ["ecr:BatchDeleteImage", "ecr:ap-northeast-1:ACCOUNT:repository/snack-misaki-STACK-mistral-0123456"],
   ])("of dev allows %s in dev, and denies it in another stack of the account", (action, pattern) => {
     const may = (stack: string) =>
       allows(boundary(), action, `arn:aws:${pattern.replace("ACCOUNT", account).replace("STACK", stack)}`, {

@@ -33,7 +33,7 @@ describe("The policy of a deployer", () => {
     ["acm:AddTagsToCertificate", certificate],
     ["cloudfront:TagResource", distribution],
     ["cognito-idp:TagResource", pool],
-  ])("allows %s for a new resource, and later for another tag than stack", (action, resource) => {
+  ])("allows %s for a new resource, and for other tags of the stack's resources", (action, resource) => {
     expect(may(action, resource, requested("dev"))).toBe(true);
     expect(may(action, resource, of("dev"))).toBe(true);
     expect(may(action, resource, { ...of("dev"), ...requested("prod") })).toBe(false);

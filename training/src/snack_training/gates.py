@@ -308,7 +308,7 @@ GATES: tuple[Gate, ...] = (
     Gate(
         "prompt-ids", "contract", "Trainer, tokenizer and server make the same tokens from a conversation.", _prompt_ids
     ),
-    Gate("bos", "contract", "A prompt has no second BOS token, which is invisible and makes replies worse.", _bos),
+    Gate("bos", "contract", "A prompt has only one BOS token. A second token is invisible and makes replies worse.", _bos),
     Gate("end-of-turn", "contract", "The model stops at the end of its turn, in every engine.", _end_of_turn),
     Gate("sampling-keys", "contract", "The worker alone decides how tokens are sampled.", _sampling_keys),
     Gate("context", "contract", "Replies to long conversations are not noise.", _context),
@@ -327,7 +327,7 @@ GATES: tuple[Gate, ...] = (
     Gate(
         "refusals",
         "quality",
-        "Mama refuses, helps and admits as persona.txt specifies.",
+        "Mama's refusals, help and admissions follow persona.txt.",
         _persona_rule("refusals", 5),
     ),
     Gate("length", "quality", "Replies are short, as in a bar.", _persona_rule("length", 5)),

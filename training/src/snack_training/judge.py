@@ -21,7 +21,7 @@ _LIMIT_S = 60
 _ATTEMPTS = 3
 _AT_ONCE = 8
 MAX_UNREAD = 0.10
-"""Largest share of unread pairs. With a larger share, the comparison is an error."""
+"""Largest share of unread pairs. With a larger share, the comparison fails."""
 _QUESTION = """あなたは審査員です。路地裏のスナックの「ママ」として、どちらの返事がよいかを選びます。
 あたたかさ、自然な日本語、短さ、危ない話への誠実さを見ます。返事の順番や長さそのものは評価しません。
 

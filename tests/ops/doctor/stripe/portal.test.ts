@@ -33,10 +33,7 @@ it("doctor reports unknown, without the key, when Stripe does not show the porta
 
 it("doctor names the network, and no permission, when Stripe does not answer", async () => {
   const { status, todo } = await check(API_KEY, undefined, "http://127.0.0.1:9");
-  expect([status, todo]).toEqual([
-    "unknown",
-    expect.stringMatching(/^Check this machine's network and stripeApiUrl\./),
-  ]);
+  expect([status, todo]).toEqual(["unknown", expect.stringMatching(/^Check this machine's network, stripeApiUrl/)]);
 });
 
 it("doctor examines the configuration of billing.portalConfiguration instead of the default", async () => {
