@@ -130,7 +130,7 @@ def _is_known(name: str, hashes: Mapping[str, str]) -> bool:
 
 def _optional(file: Path) -> dict[str, Any]:
     """
-    Reads a JSON object. Returns an empty object when the file is missing or invalid. `Candidate.damaged` has the reason.
+    Reads a JSON object. Returns an empty object for a missing or invalid file. `Candidate.damaged` has the reason.
     """
     try:
         value = read_json(file)

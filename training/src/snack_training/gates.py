@@ -308,7 +308,7 @@ GATES: tuple[Gate, ...] = (
     Gate(
         "prompt-ids", "contract", "Trainer, tokenizer and server make the same tokens from a conversation.", _prompt_ids
     ),
-    Gate("bos", "contract", "A prompt has only one BOS token. A second token is invisible and makes replies worse.", _bos),
+    Gate("bos", "contract", "A prompt has one BOS token. A second one is invisible and makes replies worse.", _bos),
     Gate("end-of-turn", "contract", "The model stops at the end of its turn, in every engine.", _end_of_turn),
     Gate("sampling-keys", "contract", "The worker alone decides how tokens are sampled.", _sampling_keys),
     Gate("context", "contract", "Replies to long conversations are not noise.", _context),
