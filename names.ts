@@ -32,7 +32,7 @@ export function stackTags(stack: string): Record<string, string> {
  */
 const STACK_NAME_LIMIT = 18;
 
-/** What the name of a stack must have, for messages. */
+/** The rule for the name of a stack, as error messages state it. */
 export const STACK_NAME_RULE = `at most ${STACK_NAME_LIMIT} characters: lower-case letters and digits, and - or _ between two of them`;
 
 /**

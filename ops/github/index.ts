@@ -40,8 +40,9 @@ function stateOf(stacks: string[], write: boolean): pulumi.Output<Statement[]> {
   return pulumi.all([bucket, pulumi.all(known)]).apply(([arn, ids]) => stateStatements(arn, stacks, ids, write));
 }
 
-/** Creates the boundary of one stack's roles, or the boundary of the role of previews. */
-function createBoundary(name: string, stack?: string): iam.Policy {
+/** Creates the boundary of a stack's roles. Without a stack, creates the boundary of the role of previews. */
+function createBoundary(stack?: string): iam.Policy {
+  const name = stack ? `boundary-${stack}` : "boundary";
   const fullName = `${PIPELINE}-${name}`;
   const policy = pulumi.all([place, bucket, pulumi.all(Object.values(keys))]).apply(([at, bucketArn, keyArns]) => {
     const boundaryArn = `arn:${at.partition}:iam::${at.accountId}:policy/${fullName}`;
@@ -87,7 +88,7 @@ function deployRoleOf(stack: string, boundary: iam.Policy): pulumi.Output<string
 }
 
 function createPreviewRole(): pulumi.Output<string> {
-  const role = roleFor("preview", "pull_request", createBoundary("boundary"));
+  const role = roleFor("preview", "pull_request", createBoundary());
   allow("preview", role, stateOf(previews, false));
   for (const stack of previews)
     attach(
@@ -98,7 +99,7 @@ function createPreviewRole(): pulumi.Output<string> {
   return role.arn;
 }
 
-const boundaries = environments.map((stack) => [stack, createBoundary(`boundary-${stack}`, stack)] as const);
+const boundaries = environments.map((stack) => [stack, createBoundary(stack)] as const);
 
 /** ARN of each environment's role: the variable AWS_DEPLOY_ROLE of the environment at GitHub. */
 export const deployRoles = Object.fromEntries(

@@ -33,8 +33,8 @@ const LAST_PROCESSES_MS = 3_000;
 const MAIL_MS = 15_000;
 
 /**
- * Environment of the local cloud. glibc keeps freed memory in up to 16 arenas, which fill up over hours because of the
- * many threads of Lambda's containers. With two arenas, the resident memory shows what the program uses.
+ * Environment of the local cloud. By default, glibc keeps freed memory in up to eight arenas per core, because Lambda's
+ * containers are threads. With two arenas, it keeps less.
  */
 const ENVIRONMENT = { NO_COLOR: "1", MALLOC_ARENA_MAX: "2" };
 
